@@ -1,0 +1,34 @@
+"""tacit learns representations from unlabelled data, proves that it helped, and puts the result to use.
+
+    encoder = tacit.train("photos", settings={"budget": {"time": "10m"}})
+    print(tacit.evaluate(encoder, "photos").evaluation.verdict.sentence)
+    vectors = encoder.embed("photos")
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tacit.encoder import load
+    from tacit.library import evaluate, train
+    from tacit.transformer import EncoderTransformer
+
+__all__ = ["EncoderTransformer", "evaluate", "load", "train"]
+
+_HOMES = {
+    "EncoderTransformer": "tacit.transformer",
+    "evaluate": "tacit.library",
+    "load": "tacit.encoder",
+    "train": "tacit.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tacit' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

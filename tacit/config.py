@@ -14,7 +14,14 @@ from tacit.errors import UsageError, nearest
 class Config(BaseModel):
     """Base of all configurations: keyword-only, frozen, unknown names refused, text converted by declared type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        allow_inf_nan=False,
+        validate_by_name=False,
+        serialize_by_alias=True,  # `global` is a word of the user's and of Python's
+    )
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], source: str = "settings") -> Self:
@@ -32,6 +39,12 @@ class Config(BaseModel):
     def from_yaml(cls, text: str, source: str = "settings") -> Self:
         """The configuration written in `text`."""
         return cls.parse(read_yaml(text, source), source)
+
+
+class Named(Config):
+    """A configuration of one member of a family; `name` says of which."""
+
+    name: str
 
 
 def explain(error: ValidationError, cls: type[BaseModel], source: str) -> str:
@@ -63,7 +76,7 @@ def _siblings(cls: type[BaseModel], path: list[str]) -> list[str]:
             elif kind.model_fields.get("name") is not None and kind.model_fields["name"].default == part:
                 below.append(kind)  # pydantic puts the tag of a discriminated union into the path
         types = below or types
-    return sorted({name for kind in types for name in kind.model_fields})
+    return sorted({field.alias or name for kind in types for name, field in kind.model_fields.items()})
 
 
 def _models(annotation: Any) -> list[Any]:

@@ -49,6 +49,22 @@ class View:
         return replace(self, x=x)
 
 
+def concatenate(views: Sequence[View]) -> View:
+    """Views of one shape as one batch, in order: `[B1 + B2 + ..., ...]`."""
+
+    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
+        present = [part for part in parts if part is not None]
+        assert len(present) in (0, len(parts)), "either every view has a member or none"
+        return torch.cat(present) if present else None
+
+    return View(
+        torch.cat([view.x for view in views]),
+        join([view.valid for view in views]),
+        join([view.where for view in views]),
+        join([view.index for view in views]),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """What an encoder returns."""
@@ -84,8 +100,8 @@ class Step:
     """The loss of a model that has learnt nothing (ln N for a choice among N): the line to draw beside `loss`."""
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
     """Scalars worth a line in the log."""
-    carry: Tensor | None = None
-    """`[B, ...]` detached rows that `update` needs, gathered over micro-batches and ranks."""
+    carry: Mapping[str, Tensor] = field(default_factory=dict)
+    """Detached rows `[B, ...]` by name that `update` needs, each gathered over micro-batches and ranks."""
 
 
 class Draws:
@@ -162,7 +178,10 @@ class Encoder(nn.Module, ABC):
 
 
 class Learner(nn.Module, ABC):
-    """What `tacit train` can run: a `Method` (gradients) or a `ClosedForm` (sums and solves)."""
+    """What `tacit train` can run: a `Method` (gradients) or a `ClosedForm` (sums and solves).
+
+    Built as `cls(config, encoder, modality, sample)`, `sample` being the plain views the encoder was built on.
+    """
 
     Config: ClassVar[type[Config]]
     paper: ClassVar[str]
@@ -171,9 +190,13 @@ class Learner(nn.Module, ABC):
     """Partial run configurations by name; `default` is applied before all others."""
 
     @classmethod
+    @abstractmethod
     def needs(cls, config: Any) -> frozenset[str]:
         """What a modality must offer (see `Modality.offers`) for this learner to run on it."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def __init__(self, config: Any, encoder: Any, modality: Modality, sample: View) -> None:
+        super().__init__()
 
     @property
     @abstractmethod
@@ -196,7 +219,7 @@ class Method(Learner):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         """The loss of one batch, seen in `views`."""
 
-    def update(self, carry: Tensor | None, progress: Progress) -> None:
+    def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         """Advance the method's own state after the optimiser's step, from the rows that `forward` carried."""
 
 
@@ -208,8 +231,8 @@ class ClosedForm(Learner):
     """
 
     @abstractmethod
-    def batches(self, stage: int, available: int) -> int:
-        """How many of the `available` batches of an epoch stage `stage` reads; 0 ends the run."""
+    def wanted(self, stage: int) -> int:
+        """How many samples stage `stage` reads, at most all there are; 0 ends the run."""
 
     @abstractmethod
     def absorb(self, view: View, stage: int) -> None:
@@ -234,6 +257,20 @@ class Samples(Protocol):
         ...
 
 
+class Layout(Config, ABC):
+    """How the samples of one set are packed; travels with the encoder."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one packed sample."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> str:
+        """numpy's name of the packed numbers' type."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Modality:
     """A kind of data as a record of functions: how samples are read, viewed, encoded and judged."""
@@ -241,11 +278,11 @@ class Modality:
     name: str
     config: type[Config]
     """Its part of a run's configuration: the wished layout and the recipe of each kind of view."""
-    layout: type[Config]
-    """How samples of one set are packed; has `shape`, `dtype`. Travels with the encoder."""
+    layout: type[Layout]
+    """How its samples are packed."""
     suffixes: frozenset[str]
     """The closed list of file formats, lower case with the dot."""
-    survey: Callable[[Iterable[Raw], Any], Any]
+    survey: Callable[[Iterable[Raw], Any], Layout]
     """(a few raw samples, config) -> layout that fits them."""
     read: Callable[[Raw, Any], np.ndarray]
     """(raw sample, layout) -> array of the layout's shape. Raises `Unreadable` with the reason, nothing else."""

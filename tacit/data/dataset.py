@@ -1,0 +1,175 @@
+"""A set of samples ready for training and evaluation: packed, labelled, split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.config import Config
+from tacit.core import Layout, Modality, Raw, View
+from tacit.data import cache
+from tacit.data.listing import Longs, Names, Source, describe, printable
+from tacit.data.mapped import MappedRows
+from tacit.data.source import open_source
+from tacit.data.splits import assign
+from tacit.errors import DataError, Unreadable
+
+_CANDIDATES = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some samples of a data set, numbered from 0; implements `Samples`. N is their number."""
+
+    modality: Modality
+    names: Names
+    """`[N]`; may hold surrogates where the file system's names are no UTF-8 (see `listing.printable`)."""
+    labels: Tensor
+    """Long `[N]`, index into the data set's classes, -1 where there is none."""
+    groups: Tensor | None
+    """Long `[N]`, -1 where there is none; None where the source knows no groups."""
+    _packed: MappedRows
+    _rows: Longs
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def view(self, rows: Tensor) -> View:
+        """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
+        packed = self._packed.take(self._rows[rows.cpu().numpy()])
+        return replace(self.modality.collate(torch.from_numpy(packed)), index=rows)
+
+    def select(self, rows: Tensor) -> Subset:
+        """The samples `rows` (long `[N]`) as a subset of their own, numbered anew."""
+        chosen = rows.cpu().numpy()
+        groups = None if self.groups is None else self.groups[rows.cpu()]
+        names = self.names.take(chosen)
+        return replace(self, names=names, labels=self.labels[rows.cpu()], groups=groups, _rows=self._rows[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What `open_dataset` returns."""
+
+    name: str
+    """What the user called it."""
+    modality: Modality
+    layout: Layout
+    classes: tuple[str, ...]
+    content_hash: str
+    """SHA-256 over the raw contents of all samples, in order."""
+    protocol: str
+    """How the split was made; belongs to every result."""
+    notes: tuple[str, ...]
+    """What the user should know about the data."""
+    skipped: tuple[tuple[str, str], ...]
+    """(name, reason) of the samples that could not be read."""
+    parts: Mapping[str, Longs]
+    """`train`, `val`, `test` -> rows of the whole set; a part that does not exist is absent."""
+    _whole: Subset
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    @property
+    def labels(self) -> Tensor:
+        """Long `[N]` over the whole set, -1 where there is none."""
+        return self._whole.labels
+
+    def everything(self) -> Subset:
+        """The whole set in the order of the source, whatever the split."""
+        return self._whole
+
+    def part(self, name: str) -> Subset:
+        """The part `train`, `val` or `test`. Raises `DataError` where the set has none."""
+        if name not in self.parts:
+            have = ", ".join(self.parts) or "none"
+            raise DataError(f"{printable(self.name)} has no part {name!r}; it has: {have} ({self.protocol})")
+        return self._whole.select(torch.from_numpy(self.parts[name]))
+
+    def write_skipped(self, path: Path) -> None:
+        """Write name and reason of each skipped sample, a line each, separated by a tab."""
+        cache.write_table(path, self.skipped)
+
+
+def open_dataset(
+    data: str,
+    modality: Modality,
+    wanted: Config,
+    layout: Layout | None = None,
+    *,
+    seed: int = 0,
+    max_bad: float = 0.01,
+    cache_dir: Path | None = None,
+) -> Dataset:
+    """Open, pack and split DATA (see `source.open_source` for what it may be).
+
+    `wanted` is the modality's configuration, `layout` that of an existing encoder; without it the set is surveyed.
+
+    Raises:
+        DataError: DATA is nothing that can be opened, is empty, or more than the fraction `max_bad` is unreadable.
+        RunError: the cache cannot be written.
+    """
+    source = open_source(data, modality.suffixes, cache_dir)
+    if len(source) == 0:
+        raise _empty(source, modality)
+    if layout is None:
+        layout = cache.survey(source, modality, _some(source), wanted, cache_dir)
+    packed = cache.pack(source, modality, layout, max_bad=max_bad, cache_dir=cache_dir)
+    split = assign(source, packed, seed=seed)
+    labels = torch.from_numpy(source.labels[packed.kept].astype(np.int64))
+    groups = None if source.groups is None else torch.from_numpy(source.groups[packed.kept].astype(np.int64))
+    names = source.names.take(packed.kept) if packed.skipped else source.names
+    return Dataset(
+        name=data,
+        modality=modality,
+        layout=layout,
+        classes=source.classes,
+        content_hash=packed.content_hash,
+        protocol=split.protocol,
+        notes=(*source.notes, *split.notes, *_notes(source, packed, labels)),
+        skipped=tuple((source.name(row), reason) for row, reason in packed.skipped),
+        parts=split.parts,
+        _whole=Subset(modality, names, labels, groups, packed.rows, np.arange(len(packed))),
+    )
+
+
+def _some(source: Source) -> Iterator[Raw]:
+    """Raw samples spread evenly over the source, at most 256 of them. Raises `DataError` where none can be had."""
+    reasons: list[str] = []
+    found = False
+    for row in np.unique(np.linspace(0, len(source) - 1, _CANDIDATES).astype(np.int64)).tolist():
+        try:
+            raw = source.raw(row)
+        except Unreadable as error:
+            reasons.append(f"  {printable(source.name(row))}: {error}")
+            continue
+        found = True
+        yield raw
+    if not found:
+        raise DataError("\n".join([f"nothing in {printable(source.title)} can be read:", *reasons[:5]]))
+
+
+def _empty(source: Source, modality: Modality) -> DataError:
+    seen = f"; there are other files ({describe(source.others)})" if source.others else ""
+    return DataError(
+        f"{printable(source.title)} holds no {modality.unit}: looked for names ending with "
+        f"{', '.join(sorted(modality.suffixes))}{seen}"
+    )
+
+
+def _notes(source: Source, packed: cache.Packed, labels: Tensor) -> Sequence[str]:
+    notes = []
+    if packed.skipped:
+        notes.append(f"{len(packed.skipped):,} of {len(source):,} samples cannot be read and are skipped")
+    if source.others:
+        notes.append(f"files with other suffixes are passed over: {describe(source.others)}")
+    missing = int((labels < 0).sum())
+    if source.classes and missing:
+        notes.append(f"{missing:,} of {len(labels):,} samples have no label")
+    return notes

@@ -1,0 +1,202 @@
+"""Which samples train and which ones test: decided once, by the source or by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tacit.data.cache import Packed, Tokens
+from tacit.data.files import cache_errors, hold, write_atomic
+from tacit.data.listing import PARTS, Longs, Source, printable
+from tacit.errors import DataError
+
+TEST_FRACTION = 0.2
+
+_TRAIN, _VAL, _TEST = range(3)
+Codes = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The parts of a packed set."""
+
+    parts: Mapping[str, Longs]
+    """`train`, `val`, `test` -> rows of the packed set; a part that does not exist is absent."""
+    protocol: str
+    """How it was made, in words; stored with every result."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+
+def assign(source: Source, packed: Packed, *, seed: int) -> Split:
+    """The parts of `packed`, as the source gives them, else a fifth for testing by hash.
+
+    A source gives a split if it names samples for `val` or `test`. A given `val` stays apart, unless there is no
+    `test`: then it is the test part. Else each sample goes where the hash of (its group, or its own raw contents) and
+    `seed` puts it, so members of a group and identical samples stay together, and no sample changes sides when others
+    are added. That split is stored beside the packed set.
+
+    Raises:
+        DataError: a group lies in two given parts.
+    """
+    given = np.full(len(packed), -1, np.int8) if source.splits is None else source.splits[packed.kept]
+    if (given > _TRAIN).any():
+        return _as_given(source, packed, given)
+    rows = np.flatnonzero(given == _TRAIN) if (given == _TRAIN).any() else np.arange(len(packed))
+    groups = None if source.groups is None else source.groups[packed.kept][rows]
+    test, protocol = _by_hash(source, packed, rows, groups, seed)
+    return _split(rows, test, protocol, groups)
+
+
+def _split(rows: Longs, test: npt.NDArray[np.bool_], protocol: str, groups: npt.NDArray[np.int32] | None) -> Split:
+    parts = {name: rows[chosen] for name, chosen in (("train", ~test), ("test", test)) if chosen.any()}
+    notes: tuple[str, ...] = ()
+    if "test" not in parts:
+        why = "all samples are identical" if groups is None else "all samples are of one group or identical"
+        notes = (f"no test part: {why if len(rows) > 1 else 'there is one sample'}",)
+    return Split(parts, f"{protocol}: {_counts(parts)}", notes)
+
+
+def _as_given(source: Source, packed: Packed, given: Codes) -> Split:
+    _refuse_shared_groups(source, packed, given)
+    notes = []
+    outside = int((given < 0).sum())
+    if outside:
+        notes.append(
+            f"{outside:,} of {len(given):,} samples are in no part of the source's split and are left out of it"
+        )
+    protocol = "split as the source gives it"
+    if not (given == _TEST).any():
+        given = np.where(given == _VAL, np.int8(_TEST), given)
+        protocol = "split as the source gives it, its val part serving as test"
+    parts = {name: np.flatnonzero(given == code) for code, name in enumerate(PARTS) if (given == code).any()}
+    notes += _shared_samples(source, packed, given)
+    return Split(parts, f"{protocol}: {_counts(parts)}", tuple(notes))
+
+
+def _counts(parts: Mapping[str, Longs]) -> str:
+    return ", ".join(f"{name} {len(rows):,}" for name, rows in parts.items())
+
+
+def _refuse_shared_groups(source: Source, packed: Packed, given: Codes) -> None:
+    if source.groups is None or source.group_names is None:
+        return
+    groups = source.groups[packed.kept]
+    placed = (given >= 0) & (groups >= 0)
+    pairs = np.unique(np.stack([groups[placed], given[placed]]), axis=1)
+    shared = np.unique(pairs[0, 1:][np.diff(pairs[0]) == 0])
+    if len(shared):
+        named = ", ".join(repr(printable(source.group_names[int(group)])) for group in shared[:5])
+        named += ", ..." if len(shared) > 5 else ""
+        raise DataError(
+            f"{printable(source.title)}: {len(shared):,} groups have samples in more than one part of the split "
+            f"({named}): what is learnt of them would be tested on them. "
+            "Give every group one split, or leave the split column out"
+        )
+
+
+def _shared_samples(source: Source, packed: Packed, given: Codes) -> list[str]:
+    """A note on byte-identical samples in more than one part: published sets have them, so they are not refused."""
+    order = np.lexsort((given, packed.tokens))
+    order = order[given[order] >= 0]
+    tokens, parts = packed.tokens[order], given[order]
+    across = (tokens[1:] == tokens[:-1]) & (parts[1:] != parts[:-1])
+    if not across.any():
+        return []
+    at = int(np.flatnonzero(across)[0])
+    pair = (printable(source.name(int(packed.kept[order[place]]))) for place in (at, at + 1))
+    return [
+        f"{int(across.sum()):,} samples stand in two parts of the split with identical contents, such as "
+        f"{' and '.join(pair)}: figures on them flatter"
+    ]
+
+
+def _by_hash(
+    source: Source, packed: Packed, rows: Longs, groups: npt.NDArray[np.int32] | None, seed: int
+) -> tuple[npt.NDArray[np.bool_], str]:
+    """Which of `rows` are tested, from the stored split if there is one."""
+    kind = "content" if groups is None else "group"
+    protocol = f"{TEST_FRACTION:.0%} test by hash of each sample's {kind}, seed {seed}"
+    tokens = packed.tokens[rows]
+    together = tokens if groups is None else _components(source, tokens, groups)
+    stored = packed.folder / f"splits-{_key(rows, together, seed)}.json"
+    test = _read(stored, packed.content_hash, len(rows))
+    if test is None:
+        test = _draw(together, seed)
+        record = {
+            "content_hash": packed.content_hash,
+            "seed": seed,
+            "protocol": protocol,
+            "samples": len(rows),
+            "test": np.flatnonzero(test).tolist(),
+        }
+        with (
+            cache_errors(packed.folder, 8 * len(rows)),
+            hold(packed.folder / "splits.lock", "another process is writing this split: waiting for it"),
+        ):
+            write_atomic(stored, json.dumps(record).encode())
+    return test, protocol
+
+
+def _components(source: Source, tokens: Tokens, groups: npt.NDArray[np.int32]) -> Tokens:
+    """`[N]`: equal for samples that are linked through groups and identical contents, by any number of steps."""
+    assert source.group_names is not None
+    names = np.array([_hash(source.group_names.encoded(row)) for row in range(len(source.group_names))], np.uint64)
+    lowest: Tokens = np.where(groups >= 0, names[groups], tokens)
+    links = [np.unique(key, return_inverse=True)[1] for key in (lowest, tokens)]
+    while True:  # the lowest value spreads along the links until nothing moves
+        before = lowest
+        for link in links:
+            least = np.full(int(link.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
+            np.minimum.at(least, link, lowest)
+            lowest = least[link]
+        if (lowest == before).all():
+            return lowest
+
+
+def _draw(together: Tokens, seed: int) -> npt.NDArray[np.bool_]:
+    """Which samples are tested; both sides get some wherever there are two different values in `together`."""
+    place = _mix(together ^ np.uint64(_hash(str(seed).encode())))
+    low, high = place.min(), place.max()
+    limit = np.uint64(TEST_FRACTION * 2**64)
+    if low < high:  # a handful of groups may all fall on one side
+        limit = min(max(limit, low + np.uint64(1)), high)
+    chosen: npt.NDArray[np.bool_] = place < limit
+    return chosen
+
+
+def _mix(z: Tokens) -> Tokens:
+    """SplitMix64's finaliser."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _hash(text: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
+
+
+def _key(rows: Longs, together: Tokens, seed: int) -> str:
+    digest = hashlib.sha256(f"{seed} {TEST_FRACTION}".encode())
+    digest.update(rows.tobytes())
+    digest.update(together.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path, content_hash: str, count: int) -> npt.NDArray[np.bool_] | None:
+    """A stored split; None where there is none or where it is damaged."""
+    try:
+        record = json.loads(path.read_bytes())
+        if record["content_hash"] != content_hash or record["samples"] != count:
+            return None
+        test = np.zeros(count, np.bool_)
+        test[np.array(record["test"], np.int64)] = True
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return test

@@ -1,0 +1,170 @@
+"""A list of files: .csv or .tsv with columns, or a .txt with one path a line."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tacit import interrupt
+from tacit.data.listing import (
+    PARTS,
+    SPLIT_NAMES,
+    Ints,
+    Names,
+    NamesBuilder,
+    Source,
+    fingerprint,
+    is_file,
+    number_classes,
+    printable,
+    read_file,
+    stamp,
+    suffix,
+)
+from tacit.errors import DataError, nearest
+
+PATH_COLUMNS = ("path", "file", "filename", "image")
+EXTRA_COLUMNS = ("label", "split", "group")
+
+
+class _Codes:
+    """Numbers texts by first appearance; an empty text is -1."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def of(self, text: str) -> int:
+        return self.known.setdefault(text, len(self.known)) if text else -1
+
+
+def open_table(path: Path, suffixes: frozenset[str]) -> Source:
+    """The files that a list names, relative to the list's folder, in the order of the list.
+
+    Columns: `path` (or `file`, `filename`, `image`, or the only one), and if present `label`, `split`, `group`; empty
+    cells mean none. Raises `DataError`.
+    """
+    builder = NamesBuilder(7)
+    codes = {column: _Codes() for column in EXTRA_COLUMNS}
+    reasons = _Codes()
+    notes: list[str] = []
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        try:
+            for name, extras in _rows(path, file, suffixes, notes):
+                interrupt.check()
+                encoded = os.fsencode(name)
+                marks, reason = _look(path.parent / name, suffixes)
+                numbers = [codes[column].of(extras.get(column, "")) for column in EXTRA_COLUMNS]
+                builder.add(encoded, *marks, *numbers, reasons.of(reason))
+        except csv.Error as error:
+            raise DataError(f"{path} is no valid table: {error}") from None
+    names, (size, mtime, ctime, label, split, group, refused) = builder.finish()
+    labels, classes = _labels(label, codes["label"])
+    reason_texts = list(reasons.known)
+    return Source(
+        title=str(path),
+        names=names,
+        read=lambda row: read_file(path.parent / names[row]),
+        fingerprint=fingerprint("table", names, size, mtime, ctime),
+        labels=labels,
+        classes=classes,
+        splits=_splits(path, split, codes["split"]),
+        groups=group.astype(np.int32) if codes["group"].known else None,
+        group_names=_group_names(codes["group"]),
+        refused={int(row): reason_texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
+        notes=tuple(notes),
+    )
+
+
+def _rows(
+    path: Path, file: Iterator[str], suffixes: frozenset[str], notes: list[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row's path and its extra columns."""
+    if path.suffix.lower() == ".txt":
+        for line in file:
+            if line.strip():
+                yield line.rstrip("\r\n"), {}
+        return
+    first = next(file, "")
+    delimiter = max(",;\t", key=first.count) if path.suffix.lower() == ".csv" else "\t"
+    header = next(csv.reader([first], delimiter=delimiter), [])
+    where = {name.strip().lower(): position for position, name in enumerate(header)}
+    if any(suffix(cell.strip()) in suffixes for cell in header):
+        if len(header) > 1:
+            raise DataError(
+                f"{path}: the first line must name the columns, such as path{delimiter}label; given {header}"
+            )
+        yield header[0], {}  # a bare list of paths
+        where = {"path": 0}
+    column = _path_column(path, where)
+    notes += _near_misses(path, where)
+    extras = {name: where[name] for name in EXTRA_COLUMNS if name in where and where[name] != column}
+    for cells in csv.reader(file, delimiter=delimiter):
+        if column < len(cells) and cells[column]:
+            yield cells[column], {name: cells[at].strip() for name, at in extras.items() if at < len(cells)}
+
+
+def _path_column(path: Path, where: dict[str, int]) -> int:
+    for name in PATH_COLUMNS:
+        if name in where:
+            return where[name]
+    if len(where) == 1:
+        return 0
+    close = next((n for n in where if difflib.get_close_matches(n, PATH_COLUMNS, 1, 0.5)), next(iter(where), ""))
+    raise DataError(
+        f"{path} has no column of paths; its columns are {', '.join(map(printable, where)) or 'none'}. "
+        f"{nearest(close, PATH_COLUMNS)}"
+    )
+
+
+def _near_misses(path: Path, where: dict[str, int]) -> list[str]:
+    """Notes on columns that look like misspelt ones."""
+    notes = []
+    for column in EXTRA_COLUMNS:
+        unused = [name for name in where if name not in (*EXTRA_COLUMNS, *PATH_COLUMNS)]
+        close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7)
+        if column not in where and close:
+            notes.append(f"{path}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")
+    return notes
+
+
+def _look(path: Path, suffixes: frozenset[str]) -> tuple[tuple[int, int, int], str]:
+    """What a file's status says: marks of change, and why it is not read (empty: it is)."""
+    if suffix(path.name) not in suffixes:
+        return (0, 0, 0), f"its name ends with none of {', '.join(sorted(suffixes))}"
+    try:
+        status = path.stat()
+    except OSError as error:
+        return (0, 0, 0), (error.strerror or str(error)).lower()
+    except ValueError as error:  # a NUL in the name
+        return (0, 0, 0), str(error)
+    return stamp(status), "" if is_file(status) else "not an ordinary file"
+
+
+def _labels(numbers: npt.NDArray[np.int64], codes: _Codes) -> tuple[Ints, tuple[str, ...]]:
+    """Numbers by first appearance -> numbers in the order of the classes."""
+    order, classes = number_classes(list(codes.known))
+    return np.append(order, np.int32(-1))[numbers], classes
+
+
+def _splits(path: Path, numbers: npt.NDArray[np.int64], codes: _Codes) -> npt.NDArray[np.int8] | None:
+    if not codes.known:
+        return None
+    parts = []
+    for name in codes.known:
+        if name.lower() not in SPLIT_NAMES:
+            raise DataError(f"{path}: no split is called {printable(name)!r}; {nearest(name.lower(), PARTS)}")
+        parts.append(SPLIT_NAMES[name.lower()])
+    return np.array([*parts, -1], np.int8)[numbers]
+
+
+def _group_names(codes: _Codes) -> Names | None:
+    builder = NamesBuilder(0)
+    for name in codes.known:
+        builder.add(os.fsencode(name))
+    return builder.finish()[0] if codes.known else None

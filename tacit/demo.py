@@ -1,0 +1,32 @@
+"""The demo: learn from handwritten digits without labels, and prove that it helped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tacit import desk, proof
+from tacit.console import say
+from tacit.training import configure, train
+
+DATA, METHOD, PRESET = "digits", "simclr", "strokes"
+
+
+def run(out: Path | None, epochs: int | None) -> None:
+    """Train, evaluate, print the table, the verdict and what to try next."""
+    folder = out if out is not None else desk.free_folder("demo", METHOD)
+    budget = f" --epochs {epochs}" if epochs else ""
+    say(f"$ tacit train {DATA} --method {METHOD} --preset {PRESET}{budget} --out {folder}")
+    layers = [{"data": DATA, "method": {"name": METHOD}}, *([{"budget": {"epochs": epochs}}] if epochs else [])]
+    encoder = train(configure(layers, preset=PRESET), folder)
+    say(f"$ tacit evaluate {folder} {DATA}")
+    done = proof.prove(encoder, DATA)
+    written = proof.write(done, folder)
+    desk.show(done.evaluation)
+    sys.stdout.write(
+        "\nThe curve: " + ", ".join(str(path) for path in written if path.suffix in (".svg", ".png")) + "\n"
+        "\nTry next:\n"
+        f"  tacit embed {folder} {DATA} --out vectors.parquet\n"
+        "  tacit train YOUR_FOLDER --time 10m\n"
+        "  tacit methods\n"
+    )

@@ -1,0 +1,224 @@
+"""What the command line shows: methods, runs, tables, hints. Presentation alone; nothing is computed here."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tacit.config import read_yaml
+from tacit.core import ClosedForm
+from tacit.errors import UsageError, nearest
+from tacit.evaluation.bench import Evaluation
+
+RUNS = Path("runs")
+
+
+def free_folder(data: str, method: str) -> Path:
+    """`runs/DATA-METHOD`, or with the first free number behind it."""
+    stem = Path(data).name.split(".")[0] or "data"
+    base = RUNS / f"{stem}-{method}"
+    candidates = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
+    return next(path for path in candidates if not path.exists())
+
+
+def resumable(folder: Path) -> str:
+    """A phrase that names the runs below `folder` that did not end."""
+    open_runs = [str(path) for path in _runs(folder) if not _ended(path)]
+    return f"unfinished: {', '.join(open_runs)}" if open_runs else f"{folder} holds no unfinished run"
+
+
+def next_steps(folder: Path, data: str) -> str:
+    """The commands to try after training."""
+    return (
+        f"\nnext:\n  tacit evaluate {folder} {data}      did it help? (needs labels)\n"
+        f"  tacit embed {folder} {data} --out vectors.parquet\n  tacit runs {folder}\n"
+    )
+
+
+def home(encoder: Path | None) -> Path:
+    """Where the evaluation of the encoder at `encoder` is written: its run, or the encoder's folder itself."""
+    if encoder is None:
+        return Path()
+    return encoder.parent if (encoder.parent / "config.yaml").is_file() else encoder
+
+
+def rehearse(config: Any) -> str:
+    """What a run of this configuration would be, without running it."""
+    from tacit.data.dataset import open_dataset
+    from tacit.training import make_learner
+
+    dataset = open_dataset(config.data, config.kind, config.modality, seed=config.seed, max_bad=config.max_bad)
+    samples = dataset.part("train")
+    learner = make_learner(config, samples)
+    count = sum(parameter.numel() for parameter in learner.parameters())
+    batch = config.batch_size(len(samples))
+    seconds = config.budget.seconds
+    budget = f"{seconds:g} s" if seconds else config.budget.model_dump(exclude_none=True)
+    lines = {
+        "data": f"{config.data}: {len(dataset)} {config.kind.unit}, {len(samples)} for training; {dataset.protocol}",
+        "layout": dataset.layout.model_dump(),
+        "method": config.method.model_dump(),
+        "encoder": f"{config.encoder.model_dump()}, {learner.encoder.dim} dimensions, {count:,} parameters in all",
+        "batch": f"{batch}, {len(samples) // batch} steps an epoch",
+        "budget": budget,
+    }
+    return "".join(f"{name:8} {value}\n" for name, value in lines.items()) + "nothing was trained (--dry-run)\n"
+
+
+def show(evaluation: Evaluation) -> None:
+    """The table and the verdict on stdout."""
+    from tacit.report.table import table
+
+    console = Console()
+    console.print(table(evaluation))
+    if evaluation.verdict is not None:
+        console.print()
+        console.print(evaluation.verdict.sentence, highlight=False)
+
+
+def methods(name: str | None) -> None:
+    """The list of methods, or the page of one."""
+    from tacit.methods import METHODS
+    from tacit.modalities import MODALITIES
+
+    console = Console(highlight=False)
+    if name is None:
+        shown = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("method", "learns by", "paper"):
+            shown.add_column(title)
+        for key, method in METHODS.items():
+            shown.add_row(key, _summary(inspect.getmodule(method)), method.paper)
+        console.print(shown)
+        console.print("\n`tacit methods NAME` says all about one.")
+        return
+    if name not in METHODS:
+        raise UsageError(f"no method {name!r}; {nearest(name, METHODS)}")
+    method = METHODS[name]
+    needs = method.needs(method.Config())
+    console.print(f"{name}: {_summary(inspect.getmodule(method))}\n")
+    console.print(inspect.cleandoc(method.__doc__ or ""), end="\n\n")
+    console.print(f"formula     {method.formula}")
+    console.print(f"paper       {method.paper}")
+    console.print(f"needs       {', '.join(sorted(needs))}")
+    fitting = [key for key, modality in MODALITIES.items() if not needs - modality.offers]
+    console.print(f"modalities  {', '.join(fitting)}")
+    console.print(f"gradients   {'none: sums and solves' if issubclass(method, ClosedForm) else 'yes'}")
+    console.print("\noptions (--set method.NAME=VALUE)")
+    for key, field in method.Config.model_fields.items():
+        if key != "name":
+            console.print(f"  {key:12} {field.default!s:8} {field.description or ''}")
+    console.print("\npresets (--preset NAME; default is always applied first)")
+    for key, preset in method.presets.items():
+        console.print(f"  {key:12} {json.dumps(preset)}")
+
+
+def _summary(page: Any) -> str:
+    """The first line of a method's page, behind its name."""
+    first = inspect.cleandoc(page.__doc__).splitlines()[0]
+    return first.partition(": ")[2].rstrip(".") or first
+
+
+def runs(paths: Sequence[Path]) -> None:
+    """A table of runs: all below a folder, or those that are named."""
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"{path} is no folder; runs stand in {RUNS}/ unless --out said otherwise")
+    chosen = [run for path in paths or (RUNS,) for run in ([path] if _is_run(path) else _runs(path))]
+    console = Console(highlight=False)
+    if not chosen:
+        console.print(f"no run in {', '.join(map(str, paths or (RUNS,)))}; start one: tacit train DATA")
+        return
+    shown = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("run", "method", "data", "steps", "loss", "nothing learnt", "state"):
+        shown.add_column(title)
+    for run in chosen:
+        shown.add_row(*_row(run))
+    console.print(shown)
+    for run in chosen:
+        result = _json(run / "evaluation.json")
+        if result.get("verdict"):
+            console.print(f"\n{run}: {result['verdict']['sentence']}")
+    if len(chosen) == 1:
+        console.print((chosen[0] / "config.yaml").read_text())
+
+
+def _row(run: Path) -> tuple[str, ...]:
+    config = read_yaml((run / "config.yaml").read_text(), str(run / "config.yaml"))
+    records = [line for line in _lines(run / "metrics.jsonl") if "loss" in line]
+    last: dict[str, Any] = records[-1] if records else {}
+    number = lambda name: f"{last[name]:.4g}" if last.get(name) is not None else ""  # noqa: E731
+    state = "done" if _ended(run) else "unfinished"
+    return (
+        str(run),
+        config["method"]["name"],
+        str(config["data"]),
+        str(last.get("step", "")),
+        number("loss"),
+        number("nothing_learnt"),
+        state,
+    )
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file()
+
+
+def _ended(path: Path) -> bool:
+    return (path / "encoder" / "model.safetensors").is_file()
+
+
+def _runs(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/config.yaml")) if folder.is_dir() else []
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    found = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def doctor() -> None:
+    """Versions, processor, precision, caches, space: what to quote when something is odd."""
+    import torch
+
+    from tacit.data.cache import cache_folder
+    from tacit.engine.environment import computes_bf16
+
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda" if cuda else "cpu")
+    cache = cache_folder()
+    here = shutil.disk_usage(Path())
+    facts = {
+        "tacit": version("tacit"),
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "torch": f"{torch.__version__}, torchvision {version('torchvision')}, timm {version('timm')}",
+        "device": torch.cuda.get_device_name() if cuda else f"cpu, {torch.backends.cpu.get_cpu_capability()}",
+        "threads": f"{torch.get_num_threads()} of {os.cpu_count()} processors",
+        "precision": "bf16 (this device computes in it)" if computes_bf16(device) else "fp32 (no bf16 instructions)",
+        "cache": f"{cache} (TACIT_CACHE moves it)",
+        "data": os.environ.get("TACIT_DATA", "TACIT_DATA is not set: built-in sets come from the cache or the network"),
+        "free disk": f"{here.free / 2**30:.1f} GiB here",
+    }
+    for name, value in facts.items():
+        Console(highlight=False, soft_wrap=True).print(f"{name:10} {value}")

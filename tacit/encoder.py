@@ -1,0 +1,228 @@
+"""The artefact: an encoder with all that it needs to read data as it did in training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit import interrupt
+from tacit.core import Encoder, Modality, Raw, View
+from tacit.engine import checkpoint, files
+from tacit.engine.environment import computes_bf16
+from tacit.errors import DataError, RunError, Unreadable, UsageError
+from tacit.evaluation.features import inference
+from tacit.modalities import MODALITIES
+
+FORMAT = 1
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """`config.json`: how to build the encoder and how to read samples for it. Plain values only."""
+
+    modality: Mapping[str, Any]
+    """The modality's name and configuration."""
+    layout: Mapping[str, Any]
+    """How samples are packed: what preprocessing there is, but for the standardisation inside the encoder."""
+    encoder: Mapping[str, Any]
+    """The encoder's name and configuration."""
+    dim: int
+    """D, the width of an embedding."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Where it comes from: method, data and their hash, steps."""
+    format: int = FORMAT
+    sha256: str | None = None
+    """Of the weights; None until a run has ended."""
+
+    @property
+    def kind(self) -> Modality:
+        """The modality's record."""
+        return MODALITIES[self.modality["name"]]
+
+
+class TrainedEncoder:
+    """An encoder ready for use, on the CPU or, where there is one, on the GPU."""
+
+    def __init__(self, network: Encoder, spec: Spec, path: Path | None = None) -> None:
+        self.network, self.spec, self.path = network, spec, path
+        self.modality = spec.kind
+        self.layout = self.modality.layout.parse(spec.layout)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network.to(self.device).eval()
+
+    @property
+    def dim(self) -> int:
+        """D, the width of an embedding."""
+        return self.spec.dim
+
+    def embed(self, x: str | Path | Iterable[Raw | str | Path], *, batch: int = 256) -> np.ndarray:
+        """Embeddings, float32 `[N, D]`, in the order of `x`.
+
+        Args:
+            x: anything that `tacit train` takes as DATA, or samples: arrays (one `[N, ...]` array, or several of
+                their own shapes), the bytes of files, or paths.
+            batch: samples at a time; memory grows with it, results do not depend on it.
+
+        Raises:
+            DataError: a sample cannot be read; its number and the reason are named.
+        """
+        if isinstance(x, str | Path):
+            from tacit.data.dataset import open_dataset
+
+            dataset = open_dataset(str(x), self.modality, self.modality.config(), self.layout)
+            everything = dataset.everything()
+            views: Iterator[View] = (
+                everything.view(rows) for rows in torch.split(torch.arange(len(everything)), batch)
+            )
+        else:
+            views = self._views(x, batch)
+        parts = [self.vectors(view).numpy() for view in views]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+
+    def vectors(self, view: View) -> Tensor:
+        """Embeddings of one plain view, float32 `[B, D]` on the CPU."""
+        interrupt.check()
+        kind = self.device.type
+        fast = computes_bf16(self.device)
+        with inference(self.network), torch.autocast(kind, dtype=torch.bfloat16, enabled=fast):
+            pooled: Tensor = self.network(view.to(self.device)).pooled
+        return pooled.float().cpu()
+
+    def _views(self, samples: Iterable[Raw | str | Path], batch: int) -> Iterator[View]:
+        number, stream = 0, iter(samples)
+        while some := list(islice(stream, batch)):
+            packed = []
+            for sample in some:
+                try:
+                    raw = Path(sample).read_bytes() if isinstance(sample, str | Path) else sample
+                    packed.append(self.modality.read(raw, self.layout))
+                except (OSError, Unreadable) as error:
+                    raise DataError(f"sample {number} cannot be read: {error}") from None
+                number += 1
+            yield self.modality.collate(torch.from_numpy(np.stack(packed)))
+
+    def save(self, folder: Path) -> None:
+        """Write the artefact: weights, model card, and `config.json` with their hash last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = checkpoint.serialise(checkpoint.State(self.network.state_dict()))
+        spec = Spec(**{**asdict(self.spec), "sha256": hashlib.sha256(weights).hexdigest()})
+        files.write(folder / WEIGHTS, weights)
+        files.write(folder / CARD, card(spec).encode())
+        write_spec(folder, spec)
+
+
+def build(spec: Spec) -> Encoder:
+    """The network that `spec` describes, with meaningless weights."""
+    modality = spec.kind
+    layout = modality.layout.parse(spec.layout)
+    sample = modality.collate(torch.zeros((2, *layout.shape), dtype=getattr(torch, layout.dtype)))
+    kind = modality.encoders[spec.encoder["name"]]
+    return kind(kind.Config.parse(spec.encoder), sample)
+
+
+def write_spec(folder: Path, spec: Spec) -> None:
+    """Write `config.json`; a run does so before training, so that its checkpoints can be read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write(folder / CONFIG, json.dumps(asdict(spec), indent=1).encode())
+
+
+def load(path: str | Path) -> TrainedEncoder:
+    """The encoder at `path`: a run folder, an encoder folder, or a checkpoint file.
+
+    A run that has not ended gives the encoder of its newest intact checkpoint. Raises `UsageError` where `path` is
+    none of these and `RunError` where a file is damaged.
+    """
+    given = Path(path)
+    if not given.exists():
+        raise UsageError(f"{given} does not exist: give a run folder, an encoder folder or a checkpoint")
+    if given.is_file() and given.parent.name == "checkpoints":
+        return _from_checkpoint(given.parent.parent / "encoder", checkpoint.verified(given.with_suffix(".json")))
+    if given.is_file() and given.name in (WEIGHTS, CONFIG):
+        given = given.parent
+    for folder in (given / "encoder", given):
+        if (folder / CONFIG).is_file():
+            spec = _read_spec(folder)
+            return _from_weights(folder, spec) if spec.sha256 else _from_checkpoint(folder, _newest(folder))
+    raise UsageError(f"{given} holds no encoder: give a run folder, an encoder folder or a checkpoint of a run")
+
+
+def _newest(folder: Path) -> checkpoint.Checkpoint:
+    found, _ = checkpoint.newest(folder.parent / "checkpoints")
+    if found is None:
+        raise UsageError(f"{folder.parent} has no encoder yet: its run stopped before the first checkpoint")
+    return found
+
+
+def _read_spec(folder: Path) -> Spec:
+    path = folder / CONFIG
+    try:
+        values = json.loads(path.read_bytes())
+        spec = Spec(**values)
+        known = spec.format == FORMAT and spec.modality["name"] in MODALITIES
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RunError(f"{path} is damaged: {error}. Copy the encoder anew, or train it again.") from None
+    if not known:
+        raise RunError(f"{path} was written by another version of tacit (format {spec.format}): upgrade tacit")
+    return spec
+
+
+def _from_weights(folder: Path, spec: Spec) -> TrainedEncoder:
+    from safetensors.torch import load as from_bytes
+
+    path = folder / WEIGHTS
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != spec.sha256:
+        raise RunError(f"{path} is damaged: it does not match its SHA-256 in {CONFIG}. Copy it anew, or train again.")
+    return _with(from_bytes(data), spec, folder)
+
+
+def _from_checkpoint(folder: Path, found: checkpoint.Checkpoint) -> TrainedEncoder:
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"{found.path} stands alone: the run folder around it, with encoder/{CONFIG}, is needed")
+    return _with(found.encoder(), _read_spec(folder), folder)
+
+
+def _with(tensors: Mapping[str, Tensor], spec: Spec, folder: Path) -> TrainedEncoder:
+    network = build(spec)
+    try:
+        network.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise RunError(
+            f"{folder}: the weights do not fit {spec.encoder['name']} as {CONFIG} describes it: {error}"
+        ) from None
+    return TrainedEncoder(network, spec, folder)
+
+
+def card(spec: Spec) -> str:
+    """The model card: what the encoder is, where it comes from, how to use it."""
+    training = spec.training
+    lines = [
+        f"# {spec.encoder['name']} for {spec.kind.unit}, {spec.dim} dimensions",
+        "",
+        f"Trained by tacit with `{training.get('method')}` on `{training.get('data')}` "
+        f"({training.get('samples')} {spec.kind.unit}, no labels), {training.get('steps')} steps.",
+        "",
+        "```python",
+        "import tacit",
+        f'encoder = tacit.load("this/folder")   # reads {dict(spec.layout)}',
+        f"vectors = encoder.embed(data)          # float32 [N, {spec.dim}]",
+        "```",
+        "",
+        "Whether it helps is not said here: run `tacit evaluate` on labelled data, which prints it beside its floors.",
+        "",
+        f"Content hash of the training data: `{training.get('content_hash')}`.",
+    ]
+    return "\n".join(lines) + "\n"

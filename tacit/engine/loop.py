@@ -1,0 +1,147 @@
+"""The loop: any method on any samples."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+
+from lightning_fabric import Fabric
+
+from tacit import console, interrupt
+from tacit.core import Augmentation, Evaluator, Method, Progress, Samples
+from tacit.engine import checkpoint, files, order, plan
+from tacit.engine.environment import environment
+from tacit.engine.plan import Plan
+from tacit.engine.runfolder import RunFolder
+from tacit.engine.session import Session, look
+from tacit.engine.settings import EngineConfig
+from tacit.engine.trainer import Outcome, Trainer
+
+WARMUP_STEPS = 3
+"""Steps that are not timed: the first ones allocate, compile and fill caches."""
+
+
+def fit(
+    learner: Method,
+    samples: Samples,
+    augment: Mapping[str, Augmentation],
+    config: EngineConfig,
+    folder: RunFolder | None = None,
+    *,
+    resume: bool = False,
+    allow_changes: bool = False,
+    evaluators: Sequence[Evaluator] = (),
+    fingerprint: Mapping[str, str] | None = None,
+) -> Progress:
+    """Train `learner` in place on `samples`, seen through `augment` (kind of view -> augmentation).
+
+    With a `folder` the run leaves metrics and checkpoints there, and `resume` goes on from the newest of them to the
+    same bits as if it had never stopped; `fingerprint` (name -> value) is whatever else those bits depend on. Signals
+    are honoured between steps inside `interrupt.listening()`.
+
+    Raises `Interrupted` on SIGINT and SIGTERM, once state is saved; `UsageError` where a run cannot be resumed to the
+    same bits, unless `allow_changes`; `RunError` on a loss that is no number, a full disk, damaged checkpoints.
+    """
+    started = time.monotonic()
+    with environment(config, config.precision) as (fabric, facts):
+        fresh = Trainer(fabric, learner, samples, augment, config)
+        session = Session(learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {})
+        with session.guarded():
+            if not (resume and folder is not None and session.restore(allow_changes=allow_changes)):
+                planned = _plan(fabric, fresh, folder, evaluators, started)
+                session.begin(planned, {"distinct": _distinct(fresh)})
+            _run(fresh, session)
+        return session.progress
+
+
+def _run(trainer: Trainer, session: Session) -> None:
+    plan, meter = session.plan, _Meter(trainer.batch)
+    with console.progress("training", plan.total) as tick:
+        while session.progress.step < plan.total:
+            with session.stepping():
+                outcome = trainer.step(session.progress)
+            meter.add(outcome)
+            done = session.progress.step
+            record = meter.read(outcome) if plan.logs(done) else None
+            session.after(record)
+            tick(done, meter.text)
+
+
+class _Meter:
+    """Speed and the share of time spent waiting for data, between two readings; and the words for the bar."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+        self._since, self._steps, self._waited = time.monotonic(), 0, 0.0
+        self.text = ""
+
+    def add(self, outcome: Outcome) -> None:
+        self._steps += 1
+        self._waited += outcome.waited
+
+    def read(self, outcome: Outcome) -> dict[str, float]:
+        """The record of a step, with the speed since the last reading."""
+        record = outcome.record()
+        elapsed = time.monotonic() - self._since
+        speed, waiting = self._steps * self._batch / elapsed, self._waited / elapsed
+        self._since, self._steps, self._waited = time.monotonic(), 0, 0.0
+        self.text = (
+            f"loss {record['loss']:.4g} ({record['nothing_learnt']:.4g} is nothing learnt), lr {record['lr']:.2g}, "
+            f"{speed:.0f} samples/s, {waiting:.0%} waiting for data"
+        )
+        return record | {"samples_per_second": round(speed, 1), "waiting": round(waiting, 4)}
+
+
+def _distinct(trainer: Trainer) -> float:
+    """The share of samples of the first batch that differ from its first one."""
+    rows = order.rows(trainer.config.seed, 0, 0, trainer.batch, len(trainer.samples))
+    x = trainer.samples.view(rows).x.flatten(1)
+    return float((x[1:] != x[:1]).any(1).float().mean()) if len(x) > 1 else 1.0
+
+
+def _plan(
+    fabric: Fabric, trainer: Trainer, folder: RunFolder | None, evaluators: Sequence[Evaluator], started: float
+) -> Plan:
+    """The plan by the budget; a budget of time becomes steps by measuring, once, on a copy that is thrown away."""
+    config = trainer.config
+    limit, budget = config.budget.seconds, config.budget
+    if limit is None:
+        total = budget.steps if budget.steps is not None else (budget.epochs or 1) * trainer.batches
+        return plan.make(total, log_every=config.log_every, evaluations=config.evaluations)
+    costs = _measure(fabric, trainer, folder, evaluators, window=min(max(3.0, 0.02 * limit), limit / 4))
+    return plan.within(
+        limit - (time.monotonic() - started),
+        costs,
+        log_every=config.log_every,
+        evaluations=config.evaluations,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
+
+
+def _measure(
+    fabric: Fabric, trainer: Trainer, folder: RunFolder | None, evaluators: Sequence[Evaluator], window: float
+) -> plan.Costs:
+    """What a step, a check and a checkpoint cost, from about `window` seconds of real steps on a copy."""
+    copied = Trainer(fabric, copy.deepcopy(trainer.learner), trainer.samples, trainer.augment, trainer.config)
+    begun = time.monotonic()
+    done, timed_from, first = 0, 0, begun
+    while True:
+        interrupt.check()
+        copied.step(Progress(done, 1_000_000)).loss()  # reading the loss waits for the device
+        done += 1
+        now = time.monotonic()
+        if done == WARMUP_STEPS and now - begun < window:
+            timed_from, first = done, now
+        elif now - first >= window:
+            break
+    per_step = (now - first) / (done - timed_from)
+    now = time.monotonic()
+    look(copied.learner, evaluators, Progress(0, 1))
+    check = time.monotonic() - now
+    now = time.monotonic()
+    if folder is not None:
+        trial = folder.checkpoints / "trial"
+        files.write(trial, checkpoint.serialise(checkpoint.pack(copied.learner, copied.optimiser)))
+        trial.unlink()
+    return plan.Costs(per_step, check, time.monotonic() - now)

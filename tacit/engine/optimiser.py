@@ -1,0 +1,78 @@
+"""Optimisers: parameter groups, LARS, and the learning rate as a function of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from tacit.core import Progress
+from tacit.engine.settings import Optimiser
+from tacit.schedule import warmup_cosine
+
+
+class LARS(Optimizer):
+    """Layer-wise adaptive rate scaling (You, Gitman and Ginsburg 2017, arXiv 1708.03888, algorithm 1).
+
+    v <- m v + lr * trust * |w| / (|g| + decay |w|) * (g + decay w);  w <- w - v.
+    One-dimensional parameters are spared the scaling, as is usual since SimCLR.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step; returns what `closure`, if given, computes."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, weight.grad, group)
+        return loss
+
+    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        velocity = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight))
+        direction = gradient + group["weight_decay"] * weight
+        if weight.ndim > 1:
+            size, slope = weight.norm(), gradient.norm()
+            ratio = group["trust"] * size / (slope + group["weight_decay"] * size)
+            # where either norm is 0 the ratio says nothing, and the plain rate is used
+            direction = direction * torch.where((size > 0) & (slope > 0), ratio, torch.ones_like(ratio))
+        velocity.mul_(group["momentum"]).add_(direction, alpha=group["lr"])
+        weight.sub_(velocity)
+
+
+def build(config: Optimiser, module: nn.Module) -> Optimizer:
+    """The optimiser of the trainable parameters of `module`."""
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.name == "adamw":
+        return AdamW(groups, lr=config.lr, betas=(config.momentum, 0.999))
+    if config.name == "sgd":
+        return SGD(groups, lr=config.lr, momentum=config.momentum)
+    return LARS(groups, lr=config.lr, momentum=config.momentum)
+
+
+def learning_rate(config: Optimiser, progress: Progress) -> float:
+    """The rate of the step that starts at `progress`."""
+    return config.lr * warmup_cosine(progress, config.warmup)
+
+
+def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
+    """Give all parameters the rate `rate`."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,69 @@
+"""The plan of a run: how many steps, and at which of them something is written or looked at.
+
+A plan is made once, before the first step, and travels in every checkpoint: a run is a function of its settings and
+its plan, whatever the clock does afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+EARLY = (100, 200)
+"""Steps at which health is looked at in any run: what goes wrong goes wrong early."""
+SHARE = 0.1
+"""Largest share of a time budget that goes into looking at health."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a run."""
+
+    total: int
+    log_every: int
+    checks: tuple[int, ...]
+    """Steps done, in rising order, after which the evaluators run; 0 is the untrained learner."""
+
+    def logs(self, done: int) -> bool:
+        """Whether a line is written after `done` steps."""
+        return done % self.log_every == 0 or done == self.total or done in self.checks
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"checks": list(self.checks)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """The plan that `to_dict` wrote."""
+        return cls(values["total"], values["log_every"], tuple(values["checks"]))
+
+
+def make(total: int, *, log_every: int | None, evaluations: int) -> Plan:
+    """A plan of `total` steps with `evaluations` checks spread evenly, apart from the first, the last and `EARLY`."""
+    spread = {round(total * part / evaluations) for part in range(1, evaluations)}
+    early = {step for step in EARLY if step < total} if evaluations else set()
+    every = log_every if log_every is not None else min(50, max(1, total // 200))
+    return Plan(total, every, tuple(sorted({0, total} | early | spread)))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds, as measured."""
+
+    step: float
+    check: float
+    checkpoint: float
+
+
+def within(left: float, costs: Costs, *, log_every: int | None, evaluations: int, checkpoint_seconds: float) -> Plan:
+    """The plan that fills `left` seconds: as many steps as fit beside the checks and checkpoints, at least one.
+
+    Checks take at most `SHARE` of the time, apart from the first and the last, which always happen.
+    """
+    affordable = evaluations if costs.check <= 0 else int(SHARE * left / costs.check) - len(EARLY) - 1
+    evaluations = max(0, min(evaluations, affordable))
+    checks = 2 + (evaluations - 1 + len(EARLY) if evaluations else 0)
+    checkpoints = 2 + left / max(checkpoint_seconds, costs.checkpoint, 1e-3)
+    for_steps = left - checks * costs.check - checkpoints * costs.checkpoint
+    return make(max(1, round(for_steps / costs.step)), log_every=log_every, evaluations=evaluations)

@@ -1,0 +1,205 @@
+"""What surrounds the steps of any run: log lines, health, checkpoints, signals, and going on after a stop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from tacit import console, interrupt
+from tacit.core import Evaluator, Learner, Progress
+from tacit.engine import checkpoint, environment, files, watch
+from tacit.engine.checkpoint import Checkpoint
+from tacit.engine.plan import Plan
+from tacit.engine.runfolder import RunFolder
+from tacit.engine.settings import EngineConfig
+from tacit.errors import Interrupted, RunError, UsageError
+
+log = logging.getLogger("tacit")
+
+
+def tell(text: str) -> None:
+    """A line to the user and to run.log."""
+    console.say(text)
+    log.info(text)
+
+
+class Session:
+    """The bookkeeping of one run; it knows when, not what."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        optimiser: torch.optim.Optimizer | None,
+        folder: RunFolder | None,
+        config: EngineConfig,
+        evaluators: Sequence[Evaluator],
+        facts: Mapping[str, str],
+        fingerprint: Mapping[str, str],
+    ) -> None:
+        self._learner, self._optimiser, self._folder, self._config = learner, optimiser, folder, config
+        self._evaluators = evaluators
+        self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
+        self._step, self._saved, self._whole = 0, -1, True
+        self._written = self._started = time.monotonic()
+        self._untrained: dict[str, float] = {}
+        self.plan = Plan(0, 1, ())
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run stands."""
+        return Progress(self._step, self.plan.total)
+
+    def restore(self, *, allow_changes: bool) -> bool:
+        """Take up the newest intact checkpoint; False where there is none yet.
+
+        Raises `UsageError` where settings or environment differ in a way that changes bits, unless `allow_changes`.
+        """
+        assert self._folder is not None, "only a run with a folder resumes"
+        found, complaints = checkpoint.newest(self._folder.checkpoints)
+        for line in complaints:
+            tell(line)
+        if found is None:
+            self._folder.cut_metrics(-1)
+            return False
+        self._compare(found, allow_changes=allow_changes)
+        checkpoint.unpack(found.state(), self._learner, self._optimiser)
+        checkpoint.discard_after(self._folder.checkpoints, found.step)
+        self._step = self._saved = found.step
+        self._open(Plan.from_dict(found.manifest["plan"]))
+        for record in self._folder.cut_metrics(found.step):
+            self._watch.see(record)
+            self._note_untrained(record)
+        tell(f"resumed at step {found.step} of {self.plan.total}")
+        return True
+
+    def _compare(self, found: Checkpoint, *, allow_changes: bool) -> None:
+        then = found.manifest["fingerprint"]
+        names = sorted(then.keys() | self._fingerprint.keys())
+        differing = [
+            f"{name}: {then.get(name, 'not set')} then, {self._fingerprint.get(name, 'not set')} now"
+            for name in names
+            if then.get(name) != self._fingerprint.get(name)
+        ]
+        differing += environment.changes(found.manifest["environment"], self._facts)
+        if not differing:
+            return
+        listed = "\n".join(f"  {line}" for line in differing)
+        if not allow_changes:
+            raise UsageError(
+                f"{found.path.parent.parent} cannot be resumed to the same bits; not all is as it was:\n{listed}\n"
+                "Put it back, start a new run from these weights with --init-from, or allow the changes."
+            )
+        tell(f"resumed with changes, so the result differs from that of an uninterrupted run:\n{listed}")
+
+    def begin(self, plan: Plan, first: Mapping[str, float]) -> None:
+        """Start a new run by a plan: look at the untrained learner, and find out now whether state can be written."""
+        self._open(plan)
+        log.info("a run of %d steps; settings %s; environment %s", plan.total, self._fingerprint, dict(self._facts))
+        self._log(dict(first))
+        self.save()
+
+    def _open(self, plan: Plan) -> None:
+        self.plan = plan
+        self._watch = watch.Watch(self._config.optimiser, plan.total)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Inside the block a signal saves and ends the run, and a failure says what is safe."""
+        try:
+            try:
+                yield
+            except Interrupted as stop:
+                if self.plan.total and self._whole:
+                    self.save()
+                where = f"step {self._step} of {self.plan.total}" if self.plan.total else "the first step"
+                raise Interrupted(stop.exit_code - 128, f"stopped at {where}. {self._what_is_safe()}") from None
+        except files.WriteError as error:
+            raise RunError(f"{error}. {self._what_is_safe()}") from error
+
+    def _what_is_safe(self) -> str:
+        if self._folder is None:
+            return "Nothing was saved, since the run has no folder."
+        if self._saved < 0:
+            return "Nothing had to be saved yet."
+        return f"The checkpoint of step {self._saved} is safe: go on with --resume --out {self._folder.path}"
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Around what moves state: a stop inside the block must not save half a step."""
+        interrupt.check()
+        self._whole = False
+        yield
+        self._step += 1
+        self._whole = True
+
+    def after(self, record: Mapping[str, float] | None) -> None:
+        """After a step: log `record` if there is one, look at health and write a checkpoint if it is time."""
+        if record is not None:
+            self._log(dict(record))
+        if time.monotonic() - self._written >= self._config.checkpoint_seconds or self._step == self.plan.total:
+            self.save()
+
+    def _log(self, record: dict[str, float]) -> None:
+        record = {"step": self._step, **record}
+        if self._step in self.plan.checks:
+            self._require_numbers()
+            health = look(self._learner, self._evaluators, self.progress)
+            record |= health
+            self._note_untrained(record)
+            if health:
+                untrained = self._untrained if self._step else {}
+                tell(f"step {self._step} of {self.plan.total}: {watch.in_words(health, untrained)}")
+        alarms = self._watch.see(record)
+        if self._folder is not None:
+            named = {"alarms": [alarm.name for alarm in alarms]} if alarms else {}
+            self._folder.add_metrics({**record, **named})
+        for alarm in alarms:
+            if alarm.fatal:
+                raise RunError(f"{alarm.text}. {self._what_is_safe()}")
+            tell(f"warning: {alarm.text}")
+
+    def _note_untrained(self, record: Mapping[str, float]) -> None:
+        if record["step"] == 0:
+            self._untrained = dict(record)
+
+    def save(self) -> None:
+        """Write a checkpoint, unless this step has one. Raises `RunError` rather than save weights that are NaN."""
+        if self._folder is None or self._saved == self._step:
+            return
+        self._require_numbers()
+        manifest = {
+            "step": self._step,
+            "plan": self.plan.to_dict(),
+            "encoder": checkpoint.encoder_prefix(self._learner),
+            "fingerprint": self._fingerprint,
+            "environment": dict(self._facts),
+        }
+        checkpoint.save(self._folder.checkpoints, checkpoint.pack(self._learner, self._optimiser), manifest)
+        self._saved, self._written = self._step, time.monotonic()
+
+    def _require_numbers(self) -> None:
+        if all(parameter.isfinite().all() for parameter in self._learner.parameters()):
+            return
+        for alarm in self._watch.see({"step": self._step, "loss": math.nan}):
+            raise RunError(f"{alarm.text}. {self._what_is_safe()}")
+
+
+def look(learner: Learner, evaluators: Sequence[Evaluator], progress: Progress) -> dict[str, float]:
+    """What the evaluators say about a learner, which is left in training mode."""
+    learner.eval()
+    with torch.no_grad():
+        health = {name: float(value) for evaluator in evaluators for name, value in evaluator(learner, progress)}
+    learner.train()
+    return health
+
+
+def _settings(config: EngineConfig) -> dict[str, str]:
+    """The engine's settings that bits depend on; those of the environment are compared as they turned out."""
+    values = config.model_dump(mode="json")
+    flat = {f"optimiser.{name}": str(value) for name, value in values["optimiser"].items()}
+    return flat | {name: str(values[name]) for name in ("budget", "batch", "accumulate", "seed")}

@@ -1,0 +1,131 @@
+"""One optimiser step: a function of (seed, step) and the state it advances."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from tacit.core import Augmentation, Draws, Method, Progress, Samples, Step, View
+from tacit.engine import optimiser, order
+from tacit.engine.settings import EngineConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of one step. Its tensors are on the device: reading one waits for the device."""
+
+    epoch: int
+    lr: float
+    steps: Sequence[Step]
+    """One a micro-batch."""
+    waited: float
+    """Seconds spent on reading and viewing samples."""
+
+    def loss(self) -> float:
+        """The mean loss of the batch."""
+        return _mean([step.loss.detach().float().mean() for step in self.steps])
+
+    def record(self) -> dict[str, float]:
+        """The scalars of the step, for the log."""
+        names = self.steps[0].metrics
+        return {
+            "epoch": self.epoch,
+            "loss": self.loss(),
+            "nothing_learnt": _mean([step.nothing_learnt for step in self.steps]),
+            "lr": self.lr,
+            **{name: _mean([step.metrics[name] for step in self.steps]) for name in names},
+        }
+
+
+def _mean(values: Sequence[float | Tensor]) -> float:
+    return sum(float(value) for value in values) / len(values)
+
+
+class _Micro:
+    """A micro-batch on its way through Fabric, which casts and copies the tensors of any class that it can open."""
+
+    def __init__(self, views: Sequence[View], progress: Progress) -> None:
+        self.views, self.progress = views, progress
+        self.step: Step | None = None
+
+
+class _Loss(nn.Module):
+    """What Fabric wraps: a learner as a module from a micro-batch to the scalar that is minimised."""
+
+    def __init__(self, learner: Method) -> None:
+        super().__init__()
+        self.learner = learner
+
+    def forward(self, micro: _Micro) -> Tensor:
+        micro.step = self.learner(micro.views, micro.progress)
+        return micro.step.loss.float().mean()
+
+
+class Trainer:
+    """A method, its optimiser and its data.
+
+    Everything random is a hash of the seed with the step or with (epoch, sample, view): the state of a run is the
+    learner's and the optimiser's alone.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        learner: Method,
+        samples: Samples,
+        augment: Mapping[str, Augmentation],
+        config: EngineConfig,
+    ) -> None:
+        self.learner, self.samples, self.augment, self.config = learner, samples, augment, config
+        self.batch = config.batch_size(len(samples))
+        self.batches = order.batches(len(samples), self.batch)
+        self._fabric = fabric
+        learner.to(fabric.device)  # before the optimiser is told of the parameters
+        learner.train()
+        self.optimiser = optimiser.build(config.optimiser, learner)
+        self._module, self._stepper = fabric.setup(_Loss(learner), self.optimiser)
+
+    def step(self, progress: Progress) -> Outcome:
+        """Advance by one optimiser step, from `progress`."""
+        config, fabric = self.config, self._fabric
+        epoch, position = divmod(progress.step, self.batches)
+        rows = order.rows(config.seed, epoch, position, self.batch, len(self.samples))
+        rate = optimiser.learning_rate(config.optimiser, progress)
+        optimiser.set_learning_rate(self.optimiser, rate)
+        steps, waited = [], 0.0
+        for number, part in enumerate(rows.chunk(config.accumulate)):
+            started = time.monotonic()
+            micro = _Micro(self._views(part, epoch), progress)
+            waited += time.monotonic() - started
+            torch.manual_seed(order.fold("step", config.seed, progress.step, number))
+            with fabric.no_backward_sync(self._module, enabled=number < config.accumulate - 1):
+                fabric.backward(self._module(micro) / config.accumulate)
+            assert micro.step is not None, "the module has put it there"
+            steps.append(micro.step)
+        if config.optimiser.clip is not None:
+            fabric.clip_gradients(self._module, self._stepper, max_norm=config.optimiser.clip, error_if_nonfinite=False)
+        self._stepper.step()
+        self._stepper.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            self.learner.update(self._gathered(steps), progress)
+        return Outcome(epoch, rate, steps, waited)
+
+    def _views(self, rows: Tensor, epoch: int) -> list[View]:
+        plain = self.samples.view(rows).to(self._fabric.device)
+        index = rows.to(self._fabric.device)
+        return [
+            plain if kind == "plain" else self.augment[kind](plain, Draws.of(self.config.seed, epoch, index, number))
+            for number, kind in enumerate(self.learner.views)
+        ]
+
+    def _gathered(self, steps: Sequence[Step]) -> dict[str, Tensor]:
+        """What the micro-batches carried, joined over them and over ranks: `[B, ...]` each."""
+        carry = {name: torch.cat([step.carry[name].detach() for step in steps]) for name in steps[0].carry}
+        if self._fabric.world_size == 1:
+            return carry
+        return {name: self._fabric.all_gather(rows).flatten(0, 1) for name, rows in carry.items()}

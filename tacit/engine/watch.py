@@ -1,0 +1,143 @@
+"""The health of a run in words: a function of the lines that the run logs.
+
+Thresholds are set so that healthy runs raise nothing: each of them is far outside of what working recipes show, and
+what is about the representation is measured against the same network before training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tacit.engine.settings import Optimiser
+
+SAME = 1e-4
+"""Standard deviation of features below which all samples look the same."""
+VANISHED = 0.05
+"""Share of the untrained standard deviation below which the representation has collapsed."""
+LINE = 1.2
+"""Effective rank below which features lie on a line."""
+GLUED = 0.01
+"""Relative distance to the value that means "nothing learnt" within which a loss has not moved."""
+PATIENCE = 150
+"""Steps after the warm-up during which a loss may stay where it is."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something is wrong: what, with numbers, and the setting to change."""
+
+    name: str
+    text: str
+    fatal: bool = False
+    """Whether going on is pointless."""
+
+
+class Watch:
+    """Reads a run's records in order. Each alarm is raised once."""
+
+    def __init__(self, optimiser: Optimiser, total: int) -> None:
+        self._optimiser = optimiser
+        self._settled = optimiser.warmup * total
+        self._raised: set[str] = set()
+        self._start: Mapping[str, float] = {}
+        self._window: deque[tuple[float, float, float]] = deque()
+
+    def see(self, record: Mapping[str, float]) -> list[Alarm]:
+        """The alarms that `record` gives reason for.
+
+        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`; the evaluators' `std` and
+        effective `rank` of features; and at step 0 `distinct`, the share of samples that differ from the first.
+        """
+        alarms = [self._not_finite(record), self._constant(record), self._collapsed(record), self._stuck(record)]
+        new = [alarm for alarm in alarms if alarm is not None and alarm.name not in self._raised]
+        self._raised |= {alarm.name for alarm in new}
+        if "std" in record and not self._start:
+            self._start = dict(record)
+        return new
+
+    def _not_finite(self, record: Mapping[str, float]) -> Alarm | None:
+        if "loss" not in record or math.isfinite(record["loss"]):
+            return None
+        clip = "" if self._optimiser.clip is not None else ", set optimiser.clip to 1"
+        advice = f"lower optimiser.lr (it is {self._optimiser.lr:g}), lengthen optimiser.warmup{clip}"
+        return Alarm(
+            "not-finite",
+            f"the loss is {record['loss']} at step {record['step']:.0f}: {advice}, "
+            "or raise the method's temperature if it has one",
+            fatal=True,
+        )
+
+    def _constant(self, record: Mapping[str, float]) -> Alarm | None:
+        spread, distinct = record.get("std", 1.0), record.get("distinct", 1.0)
+        if record["step"] > 0 or (spread > SAME and distinct > 0):
+            return None
+        seen = "are equal" if distinct == 0 else f"give features with a standard deviation of {spread:.1e}"
+        return Alarm(
+            "constant-input",
+            f"all samples look the same (those of the first batch {seen}), and there is nothing to learn: "
+            "look at the data, and at the settings by which they are read",
+        )
+
+    def _collapsed(self, record: Mapping[str, float]) -> Alarm | None:
+        if "std" not in record or not self._start or self._start["std"] <= SAME:
+            return None
+        spread, before = record["std"], self._start["std"]
+        rank, rank_before = record.get("rank", math.inf), self._start.get("rank", math.inf)
+        flat = math.isnan(spread) or spread < VANISHED * before
+        thin = math.isnan(rank) or (rank < LINE and rank_before > 2 * LINE)
+        if not flat and not thin:
+            return None
+        ranks = f", effective rank {rank:.3g} (untrained {rank_before:.3g})" if "rank" in record else ""
+        return Alarm(
+            "collapse",
+            f"the representation has collapsed at step {record['step']:.0f}: standard deviation of features "
+            f"{spread:.2g} (untrained {before:.2g}){ranks}. Lower optimiser.lr (it is {self._optimiser.lr:g}); if that "
+            "does not help, change the method's temperature or raise batch",
+        )
+
+    def _stuck(self, record: Mapping[str, float]) -> Alarm | None:
+        if "loss" not in record or record["step"] <= self._settled or "constant-input" in self._raised:
+            return None
+        window = self._window
+        window.append((record["step"], record["loss"], record["nothing_learnt"]))
+        while len(window) > 2 and window[-1][0] - window[1][0] >= PATIENCE:
+            window.popleft()
+        if window[-1][0] - window[0][0] < PATIENCE:
+            return None
+        losses = [loss / nothing for _, loss, nothing in window]
+        half = len(losses) // 2
+        early, late = sum(losses[:half]) / half, sum(losses[half:]) / (len(losses) - half)
+        if min(early, late) < 1 - GLUED or late < early - GLUED / 4:
+            return None
+        step, nothing = record["step"], record["nothing_learnt"]
+        return Alarm(
+            "nothing-learnt",
+            f"after {step:.0f} steps the loss is {late * nothing:.4g}, where {nothing:.4g} means nothing learnt, and "
+            f"it has not fallen for {step - window[0][0]:.0f} steps. Change optimiser.lr (it is "
+            f"{self._optimiser.lr:g}), the method's temperature if it has one, or batch",
+        )
+
+
+def in_words(record: Mapping[str, float], start: Mapping[str, float]) -> str:
+    """The health of a representation as one line, beside its untrained start where that is known."""
+
+    def value(name: str) -> str:
+        before = f" (untrained {start[name]:.2g})" if name in start and start is not record else ""
+        return f"{record[name]:.3g}{before}"
+
+    known = {
+        "std": "standard deviation",
+        "rank": "effective rank",
+        "alignment": "alignment",
+        "uniformity": "uniformity",
+    }
+    parts = []
+    for name in record:
+        if name == "rank" and "dim" in record:
+            parts.append(f"effective rank {value(name)} of {record['dim']:.0f}")
+        elif name != "dim":
+            parts.append(f"{known.get(name, name)} {value(name)}")
+    return ", ".join(parts)

@@ -1,0 +1,240 @@
+"""Multinomial logistic regression: many problems in one solve, on features too large to copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tacit import interrupt
+
+HISTORY = 10
+"""Pairs of steps and gradient changes that L-BFGS remembers."""
+HALVINGS = 30
+"""How often a step is halved before its problem counts as solved to the last bit."""
+SUFFICIENT = 1e-4
+"""Armijo's constant: the share of the decrease promised by the slope that a step has to deliver."""
+
+DAMPING = 0.3
+"""See `Scaler.of`. On digits with 1/10 labels per class, 0, .3 and no scaling gave: raw pixels .593/.903, .632/.906,
+.656/.910; an untrained network .497/.877, .503/.881, .464/.875; SimCLR .756/.960, .753/.961, .736/.953."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """The affine map (x - shift) / scale. It is folded into weights, so that large features are never copied."""
+
+    shift: Tensor
+    """`[D]`."""
+    scale: Tensor
+    """`[D]`, positive."""
+
+    @classmethod
+    def of(cls, x: Tensor) -> Scaler:
+        """The scaler that centres `x [N, D]`, evens out its dimensions and makes the mean squared norm one.
+
+        Each dimension is divided by its standard deviation plus `DAMPING` times the root mean square of all of them:
+        full standardisation blows up pixels that are nearly always black, none at all leaves an encoder at the mercy
+        of its loudest channel. With norms of one a penalty means the same at every width.
+        """
+        variance, mean = torch.var_mean(x, 0, correction=0)
+        scale = variance.sqrt() + DAMPING * variance.mean().sqrt() + torch.finfo(x.dtype).tiny
+        norm = (variance / scale.square()).sum().sqrt()
+        return cls(mean, scale * torch.where(norm > 0, norm, 1.0))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scaled features `[..., D]`, a copy."""
+        return (x - self.shift) / self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class LinearClassifier:
+    """S linear classifiers of features of width D into C classes."""
+
+    weights: Tensor
+    """`[S, D, C]`."""
+    bias: Tensor
+    """`[S, C]`."""
+    slope: Tensor
+    """`[S]`, the norm of the objective's gradient where the solver stopped."""
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Classes, long `[S, M]`, of the features `x [M, D]` that all S classifiers read."""
+        stacked = self.weights.permute(1, 0, 2).flatten(1)
+        return (torch.unflatten(x @ stacked, 1, self.bias.shape) + self.bias).argmax(-1).T
+
+    def after(self, scaler: Scaler) -> LinearClassifier:
+        """The classifiers of raw features that equal these behind `scaler`."""
+        weights = self.weights / scaler.scale[:, None]
+        return LinearClassifier(weights, self.bias - scaler.shift @ weights, self.slope)
+
+
+def fit(
+    x: Tensor,
+    y: Tensor,
+    classes: int,
+    penalty: float,
+    *,
+    scaler: Scaler | None = None,
+    weight: Tensor | None = None,
+    start: LinearClassifier | None = None,
+    tolerance: float = 1e-4,
+    iterations: int = 300,
+) -> LinearClassifier:
+    """Minimise mean cross-entropy + penalty / 2 |W|^2 for S problems at once; the bias is free.
+
+    With N rows this is scikit-learn's `LogisticRegression(C=1 / (penalty * N))`. The solver is L-BFGS (Nocedal 1980)
+    on all rows. Two facts about linear models make it cheap: along a search direction the logits are a straight
+    line, so a line search never touches the features, and the objective is convex, so every accepted step has
+    positive curvature. A step starts at the length that Newton's method gives on that line and is halved, in each
+    problem for itself, until the objective has decreased enough (Armijo 1966): no problem ever goes up.
+
+    Args:
+        x: features, `[S, N, D]`, or `[N, D]` for one problem; read twice an iteration, never copied.
+        y: classes, long `[S, N]` or `[N]`.
+        penalty: positive; in units of the scaled features.
+        scaler: applied to `x` on the fly; the result reads scaled features (`LinearClassifier.after` undoes that).
+        weight: `[S, N]` or `[N]`, how much each row counts in the mean; 0 leaves a row out.
+        start: where to start (the solution for a stronger penalty).
+        tolerance: a problem is solved when its gradient's norm is no larger.
+        iterations: the most steps to take.
+    """
+    if x.dim() == 2:
+        x, y, weight = x[None], y[None], None if weight is None else weight[None]
+    problem = _Problem.of(x, y, classes, penalty, scaler, weight)
+    theta = x.new_zeros(len(x), x.shape[2] + 1, classes)
+    if start is not None:
+        theta[:, :-1], theta[:, -1] = start.weights, start.bias
+    theta, slope = _minimise(problem, theta, tolerance, iterations)
+    return LinearClassifier(theta[:, :-1], theta[:, -1], slope.norm(dim=(1, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """The objective of S problems: two passes over the features, and everything else on logits `[S, N, C]`.
+
+    Parameters are `[S, D + 1, C]`, the bias in the last row. Logits and losses are float64, so that a decrease can
+    be told from rounding; the features stay as they are.
+    """
+
+    x: Tensor
+    target: Tensor
+    """One-hot `[S, N, C]`."""
+    share: Tensor
+    """`[S, N, 1]`, each row's share of the mean."""
+    penalty: float
+    shift: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(
+        cls, x: Tensor, y: Tensor, classes: int, penalty: float, scaler: Scaler | None, weight: Tensor | None
+    ) -> _Problem:
+        share = torch.ones_like(y, dtype=torch.float64) if weight is None else weight.double()
+        share = (share / share.sum(1, keepdim=True))[..., None]
+        scaler = scaler or Scaler(x.new_zeros(x.shape[2]), x.new_ones(x.shape[2]))
+        return cls(x, F.one_hot(y, classes).double(), share, penalty, scaler.shift, scaler.scale[:, None])
+
+    def logits(self, theta: Tensor) -> Tensor:
+        """First pass: `[S, N, C]`."""
+        weights = theta[:, :-1] / self.scale
+        # one problem is a plain matrix product, which BLAS does without a copy of the features
+        product = F.linear(self.x[0], weights[0].T)[None] if len(self.x) == 1 else self.x @ weights
+        return product.double() + (theta[:, -1] - self.shift @ weights)[:, None].double()
+
+    def gradient(self, logits: Tensor, theta: Tensor) -> Tensor:
+        """Second pass: `[S, D + 1, C]`."""
+        residual = (logits.softmax(-1) - self.target) * self.share
+        total = residual.sum(1, keepdim=True).to(self.x.dtype)
+        narrow = residual.to(self.x.dtype).mT.contiguous()  # wide rows: ten times faster than transposed features
+        product = (narrow[0] @ self.x[0])[None] if len(self.x) == 1 else narrow @ self.x
+        weights = (product.mT - self.shift[:, None] * total) / self.scale + self.penalty * theta[:, :-1]
+        return torch.cat([weights, total], 1)
+
+    def loss(self, logits: Tensor, theta: Tensor) -> Tensor:
+        """`[S]`: mean cross-entropy + penalty / 2 |W|^2."""
+        entropy = (logits.logsumexp(-1, keepdim=True) - (logits * self.target).sum(-1, keepdim=True)) * self.share
+        return entropy.sum((1, 2)) + 0.5 * self.penalty * theta[:, :-1].double().square().sum((1, 2))
+
+    def curvature(self, logits: Tensor, along: Tensor, direction: Tensor) -> Tensor:
+        """`[S]`: the second derivative along `direction`, whose logits are `along`."""
+        chance = logits.softmax(-1)
+        centred = along - (chance * along).sum(-1, keepdim=True)
+        spread = (chance * centred.square()).sum(-1, keepdim=True) * self.share
+        return spread.sum((1, 2)) + self.penalty * direction[:, :-1].double().square().sum((1, 2))
+
+
+def _minimise(problem: _Problem, theta: Tensor, tolerance: float, iterations: int) -> tuple[Tensor, Tensor]:
+    """Parameters and gradient, both `[S, D + 1, C]`, after at most `iterations` steps of L-BFGS."""
+    logits = problem.logits(theta)
+    loss, slope = problem.loss(logits, theta), problem.gradient(logits, theta)
+    steps: list[Tensor] = []
+    changes: list[Tensor] = []
+    active = torch.ones(len(theta), dtype=torch.bool, device=theta.device)
+    for _ in range(iterations):
+        interrupt.check()
+        active = active & (slope.norm(dim=(1, 2)) > tolerance)
+        if not active.any():
+            break
+        direction = -_two_loops(slope, steps, changes)
+        along = problem.logits(direction)
+        length, logits, loss = _line_search(problem, theta, direction, logits, along, loss, slope, active)
+        active = active & (length > 0)
+        step = length.to(theta.dtype)[:, None, None] * direction
+        theta = theta + step
+        after = problem.gradient(logits, theta)
+        steps, changes = [*steps, step][-HISTORY:], [*changes, after - slope][-HISTORY:]
+        slope = after
+    return theta, slope
+
+
+def _line_search(
+    problem: _Problem,
+    theta: Tensor,
+    direction: Tensor,
+    logits: Tensor,
+    along: Tensor,
+    loss: Tensor,
+    slope: Tensor,
+    active: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Step lengths `[S]` (0 where no step decreases the objective), and the logits and losses behind them."""
+    promised = _dot(slope, direction).flatten().double()
+    length = torch.where(active & (promised < 0), -promised / problem.curvature(logits, along, direction), 0.0)
+    for _ in range(HALVINGS):
+        moved = logits + length[:, None, None] * along
+        reached = problem.loss(moved, theta + length.to(theta.dtype)[:, None, None] * direction)
+        enough = (reached <= loss + SUFFICIENT * length * promised) | (length == 0)
+        if enough.all():
+            return length, moved, reached
+        length = torch.where(enough, length, length / 2)
+    length = torch.where(enough, length, 0.0)
+    moved = logits + length[:, None, None] * along
+    return length, moved, torch.where(length > 0, reached, loss)
+
+
+def _two_loops(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
+    """The inverse Hessian's estimate times `slope [S, ...]` (Nocedal 1980, the two-loop recursion), batched."""
+    inverses = [_ratio(torch.ones_like(dot), dot) for dot in map(_dot, steps, changes)]
+    shares = []
+    for step, change, inverse in reversed(list(zip(steps, changes, inverses, strict=True))):
+        shares.append(inverse * _dot(step, slope))
+        slope = slope - shares[-1] * change
+    if steps:
+        length = _ratio(_dot(steps[-1], changes[-1]), _dot(changes[-1], changes[-1]))
+        slope = slope * torch.where(length > 0, length, 1.0)
+    for step, change, inverse, share in zip(steps, changes, inverses, reversed(shares), strict=True):
+        slope = slope + (share - inverse * _dot(change, slope)) * step
+    return slope
+
+
+def _ratio(over: Tensor, under: Tensor) -> Tensor:
+    """`over / under`, 0 where a problem did not move and both are 0."""
+    return torch.where(under > 0, over / under.clamp_min(torch.finfo(under.dtype).tiny), 0.0)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products `[S, 1, 1]` of `[S, ...]`."""
+    return a.flatten(1)[:, None] @ b.flatten(1)[..., None]

@@ -1,0 +1,62 @@
+"""Autoencoder: squeeze a sample into one vector and draw it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from tacit.config import Config
+from tacit.core import Encoder, Method, Modality, Progress, Step, View
+
+
+class Autoencoder(Method):
+    """Learns a code from which the modality's decoder rebuilds its target (for images: the pixels).
+
+    The oldest of the methods and a sober floor: what rebuilds pixels well need not tell classes apart.
+    """
+
+    paper = "Hinton and Salakhutdinov 2006, Science 313; Masci et al. 2011, Stacked Convolutional Auto-Encoders"
+    formula = "loss = mean (decode(code(x)) - target(x))^2"
+    presets = {
+        "default": {"optimiser": {"lr": 1e-3}},
+        "paper": {
+            "method": {"code": 30},
+            "modality": {"weak": {"crop": [1.0, 1.0], "flip": 0.0}},
+            "optimiser": {"name": "sgd", "lr": 0.05, "weight_decay": 0.0, "warmup": 0.0},
+            "budget": {"epochs": 200},
+        },
+    }
+
+    class Config(Config):
+        name: Literal["autoencoder"] = "autoencoder"
+        code: int = Field(default=128, ge=1, description="width of the code that the decoder sees")
+
+    views = ("weak",)
+
+    def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
+        super().__init__(config, encoder, modality, sample)
+        assert modality.decoder is not None
+        assert modality.target is not None
+        self.backbone = encoder
+        self.code = nn.Linear(encoder.dim, config.code)
+        self.decode = modality.decoder(config.code, sample)
+        self.target = modality.target
+
+    @classmethod
+    def needs(cls, config: Config) -> frozenset[str]:
+        return frozenset((*cls.views, "decoder"))
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.backbone
+
+    def forward(self, views: Sequence[View], progress: Progress) -> Step:
+        (view,) = views
+        target = self.target(view).flatten(1)
+        drawn = self.decode(self.code(self.backbone(view).pooled)).float().flatten(1)
+        loss = (drawn - target).square().mean(dim=1)
+        # whoever has learnt nothing draws the batch's mean
+        return Step(loss, (target - target.mean(dim=0)).square().mean())

@@ -1,0 +1,85 @@
+"""MoCo v2: find a query's momentum key among a queue of older keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from tacit.config import Config
+from tacit.core import Encoder, Method, Modality, Progress, Step, View
+from tacit.losses.contrastive import info_nce
+from tacit.nn.ema import EMA
+from tacit.nn.heads import Embedder, mlp
+from tacit.nn.queue import Queue
+
+
+class MoCo(Method):
+    """Learns to find, among thousands of older keys, the one that a slow copy of itself made of the same sample.
+
+    Keys enter the queue in `update`, after they served as positives and after the batch was scored against the
+    older ones. The teacher normalises by running statistics (see `EMA`), so no batch statistic tells a query which
+    key is its own. Keys of a query's own sample from an earlier epoch do not count as negatives.
+    """
+
+    paper = "Chen et al. 2020, Improved Baselines with Momentum Contrastive Learning, arXiv 2003.04297"
+    formula = (
+        "loss = -log( exp(q k / T) / (exp(q k / T) + sum_queue exp(q k' / T)) ),  teacher <- m teacher + (1-m) student"
+    )
+    presets = {
+        "default": {"optimiser": {"lr": 2e-3}},
+        "paper": {
+            "method": {"temperature": 0.2, "momentum": 0.999, "queue": 65536, "hidden": 2048, "out": 128},
+            "encoder": {"name": "timm", "model": "resnet50"},
+            "modality": {
+                "size": 224,
+                "strong": {"crop": [0.2, 1.0], "jitter": 0.8, "strength": 0.4, "grey": 0.2, "blur": 0.5},
+            },
+            "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 1e-4, "warmup": 0.0},
+            "batch": 256,
+            "budget": {"epochs": 200},
+        },
+    }
+
+    class Config(Config):
+        name: Literal["moco"] = "moco"
+        temperature: float = Field(default=0.2, gt=0, description="divides the similarities")
+        momentum: float = Field(default=0.99, ge=0, lt=1, description="share of itself that the teacher keeps a step")
+        queue: int = Field(default=4096, ge=1, description="older keys that serve as negatives")
+        hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
+        out: int = Field(default=128, ge=1, description="width in which views are compared")
+
+    views = ("strong", "strong")
+
+    def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
+        super().__init__(config, encoder, modality, sample)
+        self.config = config
+        self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out, norm=False))
+        self.teacher = EMA(self.student)
+        self.queue = Queue(config.queue, config.out)
+
+    @classmethod
+    def needs(cls, config: Config) -> frozenset[str]:
+        return frozenset(cls.views)
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.student.encoder
+
+    def forward(self, views: Sequence[View], progress: Progress) -> Step:
+        index = views[0].index
+        assert index is not None, "the engine gives every view its index"
+        keys = F.normalize(self.teacher(views[1]), dim=1)
+        negatives, usable = self.queue.keys.clone(), self.queue.others(index)
+        loss = info_nce(self.student(views[0]), keys, negatives, self.config.temperature, usable)
+        return Step(loss, math.log(self.config.queue + 1), carry={"keys": keys, "index": index})
+
+    def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
+        # young teachers keep less of themselves, so that the random start is soon forgotten
+        momentum = min(self.config.momentum, (progress.step + 1) / (progress.step + 10))
+        self.teacher.follow(self.student, momentum)
+        self.queue.push(carry["keys"], carry["index"])

@@ -1,0 +1,116 @@
+"""Patches: whitened k-means, no gradients; the floor that a deep network has to beat on a CPU."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from tacit.config import Config
+from tacit.core import ClosedForm, Encoder, Modality, View
+from tacit.errors import UsageError
+from tacit.nn.patches import PatchEncoder
+
+MOMENTS, START, LLOYD = 0, 1, 2  # stages: statistics, first atoms, then one stage an iteration of k-means
+
+
+class Patches(ClosedForm):
+    """Learns a dictionary of typical small patches and describes a sample by which of them lie where.
+
+    Three sums over the data: the mean and covariance of patches (which give the ZCA whitening), some patches as
+    first atoms, and the sums of each iteration of Lloyd's k-means. Pixels only: it needs a grid.
+    """
+
+    paper = "Coates, Lee and Ng 2011, An Analysis of Single-Layer Networks in Unsupervised Feature Learning, AISTATS"
+    formula = "f_k(x) = max(0, mean_j |x - c_j| - |x - c_k|),  c = k-means of whitened patches, pooled over quadrants"
+    presets = {
+        "default": {"encoder": {"name": "patches", "filters": 1600}},
+        "paper": {"encoder": {"name": "patches", "filters": 4000}, "method": {"iterations": 50}},
+    }
+
+    count: Tensor
+    total: Tensor
+    outer: Tensor
+    members: Tensor
+    filled: Tensor
+    sums: Tensor
+
+    class Config(Config):
+        name: Literal["patches"] = "patches"
+        iterations: int = Field(default=10, ge=0, description="rounds of k-means")
+        patches: int = Field(default=400_000, ge=1000, description="patches that each round sees")
+        each: int = Field(default=32, ge=1, description="patches taken from a sample, at random places")
+        ridge: float = Field(default=0.1, gt=0, description="added to the variances before whitening")
+
+    def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
+        super().__init__(config, encoder, modality, sample)
+        if not isinstance(encoder, PatchEncoder):
+            raise UsageError("method patches learns its own encoder: leave --encoder away, or write --encoder patches")
+        self.config = config
+        self.learnt = encoder
+        filters, width = encoder.atoms.shape
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.long))
+        self.register_buffer("total", torch.zeros(width))
+        self.register_buffer("outer", torch.zeros(width, width))
+        self.register_buffer("sums", torch.zeros(filters, width))
+        self.register_buffer("members", torch.zeros(filters))
+
+    @classmethod
+    def needs(cls, config: Config) -> frozenset[str]:
+        return frozenset(("plain", "grid"))
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.learnt
+
+    def wanted(self, stage: int) -> int:
+        if stage >= LLOYD + self.config.iterations:
+            return 0
+        patches = len(self.sums) if stage == START else self.config.patches
+        return -(-patches // self.config.each)
+
+    @torch.no_grad()
+    def absorb(self, view: View, stage: int) -> None:
+        rows = self._some(view)
+        if stage == MOMENTS:
+            self.count += len(rows)
+            self.total += rows.sum(dim=0)
+            self.outer += rows.T @ rows
+            return
+        white = (rows - self.learnt.mean) @ self.learnt.whiten
+        if stage == START:
+            room = self.sums[int(self.filled) :]
+            room[: len(white)] = white[: len(room)]
+            self.filled += min(len(room), len(white))
+            return
+        atoms = self.learnt.atoms
+        nearest = (white @ atoms.T - 0.5 * atoms.square().sum(dim=1)).argmax(dim=1)
+        self.sums.index_add_(0, nearest, white)
+        self.members += torch.bincount(nearest, minlength=len(atoms))
+
+    @torch.no_grad()
+    def solve(self, stage: int) -> None:
+        if stage == MOMENTS:
+            mean = self.total / self.count
+            covariance = self.outer / self.count - torch.outer(mean, mean)
+            values, vectors = torch.linalg.eigh(covariance)
+            self.learnt.mean.copy_(mean)
+            self.learnt.whiten.copy_((vectors * (values.clamp_min(0) + self.config.ridge).rsqrt()) @ vectors.T)
+        elif stage == START:
+            # whitened patches have unit covariance: where there are too few of them, random ones stand in
+            self.learnt.atoms.copy_(torch.randn_like(self.sums))
+            self.learnt.atoms[: int(self.filled)] = self.sums[: int(self.filled)]
+        else:
+            alive = self.members > 0  # an atom that nobody is nearest to stays where it is
+            self.learnt.atoms[alive] = self.sums[alive] / self.members[alive, None]
+        self.sums.zero_()
+        self.members.zero_()
+
+    def _some(self, view: View) -> Tensor:
+        """`each` patches of every sample at random places: `[B each, P]`; the engine seeds the places by the step."""
+        rows = self.learnt.patches(view.x)
+        place = torch.randint(rows.shape[1], (len(rows), self.config.each), device=rows.device)
+        return rows.gather(1, place[..., None].expand(-1, -1, rows.shape[-1])).flatten(0, 1)

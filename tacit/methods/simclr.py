@@ -1,0 +1,97 @@
+"""SimCLR: two views of the same sample attract, all else in the batch repels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from tacit.config import Config
+from tacit.core import Encoder, Method, Modality, Progress, Step, View
+from tacit.losses.contrastive import nt_xent
+from tacit.nn.heads import Embedder, mlp
+
+
+class SimCLR(Method):
+    """Learns to recognise a sample among others by what its views share.
+
+    With `local` views each sample is seen once at full size and several times as a small crop that costs a quarter
+    (the multi-crop of SwAV, arXiv 2006.09882): on a CPU the better bargain.
+    """
+
+    paper = "Chen et al. 2020, A Simple Framework for Contrastive Learning, arXiv 2002.05709"
+    formula = "loss_i = -log( exp(s(i, i') / T) / sum_{k != i} exp(s(i, k) / T) ),  s = cosine, i' = other view of i"
+    presets = {
+        "default": {"method": {"local": 4, "temperature": 0.2}, "optimiser": {"lr": 3e-3}, "batch": 192},
+        "paper": {
+            "method": {"local": 0, "temperature": 0.5, "hidden": 2048, "out": 128},
+            "encoder": {"name": "resnet18"},
+            "modality": {
+                "strong": {"crop": [0.08, 1.0], "jitter": 0.8, "strength": 0.5, "grey": 0.2, "blur": 0.5},
+            },
+            "optimiser": {"name": "lars", "lr": 1.0, "weight_decay": 1e-6, "warmup": 0.01},
+            "batch": 512,
+            "budget": {"epochs": 1000},
+        },
+        "strokes": {  # handwriting and other small drawings: no mirror images, no colours
+            "method": {"local": 0, "temperature": 0.2},
+            "modality": {
+                "strong": {
+                    "crop": [0.55, 1.45],
+                    "flip": 0.0,
+                    "rotate": 20,
+                    "shear": 15,
+                    "jitter": 1.0,
+                    "strength": 0.4,
+                    "grey": 0.0,
+                    "noise": 0.05,
+                    "outside": "zeros",
+                },
+            },
+            "optimiser": {"lr": 2e-3},
+            "batch": 256,
+            "budget": {"epochs": 60},
+        },
+        "tutorial": {
+            "method": {"local": 0, "temperature": 0.5, "hidden": 512, "out": 128},
+            "encoder": {"name": "resnet18"},
+            "modality": {
+                "strong": {"crop": [0.08, 1.0], "rotate": 10, "jitter": 1.0, "strength": 0.2, "grey": 0.0},
+            },
+            "optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-4},
+            "batch": 256,
+            "budget": {"epochs": 100},
+        },
+    }
+
+    class Config(Config):
+        name: Literal["simclr"] = "simclr"
+        temperature: float = Field(default=0.5, gt=0, description="divides the similarities; small looks at near ones")
+        hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
+        out: int = Field(default=128, ge=1, description="width in which views are compared")
+        local: int = Field(default=0, ge=0, description="small crops a sample beside one full view; 0: two full views")
+
+    def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
+        super().__init__(config, encoder, modality, sample)
+        self.config = config
+        self.views = _views(config)
+        self.embedder = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
+
+    @classmethod
+    def needs(cls, config: Config) -> frozenset[str]:
+        return frozenset(_views(config))
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.embedder.encoder
+
+    def forward(self, views: Sequence[View], progress: Progress) -> Step:
+        z = self.embedder.each(views)  # [V, B, out]
+        loss = nt_xent(z, self.config.temperature)
+        return Step(loss, nothing_learnt=math.log(z.shape[0] * z.shape[1] - 1))
+
+
+def _views(config: SimCLR.Config) -> tuple[str, ...]:
+    return ("global",) + ("local",) * config.local if config.local else ("strong", "strong")

@@ -1,0 +1,86 @@
+"""Arithmetic on pixels: ranges, the central square, orientation, channels; whatever file they came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tacit.errors import Unreadable
+
+GREY = 128
+"""What shows through transparent pixels: the middle, which suits dark and bright subjects alike."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def to_8_bits(values: npt.NDArray[Any], white: int) -> npt.NDArray[np.float32]:
+    """Values of any supported type as float32 from 0 to 255; not rounded, so that resizing loses nothing.
+
+    `white` is the integer that becomes 255 where integers have more than 8 bits. Raises `Unreadable`.
+    """
+    kind = values.dtype.kind
+    if kind not in "biuf":
+        raise Unreadable(f"values of type {values.dtype}: give integers, or floats within 0 and 1")
+    if kind == "f" and not np.isfinite(values).all():
+        raise Unreadable("it holds NaN or infinite values")
+    low, high = float(values.min()), float(values.max())
+    if kind == "f":
+        if low < 0 or high > 1:
+            raise Unreadable(f"floats from {low:.4g} to {high:.4g}: scale them to 0..1")
+        return (values * 255).astype(np.float32)
+    if low < 0 or high > 65535:
+        raise Unreadable(f"integers from {low:.0f} to {high:.0f}: scale them to 0..65535")
+    scale = {"b": 1, "u": 255}.get(kind, white) if values.dtype.itemsize == 1 else white
+    scaled: npt.NDArray[np.float32] = np.minimum(values.astype(np.float32) * np.float32(255 / scale), 255)
+    return scaled
+
+
+def shrink(image: Image.Image, size: int) -> Pixels:
+    """The central square at `size`: uint8 `[size, size, C]`."""
+    width, height = image.size
+    if (width, height) != (size, size):
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    pixels = np.asarray(image).reshape(size, size, -1)
+    return pixels if pixels.dtype == np.uint8 else np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """`[size, size, C]` turned as the EXIF value `orientation` asks; 1 and unknown values change nothing."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def fit(pixels: Pixels, channels: int) -> Pixels:
+    """`[size, size, c]` -> `[size, size, channels]` among grey, grey and alpha, RGB, RGBA.
+
+    Raises `Unreadable` for other changes of the number of channels.
+    """
+    have = pixels.shape[2]
+    if have == channels:
+        return pixels
+    if have > 4 or channels > 4:
+        raise Unreadable(f"it has {have} channels, the others have {channels}")
+    colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if have in (2, 4) else (pixels, None)
+    if alpha is not None and channels in (1, 3):
+        mixed = colour.astype(np.int32) * alpha + GREY * (255 - alpha.astype(np.int32))
+        colour = ((mixed + 127) // 255).astype(np.uint8)
+    if channels >= 3 and colour.shape[2] == 1:
+        colour = colour.repeat(3, axis=2)
+    elif channels <= 2 and colour.shape[2] == 3:  # luma of ITU-R BT.601, as in JPEG
+        luma = (colour @ np.array([19595, 38470, 7471], np.int64) + 0x8000) >> 16
+        colour = luma.astype(np.uint8)[..., None]
+    if channels in (2, 4):
+        opaque = np.full_like(colour[..., :1], 255)
+        colour = np.concatenate([colour, opaque if alpha is None else alpha], axis=2)
+    return colour

@@ -1,0 +1,37 @@
+"""Small networks on top of an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+from tacit.core import Encoder, View, concatenate
+
+
+def mlp(dim: int, hidden: int, out: int, *, norm: bool = True) -> nn.Sequential:
+    """Linear, BatchNorm (where `norm`), ReLU, Linear: the projector of SimCLR and, without norm, of MoCo v2."""
+    middle = [nn.BatchNorm1d(hidden)] if norm else []
+    return nn.Sequential(nn.Linear(dim, hidden, bias=not norm), *middle, nn.ReLU(), nn.Linear(hidden, out))
+
+
+class Embedder(nn.Module):
+    """An encoder and a head on its pooled features."""
+
+    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, view: View) -> Tensor:
+        """`[B, out]` float32: losses are computed in full precision whatever the encoder runs in."""
+        out: Tensor = self.head(self.encoder(view).pooled)
+        return out.float()
+
+    def each(self, views: Sequence[View]) -> Tensor:
+        """`[V, B, out]`; neighbouring views of one shape go through the encoder as one batch."""
+        groups = [list(group) for _, group in groupby(views, key=lambda view: view.x.shape[1:])]
+        out = torch.cat([self(concatenate(group)) for group in groups])
+        return out.view(len(views), len(views[0]), -1)

@@ -1,0 +1,253 @@
+"""Did it help? The rows of an evaluation: an encoder and all floors on one split of one set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tacit import interrupt
+from tacit.console import say
+from tacit.core import Encoder, Samples
+from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.encoder import TrainedEncoder
+from tacit.engine import closed, files, loop
+from tacit.engine.environment import computes_bf16
+from tacit.engine.settings import Budget, EngineConfig, Optimiser
+from tacit.errors import DataError, GateError, UsageError, nearest
+from tacit.evaluation.bench import Bench, Evaluation, Key, PredictedRow, Row, evaluate
+from tacit.evaluation.features import extract, extract_floor, extract_pairs, settle
+from tacit.evaluation.few_label import draw
+from tacit.evaluation.tasks import TASKS
+from tacit.methods.patches import Patches
+from tacit.methods.supervised import Supervised
+from tacit.nn.patches import PatchEncoder
+from tacit.training import make_encoder, sample_of
+
+UNTRAINED = 3
+"""Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
+RIVAL_FILTERS = 400
+SCRATCH = "scratch"
+DEFAULT_TASKS = tuple(TASKS)
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """An evaluation and what it was of."""
+
+    evaluation: Evaluation
+    dataset: Dataset
+    encoder: TrainedEncoder
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number with its floors, interval and protocol."""
+        spec = self.encoder.spec
+        return {
+            "encoder": {"dim": spec.dim, **spec.encoder, "training": dict(spec.training)},
+            "data": {
+                "name": self.dataset.name,
+                "content_hash": self.dataset.content_hash,
+                "split": self.dataset.protocol,
+                "classes": list(self.dataset.classes),
+            },
+            **self.evaluation.to_json(),
+        }
+
+
+def prove(
+    encoder: TrainedEncoder, data: str, *, tasks: Sequence[str] = DEFAULT_TASKS, seed: int = 0, max_bad: float = 0.01
+) -> Proof:
+    """Judge `encoder` on the labelled set `data`, beside every floor.
+
+    `tasks`: names among `TASKS`, and `scratch` for the same network trained from scratch on the same labels. Raises
+    `DataError` where the set has no labels to judge by.
+    """
+    for task in tasks:
+        if task not in (*TASKS, SCRATCH):
+            raise UsageError(f"no task {task!r}; {nearest(task, (*TASKS, SCRATCH))}")
+    with interrupt.listening():
+        modality = encoder.modality
+        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
+        for note in dataset.notes:
+            say(f"note: {note}")
+        bench = _bench(dataset, seed)
+        rows: list[Row | PredictedRow] = [
+            _encoder_row(encoder, bench),
+            *_untrained(encoder, bench),
+            *_raw(encoder),
+            *_rival(encoder, bench),
+        ]
+        if SCRATCH in tasks:
+            rows.append(_scratch(encoder, bench))
+        return Proof(evaluate(bench, rows, [task for task in tasks if task != SCRATCH]), dataset, encoder)
+
+
+def _bench(dataset: Dataset, seed: int) -> Bench:
+    train, test = _labelled(dataset, "train"), _labelled(dataset, "test")
+    val = _labelled(dataset, "val") if "val" in dataset.parts else None
+    return Bench(
+        train=train,
+        train_labels=train.labels,
+        test=test,
+        test_labels=test.labels,
+        classes=dataset.classes,
+        val=(val, val.labels) if val is not None and len(val) else None,
+        protocol={"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol},
+        seed=seed,
+    )
+
+
+def _labelled(dataset: Dataset, part: str) -> Subset:
+    subset = dataset.part(part)
+    rows = (subset.labels >= 0).nonzero().flatten()
+    if len(rows) == 0:
+        raise DataError(
+            f"no sample of the {part} part of {dataset.name} has a label, and judging an encoder needs some: put "
+            "the files into one sub-folder per class, or give a CSV with the columns path,label"
+        )
+    return subset if len(rows) == len(subset) else subset.select(rows)
+
+
+def _encoder_row(encoder: TrainedEncoder, bench: Bench) -> Row:
+    spec = encoder.spec
+    augment = encoder.modality.augment(encoder.modality.config.parse(spec.modality))
+    features = partial(_features, encoder.network, device=encoder.device, title="features of the encoder")
+    pairs = partial(
+        extract_pairs, encoder.network, bench.test, (augment["weak"], augment["weak"]), device=encoder.device
+    )
+    method = str(spec.training.get("method", spec.encoder["name"]))
+    protocol = {"layer": "pooled", "crops": "one, the whole sample", "last_or_best": "last", **spec.training}
+    return Row(method, "encoder", features, protocol, pairs)
+
+
+def _features(network: Encoder, samples: Samples, *, device: torch.device, title: str) -> Tensor:
+    return extract(network, samples, device=device, bf16=computes_bf16(device), title=title)
+
+
+def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
+    """The encoder's own architecture with random weights, its normalisation fitted to `samples`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1_000 + seed)
+        kind = encoder.modality.encoders[encoder.spec.encoder["name"]]
+        network = make_encoder(kind.Config.parse(encoder.spec.encoder), kind, sample_of(samples)).to(encoder.device)
+    settle(network, samples, device=encoder.device)
+    return network.eval()
+
+
+def _untrained(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
+    train = bench.train
+    assert isinstance(train, Subset)
+    if encoder.spec.encoder["name"] == "patches":
+        return []  # a dictionary of zeros has no untrained features
+
+    def features(seed: int) -> Callable[[Samples], Tensor]:
+        network: list[Encoder] = []
+
+        def compute(samples: Samples) -> Tensor:
+            if not network:
+                network.append(untrained(encoder, train, seed))
+            return _features(network[0], samples, device=encoder.device, title="features of an untrained encoder")
+
+        return compute
+
+    protocol = {"layer": "pooled", "crops": "one, the whole sample"}
+    return [Row("untrained", "untrained", features(seed), {**protocol, "seed": seed}) for seed in range(UNTRAINED)]
+
+
+def _raw(encoder: TrainedEncoder) -> list[Row]:
+    return [
+        Row(name, "raw", partial(extract_floor, function, title=name), {"layer": "input"})
+        for name, function in encoder.modality.floors.items()
+    ]
+
+
+def _rival(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
+    """`patches` on the training part: the closed form that a deep network has to beat on a CPU."""
+    train, modality = bench.train, encoder.modality
+    assert isinstance(train, Subset)
+    if encoder.spec.encoder["name"] == "patches" or Patches.needs(Patches.Config()) - modality.offers:
+        return []
+    fitted: list[Encoder] = []
+
+    def features(samples: Samples) -> Tensor:
+        if not fitted:
+            sample = sample_of(train)
+            network = PatchEncoder(PatchEncoder.Config(filters=RIVAL_FILTERS), sample)
+            closed.fit(Patches(Patches.Config(), network, modality, sample), train, EngineConfig(device="cpu"))
+            fitted.append(network)
+        return _features(fitted[0], samples, device=torch.device("cpu"), title="features of patches")
+
+    return [Row("patches", "method", features, {"layer": "pooled", "filters": RIVAL_FILTERS})]
+
+
+def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:
+    """The same network from scratch on the same labels: all of them, and ten per class in every draw."""
+    steps = int(encoder.spec.training.get("steps", 1000))
+    few = max(100, steps // 10)
+    predictions: dict[Key, Tensor] = {}
+    classes = len(bench.classes)
+    everything = torch.arange(len(bench.train_labels))
+    predictions["linear", "all"] = _from_scratch(encoder, bench, everything, steps)[None]
+    if int(torch.bincount(bench.train_labels, minlength=classes).min()) >= 10:
+        rows = draw(bench.train_labels, classes, 10, draws=bench.draws, seed=bench.seed)
+        predictions["few-label", "10"] = torch.stack([_from_scratch(encoder, bench, some, few) for some in rows])
+    protocol = {"steps_all": steps, "steps_few": few, "optimiser": "adamw, lr 0.002", "views": "weak", "epoch": "last"}
+    return PredictedRow("from scratch", "scratch", predictions, protocol)
+
+
+def _from_scratch(encoder: TrainedEncoder, bench: Bench, rows: Tensor, steps: int) -> Tensor:
+    """Predicted classes of the test part, long `[M]`."""
+    train, modality = bench.train, encoder.modality
+    assert isinstance(train, Subset)
+    some = train.select(rows)
+    learner = Supervised(untrained(encoder, train, seed=0), bench.train_labels[rows], len(bench.classes))
+    augment = modality.augment(modality.config.parse(encoder.spec.modality))
+    config = EngineConfig(
+        budget=Budget(steps=steps), optimiser=Optimiser(lr=2e-3), batch=min(128, len(rows)), evaluations=0
+    )
+    loop.fit(learner, some, augment, config)
+    learner.eval()
+    with torch.no_grad():
+        return extract_floor(lambda view: learner.logits(view.to(encoder.device)), bench.test, title="scratch").argmax(
+            1
+        )
+
+
+def write(proof: Proof, folder: Path) -> list[Path]:
+    """Write `evaluation.json` and, where there are few-label results, the curve; returns the paths."""
+    from tacit.report import curve
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "evaluation.json"]
+    files.write(written[0], json.dumps(proof.to_json(), indent=1, ensure_ascii=False).encode())
+    if any(result.task == "few-label" for result in proof.evaluation.results):
+        spec = proof.encoder.spec
+        title = f"{spec.training.get('method')} on {proof.dataset.name}: accuracy by number of labels"
+        footnote = (
+            f"{proof.dataset.protocol}. Logistic regression on frozen features, mean of paired draws, 95 % bands."
+        )
+        written += curve.draw(proof.evaluation, folder, title=title, footnote=footnote)
+    return written
+
+
+def gate(evaluation: Evaluation, limits: dict[str, float]) -> None:
+    """Raise `GateError` where the encoder stays under a limit; `limits` by task (`linear`) or metric (`few-label.10`)."""
+    own: dict[str, float] = {}
+    for result in evaluation.results:
+        if result.kind == "encoder" and result.low is not None:
+            own.setdefault(result.task, result.value)
+            own[f"{result.task}.{result.metric}"] = result.value
+    missed = []
+    for name, limit in limits.items():
+        if name not in own:
+            raise UsageError(f"--fail-under {name}: nothing of that name was measured; {nearest(name, own)}")
+        if own[name] < limit:
+            missed.append(f"{name} is {own[name]:.3f}, under {limit:g}")
+    if missed:
+        raise GateError("quality gate missed: " + "; ".join(missed))

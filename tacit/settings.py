@@ -1,0 +1,121 @@
+"""The configuration of a run: one typed tree, put together once from defaults, a preset, a file and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from tacit.config import Config, Named, merge, read_yaml
+from tacit.core import Encoder, Learner, Modality
+from tacit.engine.settings import EngineConfig
+from tacit.errors import UsageError, nearest
+from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
+
+ENCODERS: dict[str, type[Encoder]] = {
+    name: kind for modality in MODALITIES.values() for name, kind in modality.encoders.items()
+}
+DEFAULT_METHOD, DEFAULT_MODALITY, DEFAULT_ENCODER = "simclr", "image", "convnet"
+
+
+def _any_of(kinds: Sequence[type[Config]]) -> Any:
+    """One of several configurations, told apart by their `name`."""
+    return Annotated[reduce(or_, kinds), Field(discriminator="name")] if len(kinds) > 1 else kinds[0]
+
+
+if TYPE_CHECKING:
+    MethodConfig = Named
+    EncoderConfig = Named
+    ModalityConfig = Named
+else:
+    MethodConfig = _any_of([method.Config for method in METHODS.values()])
+    EncoderConfig = _any_of([encoder.Config for encoder in ENCODERS.values()])
+    ModalityConfig = _any_of([modality.config for modality in MODALITIES.values()])
+
+
+class RunConfig(EngineConfig):
+    """Everything that a training run is told; `config.yaml` of the run folder, word for word."""
+
+    data: str = Field(description="folder, archive, list, array file or built-in name")
+    method: MethodConfig
+    encoder: EncoderConfig
+    modality: ModalityConfig
+    init_from: str | None = Field(
+        default=None, description="start from these weights: a run, an encoder or a checkpoint"
+    )
+    max_bad: float = Field(default=0.01, ge=0, le=1, description="largest share of unreadable samples")
+
+    @property
+    def learner(self) -> type[Learner]:
+        """The class of the method."""
+        return METHODS[self.method.name]
+
+    @property
+    def kind(self) -> Modality:
+        """The modality."""
+        return MODALITIES[self.modality.name]
+
+
+def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source: str = "the settings") -> RunConfig:
+    """The configuration that `layers` describe, the last one on top of the method's defaults and `preset`.
+
+    Raises `UsageError` that names every mistake, each with the nearest valid name.
+    """
+    told = merge(*layers)
+    method = _name(told, "method", DEFAULT_METHOD, METHODS)
+    presets = METHODS[method].presets
+    if preset is not None and preset not in presets:
+        raise UsageError(f"method {method} has no preset {preset!r}; {nearest(preset, presets)}")
+    recipe = merge(presets.get("default", {}), presets.get(preset, {}) if preset else {})
+    encoder = _name(merge(recipe, told), "encoder", DEFAULT_ENCODER, ENCODERS)
+    modality = _name(merge(recipe, told), "modality", DEFAULT_MODALITY, MODALITIES)
+    base = {
+        "modality": MODALITIES[modality].config().model_dump(mode="json"),
+        "method": METHODS[method].Config().model_dump(mode="json"),
+        "encoder": ENCODERS[encoder].Config().model_dump(mode="json"),
+    }
+    config = RunConfig.parse(merge(base, recipe, told), source)
+    missing = config.learner.needs(config.method) - config.kind.offers
+    if missing:
+        raise UsageError(
+            f"method {method} needs {', '.join(sorted(missing))}, which {modality} data do not have; "
+            "`tacit methods` lists what each method learns from"
+        )
+    return config
+
+
+def _name(values: Mapping[str, Any], part: str, default: str, table: Mapping[str, Any]) -> str:
+    """The member of a family that `values` names."""
+    given = values.get(part, {})
+    name = given.get("name", default) if isinstance(given, Mapping) else given
+    if name not in table:
+        raise UsageError(f"no {part} {name!r}; {nearest(str(name), table)}")
+    return str(name)
+
+
+def assign(settings: Sequence[str]) -> dict[str, Any]:
+    """`["method.temperature=.2", "seed=1"]` as a nested mapping; values are read as YAML."""
+    layers = []
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals or not path:
+            raise UsageError(f"--set {setting!r} must look like method.temperature=0.2")
+        tree: Any = read_yaml(f"value: {value}", f"--set {path}").get("value")
+        for part in reversed(path.split(".")):
+            tree = {part: tree}
+        layers.append(tree)
+    return merge(*layers)
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path} cannot be read: {error}") from None
+    return read_yaml(text, str(path))

@@ -1,0 +1,56 @@
+"""Intervals cover what they promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tacit.evaluation.bootstrap import difference, interval
+
+
+def test_covers_the_truth_about_as_often_as_promised() -> None:
+    generator = torch.Generator().manual_seed(0)
+    covered = 0
+    for number in range(200):
+        correct = torch.rand(1, 150, generator=generator) < 0.8
+        around = interval(correct, resamples=500, seed=number)
+        covered += around.low <= 0.8 <= around.high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_covers_when_draws_matter_too_and_would_not_without_resampling_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    both = samples_only = 0
+    for number in range(300):
+        draw = 0.5 * torch.randn(20, 1, generator=generator)
+        sample = torch.randn(1, 60, generator=generator)
+        correct = (torch.rand(20, 60, generator=generator) < (draw + sample).sigmoid()).double()
+        around = interval(correct, resamples=300, seed=number)
+        narrow = interval(correct.mean(0, keepdim=True), resamples=300, seed=number)
+        both += around.low <= 0.5 <= around.high  # the truth is one half by symmetry
+        samples_only += narrow.low <= 0.5 <= narrow.high
+    assert 0.91 <= both / 300 <= 0.985
+    assert samples_only / 300 < 0.88
+
+
+def test_a_pair_is_told_apart_where_single_intervals_overlap() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hard = torch.rand(1, 400, generator=generator) < 0.7
+    worse = hard.clone()
+    worse[0, torch.nonzero(hard[0])[:16, 0]] = False
+    assert interval(worse).high > interval(hard).low
+    assert difference(hard, worse).low > 0
+
+
+def test_same_seed_same_interval_and_a_stricter_level_is_wider() -> None:
+    correct = torch.rand(5, 80, generator=torch.Generator().manual_seed(0)) < 0.6
+    usual, strict = interval(correct), interval(correct, level=0.99)
+    assert interval(correct) == usual
+    assert strict.low < usual.low < usual.value < usual.high < strict.high
+    assert usual.value == pytest.approx(correct.double().mean().item())
+
+
+def test_leaves_the_global_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    interval(torch.ones(2, 10))
+    assert torch.equal(torch.random.get_rng_state(), before)
