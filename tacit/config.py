@@ -133,3 +133,11 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 result[key] = merge(value) if isinstance(value, Mapping) else value
     return result
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted paths."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return leaves

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tacit import desk, proof
 from tacit.console import say
@@ -17,7 +18,9 @@ def run(out: Path | None, epochs: int | None) -> None:
     folder = out if out is not None else desk.free_folder("demo", METHOD)
     budget = f" --epochs {epochs}" if epochs else ""
     say(f"$ tacit train {DATA} --method {METHOD} --preset {PRESET}{budget} --out {folder}")
-    layers = [{"data": DATA, "method": {"name": METHOD}}, *([{"budget": {"epochs": epochs}}] if epochs else [])]
+    layers: list[dict[str, Any]] = [{"data": DATA, "method": {"name": METHOD}}]
+    if epochs:
+        layers.append({"budget": {"epochs": epochs}})
     encoder = train(configure(layers, preset=PRESET), folder)
     say(f"$ tacit evaluate {folder} {DATA}")
     done = proof.prove(encoder, DATA)

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tacit.config import read_yaml
+from tacit.config import flat, read_yaml
 from tacit.core import ClosedForm
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
@@ -91,13 +91,11 @@ def methods(name: str | None) -> None:
     from tacit.methods import METHODS
     from tacit.modalities import MODALITIES
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if name is None:
         shown = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("method", "learns by", "paper"):
-            shown.add_column(title)
         for key, method in METHODS.items():
-            shown.add_row(key, _summary(inspect.getmodule(method)), method.paper)
+            shown.add_row(key, f"{_summary(inspect.getmodule(method))}\n[dim]{method.paper}[/dim]")
         console.print(shown)
         console.print("\n`tacit methods NAME` says all about one.")
         return
@@ -119,7 +117,9 @@ def methods(name: str | None) -> None:
             console.print(f"  {key:12} {field.default!s:8} {field.description or ''}")
     console.print("\npresets (--preset NAME; default is always applied first)")
     for key, preset in method.presets.items():
-        console.print(f"  {key:12} {json.dumps(preset)}")
+        console.print(f"  {key}")
+        for setting, value in flat(preset).items():
+            console.print(f"    {setting} = {value}")
 
 
 def _summary(page: Any) -> str:
@@ -156,15 +156,15 @@ def _row(run: Path) -> tuple[str, ...]:
     config = read_yaml((run / "config.yaml").read_text(), str(run / "config.yaml"))
     records = [line for line in _lines(run / "metrics.jsonl") if "loss" in line]
     last: dict[str, Any] = records[-1] if records else {}
-    number = lambda name: f"{last[name]:.4g}" if last.get(name) is not None else ""  # noqa: E731
+    loss, nothing_learnt = (f"{last[name]:.4g}" if last.get(name) else "" for name in ("loss", "nothing_learnt"))
     state = "done" if _ended(run) else "unfinished"
     return (
         str(run),
         config["method"]["name"],
         str(config["data"]),
         str(last.get("step", "")),
-        number("loss"),
-        number("nothing_learnt"),
+        loss,
+        nothing_learnt,
         state,
     )
 

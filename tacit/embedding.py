@@ -73,8 +73,8 @@ def _to_parquet(encoder: TrainedEncoder, dataset: Dataset, path: Path, batch: in
 
     samples = dataset.everything()
     part_of = np.full(len(samples), None, dtype=object)
-    for part, rows in dataset.parts.items():
-        part_of[rows] = part
+    for part, members in dataset.parts.items():
+        part_of[members] = part
     schema = pa.schema(
         [
             ("name", pa.string()),

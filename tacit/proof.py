@@ -237,7 +237,7 @@ def write(proof: Proof, folder: Path) -> list[Path]:
 
 
 def gate(evaluation: Evaluation, limits: dict[str, float]) -> None:
-    """Raise `GateError` where the encoder stays under a limit; `limits` by task (`linear`) or metric (`few-label.10`)."""
+    """Raise `GateError` where the encoder stays under a limit, given by task (`linear`) or metric (`few-label.10`)."""
     own: dict[str, float] = {}
     for result in evaluation.results:
         if result.kind == "encoder" and result.low is not None:

@@ -1,4 +1,4 @@
-"""The configuration of a run: one typed tree, put together once from defaults, a preset, a file and the command line."""
+"""The configuration of a run: one typed tree, put together once from defaults, preset, file and command line."""
 
 from __future__ import annotations
 

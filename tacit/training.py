@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tacit import interrupt
-from tacit.config import Config
+from tacit.config import Config, flat
 from tacit.console import say
 from tacit.core import ClosedForm, Encoder, Learner, Method, View
 from tacit.data.dataset import Dataset, Subset, open_dataset
@@ -65,16 +65,9 @@ def encoder_named(name: str) -> dict[str, str]:
 
 
 def _differences(stored: Config, wanted: Config) -> str:
-    before, after = _flat(stored.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
+    before, after = flat(stored.model_dump(mode="json")), flat(wanted.model_dump(mode="json"))
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return "\n".join(f"  {name}: {before.get(name)} then, {after.get(name)} now" for name in names)
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: bool = False) -> TrainedEncoder:

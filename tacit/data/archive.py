@@ -63,12 +63,12 @@ def _collect(
     for name, located, reason in members:
         interrupt.check()
         encoded = os.fsencode(name)
-        if hidden(encoded):
+        reason = reason or _unsafe(name)
+        if reason is None and hidden(encoded):
             continue
         if suffix(encoded) not in suffixes:
             others[suffix(encoded)] += 1
             continue
-        reason = reason or _unsafe(name)
         builder.add(encoded, *located, -1 if reason is None else len(reasons))
         reasons += [] if reason is None else [reason]
     names, columns = builder.finish()

@@ -102,7 +102,7 @@ class _Walk:
                 name = folder + b"/" + entry.name if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     below.append(name)
-                elif entry.is_dir():
+                elif _leads_to_folder(entry):
                     self._links.append(name)
                 else:
                     self._file(name, entry)
@@ -126,6 +126,13 @@ class _Walk:
     def _refuse(self, name: bytes, error: OSError) -> None:
         self.builder.add(name, 0, 0, 0, len(self.reasons))
         self.reasons.append((error.strerror or str(error)).lower())
+
+
+def _leads_to_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reading it as a file will say so
+        return False
 
 
 def organise(names: Names) -> tuple[Ints, tuple[str, ...], npt.NDArray[np.int8] | None]:

@@ -52,7 +52,7 @@ class PatchEncoder(Encoder):
         """Pooled `[B, 4 K]`: quadrant by quadrant, atom by atom."""
         atoms, bias, shift = self._dictionary()
         pool = self._quadrants(view.x).to(atoms.dtype)
-        tiles = [self._tile(tile, atoms, bias, shift, pool) for tile in view.x.split(1)]
+        tiles = [self._tile(tile, atoms, bias, shift, pool) for tile in torch.split(view.x, 1)]
         return Features(torch.cat(tiles))
 
     def _dictionary(self) -> tuple[Tensor, Tensor, Tensor]:

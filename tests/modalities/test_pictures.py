@@ -192,7 +192,8 @@ def test_the_centre_is_cut_out():
     wide = np.zeros((32, 96), np.uint8)
     wide[:, 32:64] = 200
     assert (read(wide, ImageLayout(channels=1, size=32)) == 200).all()
-    assert (read(wide.T.copy(), ImageLayout(channels=1, size=16))[:, 1:-1] == 200).all()
+    smaller = read(wide.T.copy(), ImageLayout(channels=1, size=16))
+    assert np.abs(smaller[:, 1:-1].astype(int) - 200).max() <= 3  # a bicubic filter rings a little
 
 
 def test_large_images_are_averaged_not_sampled():

@@ -1,0 +1,66 @@
+"""Random numbers without a state: each one is a hash of what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Draws:
+    """Random numbers for a batch, one independent stream a sample.
+
+    Every number is a hash of (seed, epoch, index, view, draw), so a sample's view does not depend on its batch, on
+    the device, on the number of processes or on what was drawn for others, and there is no state to save. The hash
+    is SplitMix64's finaliser (Steele, Lea and Flood 2014) over a Weyl sequence, as in counter-based generators
+    (Salmon et al. 2011).
+    """
+
+    _GOLDEN = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed 64-bit integer
+
+    def __init__(self, keys: Tensor) -> None:
+        """`keys`: long `[B]`, one stream each."""
+        self._keys = keys
+        self._drawn = 0
+
+    @classmethod
+    def of(cls, seed: int, epoch: int, index: Tensor, view: int) -> Draws:
+        """The streams of the samples `index` (long `[B]`) in `epoch` for the method's view number `view`."""
+        key = torch.zeros_like(index)
+        for part in (seed, epoch, view):
+            key = _mix(key + cls._GOLDEN + part)
+        return cls(_mix(key + cls._GOLDEN * (index + 1)))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def uniform(self, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = ()) -> Tensor:
+        """Float32 `[B, *shape]` in [low, high)."""
+        count = int(np.prod(shape, dtype=np.int64))
+        slots = torch.arange(self._drawn, self._drawn + count, device=self._keys.device)
+        self._drawn += count
+        bits = _mix(self._keys[:, None] + self._GOLDEN * (slots + 1))
+        unit = ((bits >> 40) & 0xFFFFFF).to(torch.float32) * 2.0**-24
+        return (low + (high - low) * unit).view(len(self._keys), *shape)
+
+    def normal(self, shape: Sequence[int] = ()) -> Tensor:
+        """Float32 `[B, *shape]`, standard normal (Box and Muller 1958)."""
+        radius = (-2 * torch.log1p(-self.uniform(shape=shape))).sqrt()
+        return radius * torch.cos(2 * torch.pi * self.uniform(shape=shape))
+
+    def chance(self, probability: float) -> Tensor:
+        """Boolean `[B]`, True with the given probability."""
+        return self.uniform() < probability
+
+    def integers(self, n: int) -> Tensor:
+        """Long `[B]` in [0, n)."""
+        return (self.uniform() * n).long().clamp_(max=n - 1)
+
+
+def _mix(z: Tensor) -> Tensor:
+    """SplitMix64's finaliser on signed 64-bit integers; the masks make the arithmetic shifts logical ones."""
+    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
+    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
+    return z ^ ((z >> 31) & 0x1FFFFFFFF)

@@ -1,0 +1,30 @@
+"""What all tests share: one thread a worker, a cache of their own, and the real data where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("tacit", deadline=None)  # a busy machine is no failure
+settings.load_profile("tacit")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's cache is neither read nor written."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["TACIT_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data sets that `TACIT_DATA` names."""
+    given = os.environ.get("TACIT_DATA")
+    if not given:
+        pytest.skip("TACIT_DATA is not set: no real data at hand")
+    return Path(given)

@@ -1,0 +1,139 @@
+import math
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tacit.losses.contrastive import info_nce, nt_xent
+
+
+def naive_nt_xent(z, temperature):
+    """Equation 1 of SimCLR read aloud; with more views each other view is the positive in turn."""
+    views, batch, _ = z.shape
+    cosine = lambda a, b: float(F.cosine_similarity(a, b, dim=0))  # noqa: E731
+    losses = []
+    for i in range(batch):
+        total = 0.0
+        for v in range(views):
+            others = [(w, k) for w in range(views) for k in range(batch) if (w, k) != (v, i)]
+            bottom = sum(math.exp(cosine(z[v, i], z[w, k]) / temperature) for w, k in others)
+            for w in range(views):
+                if w != v:
+                    total -= math.log(math.exp(cosine(z[v, i], z[w, i]) / temperature) / bottom)
+        losses.append(total / (views * (views - 1)))
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("views", [2, 3, 5])
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_nt_xent_equals_a_naive_loop(views, temperature):
+    z = torch.randn(views, 4, 6, dtype=torch.float64)
+    assert torch.allclose(nt_xent(z, temperature), naive_nt_xent(z, temperature))
+
+
+@given(batch=st.integers(2, 9), views=st.integers(2, 4), temperature=st.floats(0.05, 2))
+@settings(max_examples=25, deadline=None)
+def test_equal_similarities_give_the_logarithm_of_the_number_of_choices(batch, views, temperature):
+    z = torch.ones(views, batch, 3, dtype=torch.float64)
+    expected = torch.full((batch,), math.log(views * batch - 1), dtype=torch.float64)
+    assert torch.allclose(nt_xent(z, temperature), expected)
+
+
+def test_nt_xent_has_the_gradient_of_its_value():
+    z = torch.randn(2, 4, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: nt_xent(t, 0.3), z)
+    three = torch.randn(3, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: nt_xent(t, 0.3), three)
+
+
+def test_nt_xent_and_its_gradient_agree_with_pytorch_metric_learning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        losses = pytest.importorskip("pytorch_metric_learning.losses")
+    mine = torch.randn(2, 16, 8, dtype=torch.float64, requires_grad=True)
+    theirs = mine.detach().clone().requires_grad_()
+    value = nt_xent(mine, 0.2).mean()
+    other = losses.NTXentLoss(temperature=0.2)(theirs.flatten(0, 1), torch.arange(16).repeat(2))
+    value.backward()
+    other.backward()
+    assert torch.allclose(value, other)
+    assert torch.allclose(mine.grad, theirs.grad)
+
+
+def test_the_positive_is_the_other_view_and_not_the_sample_itself():
+    """Perfect agreement of the views is worth more than perfect agreement with oneself, which is always there."""
+    z = F.normalize(torch.randn(1, 32, 64, dtype=torch.float64), dim=-1)
+    agreeing = nt_xent(torch.cat([z, z]), 0.1).mean()
+    strangers = nt_xent(torch.cat([z, z.roll(1, dims=1)]), 0.1).mean()
+    assert agreeing < 0.1
+    assert strangers > 5
+
+
+def train_on_pairs(loss):
+    """How often a linear encoder finds a sample's other view, after training on noisy pairs: before, after."""
+    generator = torch.Generator().manual_seed(0)
+    signal = torch.randn(512, 4, generator=generator)
+    noise = [3 * torch.randn(512, 28, generator=generator) for _ in range(2)]
+    first, second = (torch.cat([signal + 0.1 * n[:, :4], n], dim=1) for n in noise)
+    weight = (0.1 * torch.randn(32, 8, generator=generator)).requires_grad_()
+
+    def found():
+        with torch.no_grad():
+            a, b = F.normalize(first @ weight, dim=1), F.normalize(second @ weight, dim=1)
+            return float(((a @ b.T).argmax(1) == torch.arange(512)).float().mean())
+
+    before = found()
+    optimiser = torch.optim.Adam([weight], lr=0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss(torch.stack([first @ weight, second @ weight])).backward()
+        optimiser.step()
+    return before, found()
+
+
+def test_the_copied_tutorials_label_learns_nothing_and_ours_learns():
+    """The mistake: row i labelled with column i of a similarity matrix that holds the sample itself there."""
+
+    def mistaken(z):
+        flat = F.normalize(z, dim=-1).flatten(0, 1)
+        return F.cross_entropy(flat @ flat.T / 0.1, torch.arange(len(flat)))
+
+    before, wrong = train_on_pairs(mistaken)
+    _, right = train_on_pairs(lambda z: nt_xent(z, 0.1).mean())
+    assert wrong < before + 0.02
+    assert right > before + 0.3
+
+
+def naive_info_nce(query, key, negatives, temperature, usable):
+    losses = []
+    for b in range(len(query)):
+        top = math.exp(float(F.cosine_similarity(query[b], key[b], dim=0)) / temperature)
+        rest = sum(
+            math.exp(float(F.cosine_similarity(query[b], negatives[k], dim=0)) / temperature)
+            for k in range(len(negatives))
+            if usable[b, k]
+        )
+        losses.append(-math.log(top / (top + rest)))
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+def test_info_nce_equals_a_naive_loop_and_skips_what_is_no_true_negative():
+    query, key, negatives = (torch.randn(n, 6, dtype=torch.float64) for n in (5, 5, 7))
+    usable = torch.rand(5, 7) > 0.3
+    assert torch.allclose(
+        info_nce(query, key, negatives, 0.2, usable), naive_info_nce(query, key, negatives, 0.2, usable)
+    )
+    everyone = torch.ones(5, 7, dtype=torch.bool)
+    assert torch.allclose(info_nce(query, key, negatives, 0.2), naive_info_nce(query, key, negatives, 0.2, everyone))
+
+
+def test_info_nce_of_equal_similarities_and_its_gradient():
+    same = torch.ones(3, 4, dtype=torch.float64)
+    assert torch.allclose(info_nce(same, same, torch.ones(9, 4).double(), 0.07), torch.tensor(math.log(10)).double())
+    query = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda q: info_nce(q, same, torch.randn(5, 4).double().detach() * 0 + 0.3, 0.5), query
+    )

@@ -1,0 +1,74 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tacit.core import Draws, Progress, View, concatenate
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    epoch=st.integers(0, 10_000),
+    index=st.lists(st.integers(0, 2**40), min_size=2, max_size=20, unique=True),
+    view=st.integers(0, 20),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_samples_numbers_do_not_depend_on_its_batch(seed, epoch, index, view):
+    rows = torch.tensor(index)
+    together = Draws.of(seed, epoch, rows, view)
+    alone = Draws.of(seed, epoch, rows[1:2], view)
+    for _ in range(3):
+        assert torch.equal(together.uniform(shape=(4,))[1:2], alone.uniform(shape=(4,)))
+    assert torch.equal(together.normal((2, 3))[1:2], alone.normal((2, 3)))
+
+
+def test_numbers_are_uniform_and_independent():
+    rows = torch.arange(2000)
+    table = torch.stack(
+        [Draws.of(seed, epoch, rows, view).uniform() for seed in (0, 1) for epoch in (0, 1, 2) for view in (0, 1)]
+    )
+    assert table.min() >= 0
+    assert table.max() < 1
+    ordered = table.flatten().sort().values
+    gap = (ordered - torch.linspace(0, 1, len(ordered))).abs().max()
+    assert gap < 1.63 / math.sqrt(len(ordered))  # Kolmogorov and Smirnov at 1 %
+    correlation = torch.corrcoef(table) - torch.eye(len(table))
+    assert correlation.abs().max() < 4.5 / math.sqrt(2000)
+    neighbours = torch.corrcoef(torch.stack([table[0, :-1], table[0, 1:]]))[0, 1]
+    assert neighbours.abs() < 4 / math.sqrt(2000)
+
+
+def test_normal_numbers_have_the_moments_of_a_normal():
+    z = Draws.of(3, 0, torch.arange(500), 0).normal((40,)).flatten().double()
+    assert z.isfinite().all()
+    assert z.mean().abs() < 0.03
+    assert (z.std() - 1).abs() < 0.03
+    assert (z.pow(4).mean() - 3).abs() < 0.2
+
+
+def test_successive_draws_differ_and_integers_cover_their_range():
+    draws = Draws.of(0, 0, torch.arange(1000), 0)
+    assert not torch.equal(draws.uniform(), draws.uniform())
+    assert set(draws.integers(5).tolist()) == set(range(5))
+    assert 0.2 < draws.chance(0.25).float().mean() < 0.3
+
+
+def test_progress_runs_from_zero_to_one():
+    assert [Progress(step, 4).fraction for step in range(5)] == [0, 0.25, 0.5, 0.75, 1]
+    assert Progress(0, 0).fraction == 0
+
+
+def test_concatenate_keeps_every_member():
+    view = View(torch.rand(2, 3), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 3), torch.tensor([4, 5]))
+    both = concatenate([view, view])
+    assert len(both) == 4
+    assert both.index.tolist() == [4, 5, 4, 5]
+    assert both.valid.shape == both.where.shape == (4, 3)
+
+
+def test_concatenate_refuses_to_lose_padding():
+    padded = View(torch.rand(1, 3), valid=torch.ones(1, 3, dtype=torch.bool))
+    with pytest.raises(AssertionError):
+        concatenate([padded, View(torch.rand(1, 3))])
