@@ -186,8 +186,12 @@ def hidden(name: bytes) -> bool:
 
 def printable(name: str) -> str:
     """The name in one line that any terminal and any UTF-8 file can hold."""
-    text = name.encode("utf-8", "backslashreplace").decode()
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return "".join(
+        f"\\x{ord(character) - 0xDC00:02x}"
+        if "\udc80" <= character <= "\udcff"
+        else (character if character.isprintable() else repr(character)[1:-1])
+        for character in name
+    )
 
 
 def describe(counts: Mapping[str, int], limit: int = 5) -> str:

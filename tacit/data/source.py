@@ -33,6 +33,8 @@ def open_source(data: str, suffixes: frozenset[str], cache_dir: Path | None = No
     Raises:
         DataError: DATA is none of these, or cannot be opened.
     """
+    if not data:
+        raise DataError(f"DATA is empty. {_EXPECTED}")
     path = Path(data)
     try:
         status = path.stat()

@@ -161,12 +161,11 @@ def _components(source: Source, tokens: Tokens, groups: npt.NDArray[np.int32]) -
 
 
 def _draw(together: Tokens, seed: int) -> npt.NDArray[np.bool_]:
-    """Which samples are tested; both sides get some wherever there are two different values in `together`."""
+    """Which samples are tested; both sides get some where that is possible, else all train."""
     place = _mix(together ^ np.uint64(_hash(str(seed).encode())))
     low, high = place.min(), place.max()
     limit = np.uint64(TEST_FRACTION * 2**64)
-    if low < high:  # a handful of groups may all fall on one side
-        limit = min(max(limit, low + np.uint64(1)), high)
+    limit = min(max(limit, low + np.uint64(1)), high)  # a handful of groups may all fall on one side
     chosen: npt.NDArray[np.bool_] = place < limit
     return chosen
 

@@ -12,6 +12,7 @@ from tacit.config import Config
 from tacit.core import ClosedForm, Encoder, Modality, View
 from tacit.errors import UsageError
 from tacit.nn.patches import PatchEncoder
+from tacit.nn.whiten import zca
 
 MOMENTS, START, LLOYD = 0, 1, 2  # stages: statistics, first atoms, then one stage an iteration of k-means
 
@@ -96,9 +97,8 @@ class Patches(ClosedForm):
         if stage == MOMENTS:
             mean = self.total / self.count
             covariance = self.outer / self.count - torch.outer(mean, mean)
-            values, vectors = torch.linalg.eigh(covariance)
             self.learnt.mean.copy_(mean)
-            self.learnt.whiten.copy_((vectors * (values.clamp_min(0) + self.config.ridge).rsqrt()) @ vectors.T)
+            self.learnt.whiten.copy_(zca(covariance, self.config.ridge))
         elif stage == START:
             # whitened patches have unit covariance: where there are too few of them, random ones stand in
             self.learnt.atoms.copy_(torch.randn_like(self.sums))

@@ -43,8 +43,7 @@ def png(seed=0, side=16, kind="PNG"):
 def fill(root, names):
     """Write a different picture under each name; returns the folder."""
     for seed, name in enumerate(names):
-        path = os.path.join(os.fsencode(root), name if isinstance(name, bytes) else os.fsencode(name))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(png(seed))
+        path = root / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(seed))
     return root

@@ -154,5 +154,5 @@ def test_what_is_no_archive(tmp_path, contents):
 
 def test_a_compressed_tar_by_another_name(tmp_path):
     path = make_tar(tmp_path / "x.tar", {"a.png": png()}, "w:gz")
-    with pytest.raises(DataError, match="compressed.*store it as an uncompressed .tar"):
+    with pytest.raises(DataError, match=r"compressed.*store it as an uncompressed .tar"):
         open_tar(path, PNG)

@@ -27,7 +27,10 @@ def test_npy(tmp_path, array):
 @pytest.mark.parametrize("name", ["x", "images", "arr_0"])
 def test_npz(tmp_path, save, name):
     splits = np.array(["train", "train", "val", "test", "test", ""])
-    save(tmp_path / "x.npz", **{name: X, "y": np.array([[3], [-1], [20], [3], [3], [20]]), "split": splits, "group": [5, 5, 7, 8, 8, 9]})
+    save(
+        tmp_path / "x.npz",
+        **{name: X, "y": np.array([[3], [-1], [20], [3], [3], [20]]), "split": splits, "group": [5, 5, 7, 8, 8, 9]},
+    )
     source = open_npz(tmp_path / "x.npz")
     assert (rows(source) == X).all()
     assert source.classes == ("3", "20")
@@ -38,7 +41,9 @@ def test_npz(tmp_path, save, name):
 
 
 def test_npz_of_parts(tmp_path):
-    np.savez(tmp_path / "x.npz", x_train=X[:4], y_train=[1, 0, 1, 0], x_test=X[4:], y_test=[0, 1], classes=["cat", "dog"])
+    np.savez(
+        tmp_path / "x.npz", x_train=X[:4], y_train=[1, 0, 1, 0], x_test=X[4:], y_test=[0, 1], classes=["cat", "dog"]
+    )
     source = open_npz(tmp_path / "x.npz")
     assert (rows(source) == X).all()
     assert source.classes == ("cat", "dog")
@@ -89,5 +94,5 @@ def test_damaged_files(tmp_path):
         (tmp_path / "x.npz").write_bytes(rubbish)
         with pytest.raises(DataError, match="no readable NumPy array"):
             open_npy(tmp_path / "x.npy")
-        with pytest.raises(DataError, match="no readable .npz"):
+        with pytest.raises(DataError, match=r"no readable .npz"):
             open_npz(tmp_path / "x.npz")

@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from tacit.errors import DataError, Interrupted, RunError
 from tacit.modalities.pictures import ImageLayout, read
 
 LAYOUT = ImageLayout(channels=3, size=16)
+HERE = str(Path(__file__).parent)
 NAMES = [f"{number:03}.png" for number in range(100)]
 
 
@@ -97,7 +99,7 @@ def test_nothing_readable_is_an_error_whatever_is_allowed(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.png").write_bytes(b"")
     for _ in range(2):
-        with pytest.raises(DataError, match="1 of 1 pictures .*there is nothing to learn from"):
+        with pytest.raises(DataError, match=r"1 of 1 pictures .*there is nothing to learn from"):
             pack(open_set(tmp_path / "set"), TOY, LAYOUT, max_bad=1.0, cache_dir=tmp_path / "cache")
 
 
@@ -146,7 +148,8 @@ from data_toys import TOY
 from tacit.data.cache import pack
 from tacit.data.source import open_source
 from tacit.modalities.pictures import ImageLayout
-packed = pack(open_source(sys.argv[1], TOY.suffixes), TOY, ImageLayout(channels=3, size=16), cache_dir=pathlib.Path(sys.argv[2]))
+source = open_source(sys.argv[1], TOY.suffixes)
+packed = pack(source, TOY, ImageLayout(channels=3, size=16), cache_dir=pathlib.Path(sys.argv[2]))
 print(packed.content_hash, int(packed.rows.take(packed.kept).sum()))
 """
 
@@ -155,9 +158,8 @@ def test_processes_that_pack_at_once_agree(tmp_path):
     root = fill(tmp_path / "set", NAMES)
     shutil.copytree(root, tmp_path / "copy")
     command = [sys.executable, "-c", PACK]
-    here = os.path.dirname(__file__)
     runs = [
-        subprocess.Popen([*command, str(folder), str(tmp_path / "cache"), here], stdout=subprocess.PIPE)
+        subprocess.Popen([*command, str(folder), str(tmp_path / "cache"), HERE], stdout=subprocess.PIPE)
         for folder in (root, root, tmp_path / "copy")
     ]
     outputs = {run.communicate()[0] for run in runs}
@@ -212,14 +214,14 @@ def test_a_set_that_cannot_fit_is_refused_before_work(tmp_path):
     source = open_set(fill(tmp_path / "set", NAMES))
     modality = replace(TOY, read=never_read)
     huge = ImageLayout.model_construct(channels=64, size=10**6, white=255)
-    with pytest.raises(RunError, match="5960464.5 GiB are needed"):
+    with pytest.raises(RunError, match=r"5960464.5 GiB are needed"):
         pack(source, modality, huge, cache_dir=tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_made(tmp_path):
     source = open_set(fill(tmp_path / "set", NAMES))
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(RunError, match="cannot write to the cache .*not a directory.*TACIT_CACHE"):
+    with pytest.raises(RunError, match=r"cannot write to the cache .*not a directory.*TACIT_CACHE"):
         pack(source, TOY, LAYOUT, cache_dir=tmp_path / "file" / "cache")
 
 
@@ -288,7 +290,7 @@ def test_memory_stays_flat(tmp_path):
     array.flush()
     del array
     run = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(tmp_path / "x.npy"), str(tmp_path / "cache"), os.path.dirname(__file__)],
+        [sys.executable, "-c", MEMORY, str(tmp_path / "x.npy"), str(tmp_path / "cache"), HERE],
         capture_output=True,
         text=True,
         check=True,

@@ -64,7 +64,7 @@ def test_files_that_cannot_be_read_are_named(root):
 
 
 def test_no_column_of_paths(root):
-    with pytest.raises(DataError, match="no column of paths; its columns are fiel, label.*did you mean 'file'"):
+    with pytest.raises(DataError, match=r"no column of paths; its columns are fiel, label.*did you mean 'file'"):
         table(root, "fiel,label\ni/0.png,1\n")
     with pytest.raises(DataError, match="the first line must name the columns"):
         table(root, "i/0.png,cat\ni/1.png,dog\n")

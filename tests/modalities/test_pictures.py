@@ -1,4 +1,4 @@
-"""The image reader: a golden table of modes, geometry, and files that must be refused with a reason."""
+"""The image reader: formats, geometry, the survey, and files that must be refused with a reason."""
 
 import io
 import struct
@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from tacit.errors import DataError, Unreadable
-from tacit.modalities import pictures
 from tacit.modalities.pictures import ImageLayout, read, survey
-from tacit.modalities.pixels import fit, shrink, upright
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
@@ -35,81 +33,6 @@ def photo(width, height):
     y, x = np.mgrid[0:height, 0:width]
     bands = (255 * x / width, 255 * y / height, 127 + 100 * np.sin(x / width * 3))
     return Image.fromarray(np.stack(bands, -1).astype(np.uint8))
-
-
-def paletted(alpha=None):
-    image = Image.new("P", (8, 8), 1)
-    image.putpalette([0, 0, 0, 10, 200, 30])
-    if alpha is not None:
-        image.info["transparency"] = bytes([255, alpha])
-    return image
-
-
-def paletted_with_alpha(alpha):
-    image = Image.new("PA", (8, 8), (1, alpha))
-    image.putpalette([0, 0, 0, 10, 200, 30])
-    return image
-
-
-def lab(rgb):
-    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-    return ImageCms.buildTransform(*profiles, "RGB", "LAB").apply(Image.new("RGB", (8, 8), rgb))
-
-
-def colour_key(mode, value):
-    image = Image.new(mode, (8, 8), value)
-    image.info["transparency"] = value
-    return image
-
-
-def flat(mode, value):
-    return Image.new(mode, (8, 8), value)
-
-
-GREEN = (10, 200, 30)
-# image, its colour on 128, its grey
-GOLDEN = {
-    "1": (flat("1", 1), (255, 255, 255), 255),
-    "1 black": (flat("1", 0), (0, 0, 0), 0),
-    "L": (flat("L", 100), (100, 100, 100), 100),
-    "L with transparent colour": (colour_key("L", 100), (128, 128, 128), 128),
-    "LA opaque": (flat("LA", (200, 255)), (200, 200, 200), 200),
-    "LA half": (flat("LA", (200, 128)), (164, 164, 164), 164),
-    "LA clear": (flat("LA", (200, 0)), (128, 128, 128), 128),
-    "La half": (flat("La", (100, 128)), (164, 164, 164), 164),
-    "P": (paletted(), GREEN, 124),
-    "P transparent": (paletted(0), (128, 128, 128), 128),
-    "P half": (paletted(128), (69, 164, 79), 126),
-    "PA": (paletted_with_alpha(255), GREEN, 124),
-    "PA half": (paletted_with_alpha(128), (69, 164, 79), 126),
-    "RGB": (flat("RGB", GREEN), GREEN, 124),
-    "RGB with transparent colour": (colour_key("RGB", GREEN), (128, 128, 128), 128),
-    "RGBA opaque": (flat("RGBA", (*GREEN, 255)), GREEN, 124),
-    "RGBA half": (flat("RGBA", (*GREEN, 128)), (69, 164, 79), 126),
-    "RGBA clear": (flat("RGBA", (*GREEN, 0)), (128, 128, 128), 128),
-    "RGBa half": (flat("RGBa", (5, 100, 15, 128)), (69, 164, 79), 126),
-    "RGBX": (flat("RGBX", (*GREEN, 7)), GREEN, 124),
-    "CMYK red": (flat("CMYK", (0, 255, 255, 0)), (255, 0, 0), 76),
-    "CMYK grey": (flat("CMYK", (0, 0, 0, 128)), (127, 127, 127), 127),
-    "YCbCr red": (flat("YCbCr", (76, 85, 255)), (254, 0, 0), 76),
-    "LAB": (lab((120, 160, 90)), (120, 160, 90), 140),
-    "HSV red": (flat("HSV", (0, 255, 255)), (255, 0, 0), 76),
-    "I;16": (flat("I;16", 4095), (255, 255, 255), 255),
-    "I;16 half": (flat("I;16", 1638), (102, 102, 102), 102),
-    "I;16 above white": (flat("I;16", 5000), (255, 255, 255), 255),
-    "I;16B half": (flat("I;16B", 1638), (102, 102, 102), 102),
-    "I": (flat("I", 1638), (102, 102, 102), 102),
-    "F": (flat("F", 0.4), (102, 102, 102), 102),
-}
-
-
-@pytest.mark.parametrize("name", GOLDEN)
-def test_the_golden_table_of_modes(name):
-    image, rgb, grey = GOLDEN[name]
-    pixels = shrink(pictures._plain(image, white=4095), 4)
-    slack = 3 if name == "LAB" else 1
-    assert np.abs(fit(pixels, 3).astype(int) - np.array(rgb)).max() <= slack
-    assert np.abs(fit(pixels, 1).astype(int) - grey).max() <= slack
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -172,13 +95,6 @@ def test_exif_orientation(kind, orientation):
     upright_image = ImageOps.exif_transpose(Image.open(io.BytesIO(raw)))
     expected = read(np.asarray(upright_image), ImageLayout(channels=3, size=16))
     assert np.abs(read(raw, ImageLayout(channels=3, size=16)).astype(int) - expected.astype(int)).max() <= 2
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_of_pixels_is_pillows(orientation):
-    image = Image.fromarray(noise(8, 8, 3))
-    image.getexif()[0x0112] = orientation
-    assert (upright(noise(8, 8, 3), orientation) == np.asarray(ImageOps.exif_transpose(image))).all()
 
 
 def test_damaged_metadata_do_not_hide_a_picture():
@@ -334,7 +250,9 @@ def test_truncated_files_are_refused(kind, share):
         read(raw[: int(len(raw) * share)], ImageLayout(channels=3, size=16))
 
 
-@given(st.sampled_from(FORMATS), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
+@given(
+    st.sampled_from(FORMATS), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8)
+)
 @settings(max_examples=150, deadline=None)
 def test_flipped_bytes_give_pixels_or_a_reason(kind, flips):
     raw = bytearray(encode(photo(24, 24), kind))
@@ -344,10 +262,9 @@ def test_flipped_bytes_give_pixels_or_a_reason(kind, flips):
         warnings.simplefilter("ignore")
         try:
             pixels = read(bytes(raw), ImageLayout(channels=3, size=16))
-        except Unreadable as error:
-            assert str(error)
-        else:
-            assert pixels.shape == (3, 16, 16)
+        except Unreadable:
+            return
+    assert pixels.shape == (3, 16, 16)
 
 
 def test_survey_takes_the_median_short_side():
@@ -376,7 +293,7 @@ def test_survey_looks_at_64_and_passes_over_the_unreadable():
 
 
 def test_survey_of_nothing_readable_names_the_reasons():
-    with pytest.raises(DataError, match="empty file.*; text, not an image|text, not an image.*; empty file"):
+    with pytest.raises(DataError, match=r"empty file.*; text, not an image|text, not an image.*; empty file"):
         survey([b"", b"some text"], None, None)
 
 
