@@ -74,8 +74,9 @@ def _collect(
     names, columns = builder.finish()
     names, order = names.sorted()
     located_rows = np.stack([column[order] for column in columns[:-1]], axis=1)
-    refused = columns[-1][order]
-    labels, classes, splits = organise(names)
+    reason_rows = columns[-1][order]
+    refused = {int(row): reasons[reason_rows[row]] for row in np.flatnonzero(reason_rows >= 0)}
+    labels, classes, splits = organise(names, refused)
     return Source(
         title=str(path),
         names=names,
@@ -84,7 +85,7 @@ def _collect(
         labels=labels,
         classes=classes,
         splits=splits,
-        refused={int(row): reasons[refused[row]] for row in np.flatnonzero(refused >= 0)},
+        refused=refused,
         others=others,
     )
 

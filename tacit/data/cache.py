@@ -68,7 +68,8 @@ def survey(
     try:
         return modality.layout.parse(json.loads(known.read_bytes()))
     except (*_DAMAGED, TacitError):
-        layout = modality.survey(raws, wanted)
+        pass
+    layout = modality.survey(raws, wanted)
     with cache_errors(folder, 2**10):
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / "publish.lock", _PUBLISHING):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,8 @@ def open_folder(path: Path, suffixes: frozenset[str]) -> Source:
     found.run()
     names, (size, mtime, ctime, reason) = found.builder.finish()
     names, order = names.sorted()
-    labels, classes, splits = organise(names)
+    refused = {int(row): found.reasons[reason[order[row]]] for row in np.flatnonzero(reason[order] >= 0)}
+    labels, classes, splits = organise(names, refused)
     return Source(
         title=str(path),
         names=names,
@@ -50,7 +52,7 @@ def open_folder(path: Path, suffixes: frozenset[str]) -> Source:
         labels=labels,
         classes=classes,
         splits=splits,
-        refused={int(row): found.reasons[reason[order[row]]] for row in np.flatnonzero(reason[order] >= 0)},
+        refused=refused,
         others=found.others,
     )
 
@@ -135,18 +137,18 @@ def _leads_to_folder(entry: os.DirEntry[bytes]) -> bool:
         return False
 
 
-def organise(names: Names) -> tuple[Ints, tuple[str, ...], npt.NDArray[np.int8] | None]:
-    """Labels `[N]`, classes and splits `[N]` as the directories in the names tell them.
+def organise(names: Names, refused: Mapping[int, str]) -> tuple[Ints, tuple[str, ...], npt.NDArray[np.int8] | None]:
+    """Labels `[N]`, classes and splits `[N]` as the directories in the names tell them; refused rows tell nothing.
 
-    The directories at the top are splits if one of them is `train` (or `training`); directories that all names share
-    are looked through. The class is the last directory, unless that is the same everywhere (`n01/images/x.jpg`);
+    A directory with a `train` (or `training`) and a `val` or `test` in it holds splits; `train` alone may well be a
+    class. The class is the last directory below the split, unless that is the same everywhere (`n01/images/x.jpg`);
     what lies beside the splits has none.
     """
-    numbers: dict[bytes, int] = {}
-    rows = np.empty(len(names), np.int32)
+    numbers: dict[bytes, int] = {b"": 0}
+    rows = np.zeros(len(names), np.int32)
     for row in range(len(names)):
-        folder = names.encoded(row).rpartition(b"/")[0]
-        rows[row] = numbers.setdefault(folder, len(numbers))
+        if row not in refused:
+            rows[row] = numbers.setdefault(names.encoded(row).rpartition(b"/")[0], len(numbers))
     directories = [tuple(part for part in folder.split(b"/") if part not in (b"", b".")) for folder in numbers]
     inner, splits = _splits(directories)
     codes, classes = number_classes([None if not last else os.fsdecode(last) for last in _classes(inner)])
@@ -154,20 +156,26 @@ def organise(names: Names) -> tuple[Ints, tuple[str, ...], npt.NDArray[np.int8] 
 
 
 def _splits(directories: list[Directory]) -> tuple[list[Directory], npt.NDArray[np.int8] | None]:
-    """The directories below their split, and each one's split."""
-    inner = directories
-    while True:
-        tops = {directory[0] if directory else b"" for directory in inner}
-        if any(SPLIT_NAMES.get(os.fsdecode(top).lower()) == 0 for top in tops):
-            break
-        if len(tops) != 1 or b"" in tops:
-            return directories, None
-        inner = [directory[1:] for directory in inner]
-    codes = [
-        SPLIT_NAMES.get(os.fsdecode(directory[0]).lower(), NO_PART) if directory else NO_PART for directory in inner
-    ]
-    below = [directory[1:] if code != NO_PART else () for directory, code in zip(inner, codes, strict=True)]
+    """The directories below their split, and each one's split; None where there are no splits."""
+    inside: dict[Directory, set[int]] = {}
+    for directory in directories:
+        for depth, part in enumerate(directory):
+            if _split(part) != NO_PART:
+                inside.setdefault(directory[:depth], set()).add(_split(part))
+    holders = {directory for directory, found in inside.items() if 0 in found and len(found) > 1}
+    if not holders:
+        return directories, None
+    below: list[Directory] = []
+    codes = []
+    for directory in directories:
+        depths = [d for d, part in enumerate(directory) if directory[:d] in holders and _split(part) != NO_PART]
+        below.append(directory[depths[0] + 1 :] if depths else ())
+        codes.append(_split(directory[depths[0]]) if depths else NO_PART)
     return below, np.array(codes, np.int8)
+
+
+def _split(part: bytes) -> int:
+    return SPLIT_NAMES.get(os.fsdecode(part).lower(), NO_PART)
 
 
 def _classes(directories: list[Directory]) -> list[bytes]:

@@ -14,7 +14,7 @@ from tacit.core import Samples
 from tacit.errors import DataError, UsageError, nearest
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, difference, interval
 from tacit.evaluation.features import must_be_finite
-from tacit.evaluation.few_label import DRAWS
+from tacit.evaluation.few_label import DRAWS, SIZES
 from tacit.evaluation.tasks import TASKS, Measurement, Problem, constant
 from tacit.evaluation.verdict import Contest, Verdict, verdict
 
@@ -43,6 +43,8 @@ class Bench:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """What holds for all rows: data, split, hash."""
     seed: int = 0
+    sizes: Sequence[int] = SIZES
+    """Labels per class for the task `few-label`."""
     draws: int = DRAWS
 
     def __post_init__(self) -> None:
@@ -189,6 +191,7 @@ def _measure(bench: Bench, row: Row | PredictedRow, tasks: Sequence[str]) -> Ite
         val=(row.features(bench.val[0]), bench.val[1]) if bench.val else None,
         pairs=row.pairs() if row.pairs else None,
         seed=bench.seed,
+        sizes=bench.sizes,
         draws=bench.draws,
     )
     shared = {"dimension": train.shape[1], **row.protocol}

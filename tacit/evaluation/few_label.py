@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,10 +19,10 @@ trained networks of 64 to 256 dimensions alike."""
 _GATHERED_BYTES = 2**28
 
 
-def fitting_sizes(labels: Tensor, classes: int) -> tuple[int, ...]:
-    """Those of `SIZES` that the rarest class of `labels` (long `[N]`) can serve."""
+def fitting_sizes(labels: Tensor, classes: int, sizes: Sequence[int] = SIZES) -> tuple[int, ...]:
+    """Those of `sizes` that the rarest class of `labels` (long `[N]`) can serve."""
     smallest = int(torch.bincount(labels, minlength=classes).min())
-    return tuple(size for size in SIZES if size <= smallest)
+    return tuple(size for size in sizes if size <= smallest)
 
 
 def draw(labels: Tensor, classes: int, size: int, *, draws: int = DRAWS, seed: int = 0) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -44,8 +45,7 @@ def uniformity(x: Tensor) -> float:
     0 where all rows are one point, near -4 in the best case.
     """
     unit = F.normalize(_few(x).double(), dim=1)
-    kernel = torch.exp(-2 * torch.pdist(unit) ** 2)
-    return float(kernel.mean().log())
+    return torch.pdist(unit).square().mul(-2).exp().mean().log().item()
 
 
 def spread(x: Tensor) -> float:
@@ -53,7 +53,7 @@ def spread(x: Tensor) -> float:
 
     The measure of Chen and He 2021, arXiv 2011.10566, fig. 2: near 1 for directions of all kinds, 0 at collapse.
     """
-    return (F.normalize(x, dim=1).std(0, correction=0).mean() * x.shape[1] ** 0.5).item()
+    return (F.normalize(x, dim=1).std(0, correction=0).mean() * math.sqrt(x.shape[1])).item()
 
 
 def dead_dimensions(x: Tensor) -> int:

@@ -62,8 +62,12 @@ class LinearClassifier:
 
     def predict(self, x: Tensor) -> Tensor:
         """Classes, long `[S, M]`, of the features `x [M, D]` that all S classifiers read."""
+        return self.logits(x).argmax(-1).T
+
+    def logits(self, x: Tensor) -> Tensor:
+        """`[M, S, C]` for `x [M, D]`."""
         stacked = self.weights.permute(1, 0, 2).flatten(1)
-        return (torch.unflatten(x @ stacked, 1, self.bias.shape) + self.bias).argmax(-1).T
+        return torch.unflatten(x @ stacked, 1, self.bias.shape) + self.bias
 
     def after(self, scaler: Scaler) -> LinearClassifier:
         """The classifiers of raw features that equal these behind `scaler`."""

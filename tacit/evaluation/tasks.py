@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class Problem:
     pairs: tuple[Tensor, Tensor] | None = None
     """Features `[B, D]` of two views of the same samples."""
     seed: int = 0
+    sizes: Sequence[int] = few_label.SIZES
     draws: int = few_label.DRAWS
 
 
@@ -76,7 +77,7 @@ def linear_probe(problem: Problem) -> Iterator[Measurement]:
 
 def few_labels(problem: Problem) -> Iterator[Measurement]:
     """Logistic regression on 1, 2, 5, ... labels per class, the mean over paired draws."""
-    for size in few_label.fitting_sizes(problem.labels, problem.classes):
+    for size in few_label.fitting_sizes(problem.labels, problem.classes, problem.sizes):
         found = few_label.few_label(
             problem.train,
             problem.labels,

@@ -22,7 +22,7 @@ def listed(*names):
 
 def meaning(*names):
     """Class and split of each name."""
-    labels, classes, splits = organise(listed(*names))
+    labels, classes, splits = organise(listed(*names), {})
     found = [None if label < 0 else classes[label] for label in labels]
     return found, None if splits is None else splits.tolist()
 
@@ -121,20 +121,33 @@ def test_directories_name_classes():
     assert meaning("a.png", "cat/1.png", "dog/2.png") == ([None, "cat", "dog"], None)
     assert meaning("n01/images/1.png", "n02/images/2.png") == (["n01", "n02"], None)
     assert meaning("all/1.png", "all/2.png") == (["all", "all"], None)
-    assert organise(listed("10/a.png", "9/b.png", "-1/c.png"))[1] == ("-1", "9", "10")
+    assert organise(listed("10/a.png", "9/b.png", "-1/c.png"), {})[1] == ("-1", "9", "10")
 
 
 def test_directories_name_splits():
     assert meaning("train/cat/1.png", "val/dog/2.png", "test/3.png") == (["cat", "dog", None], [0, 1, 2])
     assert meaning("Training/cat/1.png", "validation/cat/2.png", "testing/cat/3.png")[1] == [0, 1, 2]
     assert meaning("set/train/cat/1.png", "set/test/cat/2.png") == (["cat", "cat"], [0, 2])
-    assert meaning("train/1.png", "masks/2.png", "3.png") == ([None, None, None], [0, -1, -1])
+    assert meaning("train/1.png", "test/1.png", "masks/2.png", "3.png") == ([None] * 4, [0, 2, -1, -1])
+    assert meaning("set/train/cat/1.png", "set/val/cat/2.png", "preview.png") == (["cat", "cat", None], [0, 1, -1])
+    two = ("a/train/cat/1.png", "a/test/cat/2.png", "b/train/dog/3.png", "b/test/cat/4.png")
+    assert meaning(*two) == (["cat", "cat", "dog", "cat"], [0, 2, 0, 2])
     tiny = ("train/n1/images/1.png", "train/n2/images/2.png", "val/images/3.png")
     assert meaning(*tiny) == (["n1", "n2", None], [0, 0, 1])
 
 
-def test_test_alone_is_a_class():
+def test_train_or_test_alone_is_a_class():
     assert meaning("test/1.png", "other/2.png") == (["test", "other"], None)
+    assert meaning("train/1.png", "tram/2.png", "x/3.png") == (["train", "tram", "x"], None)
+    assert meaning("train/train/1.png", "test/train/2.png") == (["train", "train"], [0, 2])
+
+
+def test_refused_names_say_nothing():
+    names = listed("set/train/cat/1.png", "set/test/cat/2.png", "../3.png")
+    labels, classes, splits = organise(names, {2: "its name leads out of the archive"})
+    assert classes == ("cat",)
+    assert labels.tolist() == [0, 0, -1]
+    assert splits.tolist() == [0, 2, -1]
 
 
 def test_an_empty_folder_is_an_empty_source(tmp_path):

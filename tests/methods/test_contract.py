@@ -1,0 +1,158 @@
+"""What holds for every method on every modality that it claims."""
+
+import copy
+
+import pytest
+import torch
+
+from tacit.core import ClosedForm, Draws, Method, Progress, View
+from tacit.engine import closed, loop
+from tacit.engine.settings import Budget, EngineConfig, Optimiser
+from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
+from tacit.settings import build
+
+BATCH = 8
+
+
+def samples_of(modality):
+    """Some plain views of something: what a modality's packed samples become."""
+    generator = torch.Generator().manual_seed(0)
+    packed = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    smooth = torch.nn.functional.avg_pool2d(packed.float(), 5, 1, 2).to(torch.uint8)
+    return modality.collate(smooth)
+
+
+class Held:
+    """Samples in memory."""
+
+    def __init__(self, view):
+        self.whole = view
+
+    def __len__(self):
+        return len(self.whole)
+
+    def view(self, rows):
+        return View(self.whole.x[rows], index=rows)
+
+
+PAIRS = [
+    (method, name)
+    for method, kind in METHODS.items()
+    for name, modality in MODALITIES.items()
+    if not kind.needs(kind.Config()) - modality.offers
+]
+GRADIENT = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], Method)]
+CLOSED = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], ClosedForm)]
+
+
+def make(method, name, encoder=None):
+    """A small learner by the method's own default recipe, and its modality, configuration and data."""
+    small = {"method": {"name": method}, "data": "x", "modality": {"name": name}, "encoder": encoder or {}}
+    config = build([small])
+    modality = MODALITIES[name]
+    sample = samples_of(modality)
+    torch.manual_seed(0)
+    kind = modality.encoders[config.encoder.name]
+    return config.learner(config.method, kind(config.encoder, sample), modality, sample), config, sample
+
+
+def views_of(learner, config, sample, epoch=0):
+    plain = View(sample.x[:BATCH], index=torch.arange(BATCH))
+    augment = config.kind.augment(config.modality)
+    return [augment[kind](plain, Draws.of(0, epoch, plain.index, number)) for number, kind in enumerate(learner.views)]
+
+
+def test_every_method_runs_somewhere():
+    assert {method for method, _ in PAIRS} == set(METHODS)
+
+
+@pytest.mark.parametrize(("method", "name"), GRADIENT)
+def test_the_loss_is_one_finite_number_a_sample_and_reaches_every_trained_weight(method, name):
+    learner, config, sample = make(method, name)
+    step = learner(views_of(learner, config, sample), Progress(0, 10))
+    assert step.loss.shape == (BATCH,)
+    assert step.loss.isfinite().all()
+    assert float(step.nothing_learnt) > 0
+    step.loss.mean().backward()
+    for parameter_name, parameter in learner.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.isfinite().all(), parameter_name
+    assert any(parameter.grad.abs().sum() > 0 for parameter in learner.encoder.parameters())
+
+
+@pytest.mark.parametrize(("method", "name"), GRADIENT)
+def test_forward_is_pure_but_for_running_statistics(method, name):
+    learner, config, sample = make(method, name)
+    views = views_of(learner, config, sample)
+    before = {key: value.clone() for key, value in learner.state_dict().items()}
+    losses = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        losses.append(learner(views, Progress(3, 10)).loss)
+    assert torch.equal(*losses)
+    for key, value in learner.state_dict().items():
+        if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize(("method", "name"), GRADIENT)
+def test_what_update_moves_gets_no_gradient(method, name):
+    learner, config, sample = make(method, name)
+    step = learner(views_of(learner, config, sample), Progress(0, 10))
+    assert not any(rows.requires_grad for rows in step.carry.values())
+    assert all(len(rows) == BATCH for rows in step.carry.values())
+    trained = {key for key, parameter in learner.named_parameters() if parameter.requires_grad}
+    before = {key: value.clone() for key, value in learner.state_dict().items()}
+    with torch.no_grad():
+        learner.update(step.carry, Progress(0, 10))
+    moved = {key for key, value in learner.state_dict().items() if not torch.equal(value, before[key])}
+    assert not moved & trained
+
+
+@pytest.mark.parametrize(("method", "name"), GRADIENT)
+def test_weights_stand_once_in_the_state(method, name):
+    learner, _, _ = make(method, name)
+    storages = [value.data_ptr() for value in learner.state_dict().values() if value.numel() > 1]
+    assert len(storages) == len(set(storages))
+
+
+@pytest.mark.parametrize(("method", "name"), GRADIENT)
+def test_a_few_steps_lower_the_loss(method, name):
+    learner, config, sample = make(method, name)
+    start = copy.deepcopy(learner)
+    engine = EngineConfig(
+        budget=Budget(steps=25), batch=BATCH, precision="fp32", evaluations=0, optimiser=Optimiser(lr=2e-3)
+    )
+    loop.fit(learner, Held(sample), config.kind.augment(config.modality), engine)
+    with torch.no_grad():
+        views = views_of(learner, config, sample, epoch=99)
+        after, before = (each.train()(views, Progress(0, 1)) for each in (learner, start))
+    margin = (after.loss / after.nothing_learnt).mean() - (before.loss / before.nothing_learnt).mean()
+    assert margin < 0
+
+
+@pytest.mark.parametrize(("method", "name"), CLOSED)
+def test_sums_do_not_depend_on_how_the_data_are_cut_into_batches(method, name):
+    encoder = {"name": "patches", "filters": 16}
+    first, _, sample = make(method, name, encoder)
+    second = copy.deepcopy(first)
+    torch.manual_seed(0)
+    whole = View(sample.x[:32])
+    rows = first._some(whole)
+    for learner, cuts in ((first, [rows]), (second, list(rows.split(100)))):
+        learner._some = lambda view: view
+        for cut in cuts:
+            learner.absorb(cut, 0)
+        learner.solve(0)
+    assert torch.allclose(first.encoder.whiten, second.encoder.whiten, atol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "name"), CLOSED)
+def test_a_closed_form_ends_and_its_encoder_tells_samples_apart(method, name):
+    learner, _, sample = make(method, name, {"name": "patches", "filters": 16})
+    closed.fit(learner, Held(sample), EngineConfig(batch=16))
+    pooled = learner.encoder(sample).pooled
+    assert pooled.isfinite().all()
+    assert pooled.std(0).mean() > 0

@@ -1,0 +1,105 @@
+import pytest
+import torch
+from torch import nn
+
+from tacit.core import View
+from tacit.errors import UsageError
+from tacit.nn.convnet import ConvNet, ResNet18, Timm
+from tacit.nn.patches import PatchEncoder
+from tacit.nn.stem import PatchStem
+
+
+def multiply_adds(encoder, size):
+    """Of all convolutions, for one image."""
+    total = 0
+
+    def count(module, inputs, output):
+        nonlocal total
+        total += module.weight.numel() * output.shape[2] * output.shape[3]
+
+    hooks = [module.register_forward_hook(count) for module in encoder.modules() if isinstance(module, nn.Conv2d)]
+    encoder.eval()(View(torch.rand(1, 3, size, size)))
+    for hook in hooks:
+        hook.remove()
+    stems = [module for module in encoder.modules() if isinstance(module, PatchStem)]
+    return total + sum(stem.weight.numel() * (size // stem.stride) ** 2 for stem in stems)
+
+
+def test_the_small_conv_net_costs_what_it_says():
+    encoder = ConvNet(ConvNet.Config(), View(torch.rand(8, 3, 32, 32)))
+    assert 5e6 <= multiply_adds(encoder, 32) <= 10e6
+
+
+@pytest.mark.parametrize("size", [8, 16, 28, 32, 64, 96])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_the_small_conv_net_reads_any_size_and_any_number_of_channels(size, channels):
+    sample = View(torch.rand(8, channels, size, size))
+    encoder = ConvNet(ConvNet.Config(width=12), sample)
+    features = encoder(sample)
+    assert features.pooled.shape == (8, encoder.dim)
+    assert features.tokens.shape[0] == 8
+    assert features.pooled.isfinite().all()
+
+
+def test_the_small_conv_net_reads_crops_of_half_the_side():
+    encoder = ConvNet(ConvNet.Config(width=12), View(torch.rand(8, 3, 32, 32)))
+    assert encoder(View(torch.rand(4, 3, 16, 16))).pooled.shape == (4, encoder.dim)
+
+
+def test_constant_images_give_finite_features():
+    sample = View(torch.zeros(4, 3, 32, 32))
+    assert ConvNet(ConvNet.Config(width=12), sample)(sample).pooled.isfinite().all()
+
+
+def test_the_computed_stem_responds_at_unit_scale_and_has_no_parameters():
+    x = torch.randn(64, 3, 32, 32).cumsum(-1).cumsum(-2) / 10
+    stem = PatchStem(x, 16)
+    assert not list(stem.parameters())
+    response = torch.nn.functional.conv2d(x, stem.weight, stride=2)
+    assert 0.5 < response.std() < 2
+    assert stem(x).shape == (64, 32, 16, 16)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(32, 8), (96, 32)])
+def test_the_resnets_stem_follows_the_size_of_the_images(size, stride):
+    sample = View(torch.rand(2, 1, size, size))
+    features = ResNet18(ResNet18.Config(), sample)(sample)
+    assert features.pooled.shape == (2, 512)
+    assert features.tokens.shape == (2, (size // stride) ** 2, 512)
+
+
+@pytest.mark.parametrize("model", ["resnet10t", "vit_tiny_patch16_224", "test_convnext"])
+def test_any_timm_model_by_name(model):
+    sample = View(torch.rand(2, 4, 64, 64))
+    encoder = Timm(Timm.Config(model=model), sample)
+    assert encoder(sample).pooled.shape == (2, encoder.dim)
+
+
+def test_an_unknown_timm_model_names_its_neighbour():
+    with pytest.raises(UsageError, match="did you mean 'resnet10t'"):
+        Timm(Timm.Config(model="resnet10tt"), View(torch.rand(2, 3, 32, 32)))
+
+
+@pytest.mark.parametrize(("size", "filters"), [(16, 7), (32, 20)])
+def test_patches_equal_the_formula_read_aloud(size, filters):
+    encoder = PatchEncoder(PatchEncoder.Config(filters=filters), View(torch.rand(2, 3, size, size)))
+    for buffer in (encoder.atoms, encoder.mean, encoder.whiten):
+        buffer.normal_()
+    x = torch.rand(3, 3, size, size)
+    white = (encoder.patches(x) - encoder.mean) @ encoder.whiten
+    z = torch.cdist(white, encoder.atoms.expand(3, -1, -1))
+    side = size - 5
+    near = (z.mean(-1, keepdim=True) - z).clamp_min(0).view(3, side, side, filters)
+    half = -(-side // 2)
+    expected = [near[:, rows, columns].mean((1, 2)) for rows, columns in _quadrants(half)]
+    assert torch.allclose(encoder(View(x)).pooled, torch.cat(expected, 1), atol=1e-4)
+
+
+def _quadrants(half):
+    first, second = slice(0, half), slice(half, None)
+    return [(first, first), (first, second), (second, first), (second, second)]
+
+
+def test_large_images_are_reduced_before_patches_are_taken():
+    encoder = PatchEncoder(PatchEncoder.Config(filters=5, size=32), View(torch.rand(2, 3, 96, 96)))
+    assert encoder.patches(torch.rand(2, 3, 96, 96)).shape == (2, 27 * 27, 108)
