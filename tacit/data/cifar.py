@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import os
 import pickle
+import ssl
 import tarfile
 import urllib.error
 import urllib.request
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tacit import console, interrupt
+from tacit.data.files import hold, sync_folder
 from tacit.errors import DataError, RunError
 
 _STALL_SECONDS = 30.0
@@ -57,19 +60,29 @@ def convert(name: str, roots: Sequence[Path], target: Path) -> None:
     advice = f"Put {published.filename} (from {published.url}, MD5 {published.tgz_md5}) into {_places(roots)}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        archive = found or _fetch(published.url, target.parent / published.filename, advice)
-        if _md5(archive) != published.tgz_md5:
-            raise DataError(f"{archive} is damaged: its MD5 is not {published.tgz_md5}. {advice}")
-        beside = target.with_suffix(".tmp")
-        with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **read_archive(archive, published))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
+        with hold(target.with_suffix(".lock"), f"another process is preparing {name}: waiting for it"):
+            if target.is_file():
+                return
+            archive = found or _fetch(published.url, target.parent / published.filename, advice)
+            if _md5(archive) != published.tgz_md5:
+                if archive != found:  # so that the next start fetches it again
+                    archive.unlink()
+                raise DataError(f"{archive} is damaged: its MD5 is not {published.tgz_md5}. {advice}")
+            _save(target, read_archive(archive, published))
     except OSError as error:
         raise RunError(
             f"cannot write {target}: {error.strerror or error}; set TACIT_CACHE to a folder with room"
         ) from None
+
+
+def _save(target: Path, arrays: dict[str, np.ndarray]) -> None:
+    beside = target.with_suffix(".tmp")
+    with beside.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(target)
+    sync_folder(target.parent)
 
 
 def read_archive(archive: Path, published: Any) -> dict[str, np.ndarray]:
@@ -112,7 +125,7 @@ def _fetch(url: str, target: Path, advice: str) -> Path:
                     file.write(chunk)
                     tick(file.tell())
         beside.replace(target)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
         raise DataError(f"{target.name} is not on this machine and cannot be fetched ({error}). {advice}") from None
     finally:
         beside.unlink(missing_ok=True)

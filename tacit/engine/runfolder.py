@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,39 +41,39 @@ class RunFolder:
             path / "encoder",
             path / "evaluation.json",
         )
+        unusable = f"{path} cannot be written"
         if resume and not self.config.is_file():
             raise UsageError(f"{path} holds no run to resume: leave out --resume to start one, or name another --out")
         try:
             path.mkdir(exist_ok=True)
+            self._refuse_strangers()
             self._lock = _take(path / _LOCK)
         except FileNotFoundError:
             raise UsageError(f"{path.parent} does not exist: create it, or name another --out") from None
-        except FileExistsError:
-            raise UsageError(f"{path} is a file: name a folder with --out") from None
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"{path} cannot be a folder, since a file is in its place: name another --out") from None
         except OSError as error:
-            raise UsageError(f"{path} cannot be written ({error.strerror}): name another --out") from None
-        try:
-            if not resume:
-                self._refuse_content()
-            self.checkpoints.mkdir(exist_ok=True)
-            self._handler = _LogFile(self.log, encoding="utf-8")
-        except BaseException as error:
-            self._lock.close()
-            if isinstance(error, OSError):
-                raise UsageError(f"{path} cannot be written ({error.strerror}): name another --out") from None
-            raise
+            raise UsageError(f"{unusable} ({error.strerror}): name another --out") from None
+        with ExitStack() as undo:
+            undo.callback(self._lock.close)
+            if not resume and self.config.exists():
+                raise UsageError(f"{path} already holds a run: go on with it by --resume, or name another --out")
+            try:
+                self.checkpoints.mkdir(exist_ok=True)
+                self._handler = _LogFile(self.log, encoding="utf-8")
+            except OSError as error:
+                raise UsageError(f"{unusable} ({error.strerror}): name another --out") from None
+            undo.pop_all()
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._level = log.level
         log.addHandler(self._handler)
         log.setLevel(logging.DEBUG)
 
-    def _refuse_content(self) -> None:
-        if self.config.exists():
-            raise UsageError(f"{self.path} already holds a run: go on with it by --resume, or name another --out")
-        # a run that ended before its settings were written left nothing worth keeping
-        foreign = sorted({entry.name for entry in self.path.iterdir()} - {_LOCK, _LOG, "checkpoints", files.PARTIAL})
-        if foreign:
-            raise UsageError(f"{self.path} is not empty (it holds {foreign[0]!r}) and is no run: name another --out")
+    def _refuse_strangers(self) -> None:
+        """A lock marks a folder as a run's, even of one that ended before its settings were written."""
+        names = sorted(entry.name for entry in self.path.iterdir())
+        if names and _LOCK not in names:
+            raise UsageError(f"{self.path} is not empty (it holds {names[0]!r}) and is no run: name another --out")
 
     def close(self) -> None:
         """Give the folder free."""

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -99,8 +100,10 @@ class Session:
     def begin(self, plan: Plan, first: Mapping[str, float]) -> None:
         """Start a new run by a plan: look at the untrained learner, and find out now whether state can be written."""
         self._open(plan)
+        self._whole = False  # a run that is stopped before its first line starts again
         log.info("a run of %d steps; settings %s; environment %s", plan.total, self._fingerprint, dict(self._facts))
         self._log(dict(first))
+        self._whole = True
         self.save()
 
     def _open(self, plan: Plan) -> None:
@@ -125,7 +128,7 @@ class Session:
         if self._folder is None:
             return "Nothing was saved, since the run has no folder."
         if self._saved < 0:
-            return "Nothing had to be saved yet."
+            return f"Nothing had to be saved yet: start again with --resume --out {self._folder.path}"
         return f"The checkpoint of step {self._saved} is safe: go on with --resume --out {self._folder.path}"
 
     @contextmanager
@@ -148,20 +151,29 @@ class Session:
         record = {"step": self._step, **record}
         if self._step in self.plan.checks:
             self._require_numbers()
-            health = look(self._learner, self._evaluators, self.progress)
-            record |= health
+            try:
+                record |= self._health()
+            except Interrupted:
+                self._add_metrics(record)
+                raise
             self._note_untrained(record)
-            if health:
-                untrained = self._untrained if self._step else {}
-                tell(f"step {self._step} of {self.plan.total}: {watch.in_words(health, untrained)}")
         alarms = self._watch.see(record)
-        if self._folder is not None:
-            named = {"alarms": [alarm.name for alarm in alarms]} if alarms else {}
-            self._folder.add_metrics({**record, **named})
+        self._add_metrics({**record, "alarms": [alarm.name for alarm in alarms]} if alarms else record)
         for alarm in alarms:
             if alarm.fatal:
                 raise RunError(f"{alarm.text}. {self._what_is_safe()}")
             tell(f"warning: {alarm.text}")
+
+    def _add_metrics(self, record: Mapping[str, Any]) -> None:
+        if self._folder is not None:
+            self._folder.add_metrics(record)
+
+    def _health(self) -> dict[str, float]:
+        health = look(self._learner, self._evaluators, self.progress)
+        if health:
+            untrained = self._untrained if self._step else {}
+            tell(f"step {self._step} of {self.plan.total}: {watch.in_words(health, untrained)}")
+        return health
 
     def _note_untrained(self, record: Mapping[str, float]) -> None:
         if record["step"] == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -174,22 +175,22 @@ def _minimise(problem: _Problem, theta: Tensor, tolerance: float, iterations: in
     """Parameters and gradient, both `[S, D + 1, C]`, after at most `iterations` steps of L-BFGS."""
     logits = problem.logits(theta)
     loss, slope = problem.loss(logits, theta), problem.gradient(logits, theta)
-    steps: list[Tensor] = []
-    changes: list[Tensor] = []
+    pairs: list[tuple[Tensor, Tensor, Tensor]] = []
     active = torch.ones(len(theta), dtype=torch.bool, device=theta.device)
     for _ in range(iterations):
         interrupt.check()
         active = active & (slope.norm(dim=(1, 2)) > tolerance)
         if not active.any():
             break
-        direction = -_two_loops(slope, steps, changes)
+        direction = -_two_loops(slope, pairs)
         along = problem.logits(direction)
         length, logits, loss = _line_search(problem, theta, direction, logits, along, loss, slope, active)
         active = active & (length > 0)
         step = length.to(theta.dtype)[:, None, None] * direction
         theta = theta + step
         after = problem.gradient(logits, theta)
-        steps, changes = [*steps, step][-HISTORY:], [*changes, after - slope][-HISTORY:]
+        change = after - slope
+        pairs = [*pairs, (step, change, _ratio(torch.ones_like(step[:, :1, :1]), _dot(step, change)))][-HISTORY:]
         slope = after
     return theta, slope
 
@@ -219,17 +220,20 @@ def _line_search(
     return length, moved, torch.where(length > 0, reached, loss)
 
 
-def _two_loops(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
-    """The inverse Hessian's estimate times `slope [S, ...]` (Nocedal 1980, the two-loop recursion), batched."""
-    inverses = [_ratio(torch.ones_like(dot), dot) for dot in map(_dot, steps, changes)]
+def _two_loops(slope: Tensor, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """The inverse Hessian's estimate times `slope [S, ...]` (Nocedal 1980, the two-loop recursion), batched.
+
+    `pairs` are steps and gradient changes `[S, ...]`, oldest first, with one over their inner products `[S, 1, 1]`.
+    """
     shares = []
-    for step, change, inverse in reversed(list(zip(steps, changes, inverses, strict=True))):
+    for step, change, inverse in reversed(pairs):
         shares.append(inverse * _dot(step, slope))
         slope = slope - shares[-1] * change
-    if steps:
-        length = _ratio(_dot(steps[-1], changes[-1]), _dot(changes[-1], changes[-1]))
+    if pairs:
+        step, change, _ = pairs[-1]
+        length = _ratio(_dot(step, change), _dot(change, change))
         slope = slope * torch.where(length > 0, length, 1.0)
-    for step, change, inverse, share in zip(steps, changes, inverses, reversed(shares), strict=True):
+    for (step, change, inverse), share in zip(pairs, reversed(shares), strict=True):
         slope = slope + (share - inverse * _dot(change, slope)) * step
     return slope
 

@@ -78,7 +78,7 @@ def test_a_killed_run_ends_in_the_same_bits(nursery: Nursery, tmp_path: Path, me
     chance = random.Random(os.urandom(8))
     stops = []
     for _ in range(4 if method == "toy" else 2):
-        pid = nursery.start(torn, method, 0.02 if method == "toy" else 0.2, optimiser)
+        pid = nursery.start(torn, method, 0.03 if method == "toy" else 0.4, optimiser)
         time.sleep(chance.uniform(0.05, 0.7))
         os.kill(pid, signal.SIGKILL)
         assert nursery.wait() == -signal.SIGKILL, said(torn)

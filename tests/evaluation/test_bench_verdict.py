@@ -71,6 +71,11 @@ def learnt(samples: Samples) -> Tensor:
     return torch.tensor(machine.decision_function(pixels(samples).numpy()), dtype=torch.float32)
 
 
+def tasks(seed: int) -> tuple[str, ...]:
+    """Few labels for every seed, all labels (slower) for every fourth."""
+    return ("few-label", "linear") if seed % 4 == 0 else ("few-label",)
+
+
 def test_says_yes_where_something_was_learnt_and_keeps_every_number() -> None:
     patches = Row("patches", "method", lambda samples: pixels(samples).sqrt())
     scratch = PredictedRow("from scratch", "scratch", {("few-label", "10"): torch.zeros(10, 400, dtype=torch.long)})
@@ -104,7 +109,7 @@ def test_an_untrained_encoder_passed_off_as_trained_gets_no_over_20_seeds() -> N
     said = []
     for seed in range(20):
         rows = [Row("mine", "encoder", projection(seed)), *floors(first=1000 + 10 * seed)]
-        found = evaluate(bench(seed, (10,)), rows, ("few-label", "linear"))
+        found = evaluate(bench(seed, (10,)), rows, tasks(seed))
         assert found.verdict is not None
         said.append(found.verdict.helped)
     assert said == [False] * 20
@@ -132,7 +137,7 @@ def test_shuffled_labels_get_no_over_20_seeds() -> None:
             test_labels=true.test_labels[torch.randperm(400, generator=generator)],
         )
         rows = [Row("mine", "encoder", learnt), *floors()]
-        found = evaluate(shuffled, rows, ("few-label", "linear"))
+        found = evaluate(shuffled, rows, tasks(seed))
         assert found.verdict is not None
         said.append(found.verdict.helped)
     assert said == [False] * 20
