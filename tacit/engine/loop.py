@@ -56,14 +56,14 @@ def fit(
 
 
 def _run(trainer: Trainer, session: Session) -> None:
-    plan, meter = session.plan, _Meter(trainer.batch)
-    with console.progress("training", plan.total) as tick:
-        while session.progress.step < plan.total:
+    meter, total = _Meter(trainer.batch), session.plan.total
+    with console.progress("training", total) as tick:
+        while session.progress.step < total:
             with session.stepping():
                 outcome = trainer.step(session.progress)
             meter.add(outcome)
             done = session.progress.step
-            record = meter.read(outcome) if plan.logs(done) else None
+            record = meter.read(outcome) if session.plan.logs(done) else None
             session.after(record)
             tick(done, meter.text)
 

@@ -40,9 +40,10 @@ class Plan:
 
 
 def make(total: int, *, log_every: int | None, evaluations: int) -> Plan:
-    """A plan of `total` steps with `evaluations` checks spread evenly, apart from the first, the last and `EARLY`."""
+    """A plan of `total` steps with `evaluations` checks spread evenly, besides the first one and where those are far
+    apart `EARLY`."""
     spread = {round(total * part / evaluations) for part in range(1, evaluations)}
-    early = {step for step in EARLY if step < total} if evaluations else set()
+    early = {step for step in EARLY if step * evaluations < total} if evaluations else set()
     every = log_every if log_every is not None else min(50, max(1, total // 200))
     return Plan(total, every, tuple(sorted({0, total} | early | spread)))
 
@@ -61,7 +62,7 @@ def within(left: float, costs: Costs, *, log_every: int | None, evaluations: int
 
     Checks take at most `SHARE` of the time, apart from the first and the last, which always happen.
     """
-    affordable = evaluations if costs.check <= 0 else int(SHARE * left / costs.check) - len(EARLY) - 1
+    affordable = int(SHARE * left / max(costs.check, 1e-6)) - len(EARLY) - 1
     evaluations = max(0, min(evaluations, affordable))
     checks = 2 + (evaluations - 1 + len(EARLY) if evaluations else 0)
     checkpoints = 2 + left / max(checkpoint_seconds, costs.checkpoint, 1e-3)

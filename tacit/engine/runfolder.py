@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -102,13 +103,14 @@ class RunFolder:
         files.append(self.metrics, f"{files.to_json(record)}\n".encode())
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl up to the first torn one."""
+        """The lines of metrics.jsonl up to the first torn one; what JSON has as null was no number."""
         records = []
         for line in self.metrics.read_bytes().splitlines() if self.metrics.exists() else []:
             try:
-                records.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 break
+            records.append({name: math.nan if value is None else value for name, value in record.items()})
         return records
 
     def cut_metrics(self, step: int) -> list[dict[str, Any]]:

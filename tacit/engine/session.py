@@ -46,7 +46,7 @@ class Session:
         self._evaluators = evaluators
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
         self._step, self._saved, self._whole = 0, -1, True
-        self._written = self._started = time.monotonic()
+        self._written = time.monotonic()
         self._untrained: dict[str, float] = {}
         self.plan = Plan(0, 1, ())
 
@@ -68,7 +68,10 @@ class Session:
             self._folder.cut_metrics(-1)
             return False
         self._compare(found, allow_changes=allow_changes)
-        checkpoint.unpack(found.state(), self._learner, self._optimiser)
+        try:
+            checkpoint.unpack(found.state(), self._learner, self._optimiser)
+        except RuntimeError as error:  # torch's word for names or shapes that differ
+            raise UsageError(f"{found.path} does not fit this method and encoder: {error}") from None
         checkpoint.discard_after(self._folder.checkpoints, found.step)
         self._step = self._saved = found.step
         self._open(Plan.from_dict(found.manifest["plan"]))
@@ -108,7 +111,7 @@ class Session:
 
     def _open(self, plan: Plan) -> None:
         self.plan = plan
-        self._watch = watch.Watch(self._config.optimiser, plan.total)
+        self._watch = watch.Watch(self._config.optimiser)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -151,6 +154,8 @@ class Session:
         record = {"step": self._step, **record}
         if self._step in self.plan.checks:
             self._require_numbers()
+            if self._optimiser is not None:
+                record["weights"] = _norm(self._learner)
             try:
                 record |= self._health()
             except Interrupted:
@@ -199,6 +204,12 @@ class Session:
             return
         for alarm in self._watch.see({"step": self._step, "loss": math.nan}):
             raise RunError(f"{alarm.text}. {self._what_is_safe()}")
+
+
+def _norm(learner: Learner) -> float:
+    """The norm of all trained weights, biases and scales left out."""
+    weights = [weight for weight in learner.parameters() if weight.requires_grad and weight.ndim > 1]
+    return math.sqrt(sum(float(weight.detach().float().square().sum()) for weight in weights))
 
 
 def look(learner: Learner, evaluators: Sequence[Evaluator], progress: Progress) -> dict[str, float]:

@@ -78,9 +78,7 @@ class EngineConfig(Config):
     log_every: int | None = Field(
         default=None, ge=1, description="steps between lines of metrics.jsonl; a 200th of the run, at most 50"
     )
-    evaluations: int = Field(
-        default=10, ge=0, description="looks at the representation, beside those at steps 0, 100, 200 and the last"
-    )
+    evaluations: int = Field(default=10, ge=0, description="looks at the representation, beside a few at the start")
     checkpoint_seconds: float = Field(
         default=60.0, ge=0, description="time between checkpoints: when state is written, never what it is"
     )

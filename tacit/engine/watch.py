@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean, median
 
 from tacit.engine.settings import Optimiser
 
@@ -19,10 +20,15 @@ VANISHED = 0.05
 """Share of the untrained standard deviation below which the representation has collapsed."""
 LINE = 1.2
 """Effective rank below which features lie on a line."""
+GROWN = 10.0
+"""How many times larger weights may become in the first `SOON` steps."""
+SOON = 200
 GLUED = 0.01
 """Relative distance to the value that means "nothing learnt" within which a loss has not moved."""
 PATIENCE = 150
-"""Steps after the warm-up during which a loss may stay where it is."""
+"""Steps during which a loss may stay where it is."""
+AWAKE = 0.4
+"""Share of the full learning rate that those steps must have had on average: a warm-up moves little."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +44,25 @@ class Alarm:
 class Watch:
     """Reads a run's records in order. Each alarm is raised once."""
 
-    def __init__(self, optimiser: Optimiser, total: int) -> None:
+    def __init__(self, optimiser: Optimiser) -> None:
         self._optimiser = optimiser
-        self._settled = optimiser.warmup * total
         self._raised: set[str] = set()
         self._start: Mapping[str, float] = {}
-        self._window: deque[tuple[float, float, float]] = deque()
+        self._window: deque[Mapping[str, float]] = deque()
 
     def see(self, record: Mapping[str, float]) -> list[Alarm]:
         """The alarms that `record` gives reason for.
 
         It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`; the evaluators' `std` and
-        effective `rank` of features; and at step 0 `distinct`, the share of samples that differ from the first.
+        effective `rank` of features; `weights`, their norm; and at step 0 `distinct`, the share of samples that differ
+        from the first.
         """
-        alarms = [self._not_finite(record), self._constant(record), self._collapsed(record), self._stuck(record)]
+        rules = (self._not_finite, self._constant, self._grown, self._collapsed, self._stuck)
+        alarms = [rule(record) for rule in rules]
         new = [alarm for alarm in alarms if alarm is not None and alarm.name not in self._raised]
         self._raised |= {alarm.name for alarm in new}
-        if "std" in record and not self._start:
-            self._start = dict(record)
+        if record["step"] == 0:
+            self._start = record
         return new
 
     def _not_finite(self, record: Mapping[str, float]) -> Alarm | None:
@@ -81,8 +88,18 @@ class Watch:
             "look at the data, and at the settings by which they are read",
         )
 
+    def _grown(self, record: Mapping[str, float]) -> Alarm | None:
+        growth = record.get("weights", 0.0) / self._start.get("weights", math.inf)
+        if record["step"] > SOON or growth < GROWN:
+            return None
+        return Alarm(
+            "weights-explode",
+            f"weights have become {growth:.0f} times larger in {record['step']:.0f} steps, drowning what they knew: "
+            f"lower optimiser.lr (it is {self._optimiser.lr:g})",
+        )
+
     def _collapsed(self, record: Mapping[str, float]) -> Alarm | None:
-        if "std" not in record or not self._start or self._start["std"] <= SAME:
+        if "std" not in record or self._start.get("std", 0.0) <= SAME or "constant-input" in self._raised:
             return None
         spread, before = record["std"], self._start["std"]
         rank, rank_before = record.get("rank", math.inf), self._start.get("rank", math.inf)
@@ -99,25 +116,27 @@ class Watch:
         )
 
     def _stuck(self, record: Mapping[str, float]) -> Alarm | None:
-        if "loss" not in record or record["step"] <= self._settled or "constant-input" in self._raised:
+        if record.get("nothing_learnt", 0.0) <= 0 or "constant-input" in self._raised:
             return None
         window = self._window
-        window.append((record["step"], record["loss"], record["nothing_learnt"]))
-        while len(window) > 2 and window[-1][0] - window[1][0] >= PATIENCE:
+        window.append(record)
+        while record["step"] - window[1 if len(window) > 1 else 0]["step"] >= PATIENCE:
             window.popleft()
-        if window[-1][0] - window[0][0] < PATIENCE:
+        steps = record["step"] - window[0]["step"]
+        if steps < PATIENCE or fmean(line["lr"] for line in window) < AWAKE * self._optimiser.lr:
             return None
-        losses = [loss / nothing for _, loss, nothing in window]
-        half = len(losses) // 2
-        early, late = sum(losses[:half]) / half, sum(losses[half:]) / (len(losses) - half)
-        if min(early, late) < 1 - GLUED or late < early - GLUED / 4:
+        losses = [line["loss"] / line["nothing_learnt"] for line in window]
+        half, fifth = len(losses) // 2, max(1, len(losses) // 5)
+        early, late, last = median(losses[:half]), median(losses[half:]), median(losses[-fifth:])
+        # a loss may start far above, as long as it closes half the gap on the way
+        if min(early, late, last) < 1 - GLUED or late - (1 - GLUED) < (early - (1 - GLUED)) / 2:
             return None
         step, nothing = record["step"], record["nothing_learnt"]
         return Alarm(
             "nothing-learnt",
-            f"after {step:.0f} steps the loss is {late * nothing:.4g}, where {nothing:.4g} means nothing learnt, and "
-            f"it has not fallen for {step - window[0][0]:.0f} steps. Change optimiser.lr (it is "
-            f"{self._optimiser.lr:g}), the method's temperature if it has one, or batch",
+            f"after {step:.0f} steps the loss is {late * nothing:.4g}, where {nothing:.4g} means nothing learnt; "
+            f"it has not fallen for {steps:.0f} steps. Change the method's temperature if it has one, optimiser.lr "
+            f"(it is {self._optimiser.lr:g}), or batch",
         )
 
 
@@ -125,7 +144,7 @@ def in_words(record: Mapping[str, float], start: Mapping[str, float]) -> str:
     """The health of a representation as one line, beside its untrained start where that is known."""
 
     def value(name: str) -> str:
-        before = f" (untrained {start[name]:.2g})" if name in start and start is not record else ""
+        before = f" (untrained {start[name]:.3g})" if name in start else ""
         return f"{record[name]:.3g}{before}"
 
     known = {

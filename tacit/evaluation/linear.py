@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.evaluation.logistic import LinearClassifier, Scaler, fit
+from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
 
 GRID = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 """Values of C, strongest penalty first: scikit-learn's C on features whose mean squared norm is one (`Scaler.of`)."""
@@ -44,6 +44,7 @@ def linear_probe(
     the path ends after two penalties in a row without gain.
     """
     scaler = Scaler.of(train)
+    gram = scaler.gram(train) if train.shape[1] <= STEERED else None
     kept = torch.ones(len(train))
     if val is None:
         held = _held_out(labels, seed)
@@ -53,14 +54,14 @@ def linear_probe(
     model: LinearClassifier | None = None
     chosen = model
     for c in GRID:
-        model = _fit(train, labels, classes, c, scaler, kept, model)
+        model = _fit(train, labels, classes, c, scaler, gram, kept, model)
         loss = F.cross_entropy(model.after(scaler).logits(val[0])[:, 0], val[1]).item()
         since += 1
         if loss < best_loss:
             best_loss, best_c, chosen, since = loss, c, model, 0
         if since == 2:
             break
-    final = _fit(train, labels, classes, best_c, scaler, torch.ones(len(train)), chosen)
+    final = _fit(train, labels, classes, best_c, scaler, gram, torch.ones(len(train)), chosen)
     return Probe(final.after(scaler).predict(test)[0], best_c)
 
 
@@ -70,6 +71,7 @@ def _fit(
     classes: int,
     c: float,
     scaler: Scaler,
+    gram: Tensor | None,
     weight: Tensor,
     start: LinearClassifier | None,
 ) -> LinearClassifier:
@@ -82,6 +84,7 @@ def _fit(
         scaler=scaler,
         weight=weight,
         start=start,
+        gram=gram,
         tolerance=TOLERANCE,
         iterations=ITERATIONS,
     )

@@ -18,6 +18,13 @@ HALVINGS = 30
 SUFFICIENT = 1e-4
 """Armijo's constant: the share of the decrease promised by the slope that a step has to deliver."""
 
+GRAM_ROWS = 20_000
+"""Rows that suffice to know the curvature well enough to steer by."""
+STEERED = 8192
+"""The most dimensions for which the curvature is worth computing: its factor costs their cube."""
+JITTER = 1e-6
+"""Added to the curvature, whose trace is one, where single precision would make it indefinite."""
+
 DAMPING = 0.3
 """See `Scaler.of`. On digits with 1/10 labels per class, 0, .3 and no scaling gave: raw pixels .593/.903, .632/.906,
 .656/.910; an untrained network .497/.877, .503/.881, .464/.875; SimCLR .756/.960, .753/.961, .736/.953."""
@@ -48,6 +55,17 @@ class Scaler:
     def __call__(self, x: Tensor) -> Tensor:
         """Scaled features `[..., D]`, a copy."""
         return (x - self.shift) / self.scale
+
+    def gram(self, x: Tensor) -> Tensor:
+        """Z^T Z / N `[D, D]` of the scaled features Z of `x [N, D]`, from evenly spread rows where there are many."""
+        count = min(len(x), max(GRAM_ROWS, 3 * x.shape[1]))
+        rows = torch.linspace(0, len(x) - 1, count).long()
+        total = x.new_zeros(x.shape[1], x.shape[1])
+        for some in torch.split(rows, 4096):
+            interrupt.check()
+            scaled = self(x[some])
+            total.addmm_(scaled.T, scaled)
+        return total / count
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +103,18 @@ def fit(
     scaler: Scaler | None = None,
     weight: Tensor | None = None,
     start: LinearClassifier | None = None,
+    gram: Tensor | None = None,
     tolerance: float = 1e-4,
     iterations: int = 300,
 ) -> LinearClassifier:
     """Minimise mean cross-entropy + penalty / 2 |W|^2 for S problems at once; the bias is free.
 
     With N rows this is scikit-learn's `LogisticRegression(C=1 / (penalty * N))`. The solver is L-BFGS (Nocedal 1980)
-    on all rows. Two facts about linear models make it cheap: along a search direction the logits are a straight
-    line, so a line search never touches the features, and the objective is convex, so every accepted step has
-    positive curvature. A step starts at the length that Newton's method gives on that line and is halved, in each
-    problem for itself, until the objective has decreased enough (Armijo 1966): no problem ever goes up.
+    on all rows, started from the bound on the curvature that `gram` gives (Boehning 1992): on CIFAR-10 40 iterations
+    instead of several hundred. Two facts about linear models make an iteration cheap: along a search direction the
+    logits are a straight line, so a line search never touches the features, and the objective is convex, so every
+    accepted step has positive curvature. A step starts at the length that Newton's method gives on that line and is
+    halved, in each problem for itself, until the objective has decreased enough (Armijo 1966): no problem ever goes up.
 
     Args:
         x: features, `[S, N, D]`, or `[N, D]` for one problem; read twice an iteration, never copied.
@@ -103,6 +123,7 @@ def fit(
         scaler: applied to `x` on the fly; the result reads scaled features (`LinearClassifier.after` undoes that).
         weight: `[S, N]` or `[N]`, how much each row counts in the mean; 0 leaves a row out.
         start: where to start (the solution for a stronger penalty).
+        gram: `Scaler.gram` of features like these, `[D, D]`; steers the search, never the solution.
         tolerance: a problem is solved when its gradient's norm is no larger.
         iterations: the most steps to take.
     """
@@ -112,7 +133,8 @@ def fit(
     theta = x.new_zeros(len(x), x.shape[2] + 1, classes)
     if start is not None:
         theta[:, :-1], theta[:, -1] = start.weights, start.bias
-    theta, slope = _minimise(problem, theta, tolerance, iterations)
+    factor = None if gram is None else _bound(gram, penalty)
+    theta, slope = _minimise(problem, theta, factor, tolerance, iterations)
     return LinearClassifier(theta[:, :-1], theta[:, -1], slope.norm(dim=(1, 2)))
 
 
@@ -171,7 +193,17 @@ class _Problem:
         return spread.sum((1, 2)) + self.penalty * direction[:, :-1].double().square().sum((1, 2))
 
 
-def _minimise(problem: _Problem, theta: Tensor, tolerance: float, iterations: int) -> tuple[Tensor, Tensor]:
+def _bound(gram: Tensor, penalty: float) -> Tensor:
+    """The Cholesky factor `[D, D]` of G / 2 + penalty, which no curvature of softmax regression exceeds."""
+    bound = 0.5 * gram
+    bound.diagonal().add_(max(penalty, JITTER))
+    factor: Tensor = torch.linalg.cholesky(bound)
+    return factor
+
+
+def _minimise(
+    problem: _Problem, theta: Tensor, factor: Tensor | None, tolerance: float, iterations: int
+) -> tuple[Tensor, Tensor]:
     """Parameters and gradient, both `[S, D + 1, C]`, after at most `iterations` steps of L-BFGS."""
     logits = problem.logits(theta)
     loss, slope = problem.loss(logits, theta), problem.gradient(logits, theta)
@@ -182,7 +214,7 @@ def _minimise(problem: _Problem, theta: Tensor, tolerance: float, iterations: in
         active = active & (slope.norm(dim=(1, 2)) > tolerance)
         if not active.any():
             break
-        direction = -_two_loops(slope, pairs)
+        direction = -_two_loops(slope, pairs, factor)
         along = problem.logits(direction)
         length, logits, loss = _line_search(problem, theta, direction, logits, along, loss, slope, active)
         active = active & (length > 0)
@@ -220,7 +252,17 @@ def _line_search(
     return length, moved, torch.where(length > 0, reached, loss)
 
 
-def _two_loops(slope: Tensor, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+def _steered(slope: Tensor, factor: Tensor | None) -> Tensor:
+    """The inverse of the curvature's bound times `slope [S, D + 1, C]`; of the bias the bound is 1/2."""
+    if factor is None:
+        return slope
+    S, D, C = slope[:, :-1].shape
+    columns = slope[:, :-1].permute(1, 0, 2).reshape(D, S * C)
+    solved = torch.cholesky_solve(columns, factor).view(D, S, C).permute(1, 0, 2)
+    return torch.cat([solved, 2 * slope[:, -1:]], 1)
+
+
+def _two_loops(slope: Tensor, pairs: Sequence[tuple[Tensor, Tensor, Tensor]], factor: Tensor | None) -> Tensor:
     """The inverse Hessian's estimate times `slope [S, ...]` (Nocedal 1980, the two-loop recursion), batched.
 
     `pairs` are steps and gradient changes `[S, ...]`, oldest first, with one over their inner products `[S, 1, 1]`.
@@ -229,10 +271,12 @@ def _two_loops(slope: Tensor, pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) ->
     for step, change, inverse in reversed(pairs):
         shares.append(inverse * _dot(step, slope))
         slope = slope - shares[-1] * change
+    steered = _steered(slope, factor)
     if pairs:
         step, change, _ = pairs[-1]
-        length = _ratio(_dot(step, change), _dot(change, change))
-        slope = slope * torch.where(length > 0, length, 1.0)
+        length = _ratio(_dot(step, change), _dot(change, _steered(change, factor)))
+        steered = steered * torch.where(length > 0, length, 1.0)
+    slope = steered
     for (step, change, inverse), share in zip(pairs, reversed(shares), strict=True):
         slope = slope + (share - inverse * _dot(change, slope)) * step
     return slope

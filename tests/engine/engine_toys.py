@@ -161,19 +161,17 @@ class _Linear(Encoder):
         return Features(self.net(view.x.flatten(1)))
 
 
-def settings(optimiser: str = "adamw", steps: int = 60, **changes: object) -> EngineConfig:
+def settings(name: str = "adamw", steps: int = 60, **changes: object) -> EngineConfig:
     """Accumulation, clipping, and a checkpoint after every step."""
-    return EngineConfig(
-        optimiser=Optimiser(name=optimiser, lr=0.01 if optimiser == "adamw" else 0.3, clip=1.0),
-        **{
-            "budget": Budget(steps=steps),
-            "batch": 32,
-            "accumulate": 2,
-            "threads": 1,
-            "checkpoint_seconds": 0,
-            **changes,
-        },
-    )
+    usual = {
+        "optimiser": Optimiser(name=name, lr=0.01 if name == "adamw" else 0.3, clip=1.0),
+        "budget": Budget(steps=steps),
+        "batch": 32,
+        "accumulate": 2,
+        "threads": 1,
+        "checkpoint_seconds": 0,
+    }
+    return EngineConfig(**{**usual, **changes})
 
 
 def main(folder: Path, method: str, delay: float, optimiser: str) -> None:

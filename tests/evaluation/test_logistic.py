@@ -46,7 +46,7 @@ def test_no_problem_ever_goes_up(seed: int, exponent: int, loudness: float) -> N
     problem = _Problem.of(loudness * x, y, 3, 10.0**exponent, None, None)
     losses = []
     for steps in (0, 1, 2, 4, 8, 16, 32):
-        theta, _ = _minimise(problem, torch.zeros(3, 9, 3), 1e-7, steps)
+        theta, _ = _minimise(problem, torch.zeros(3, 9, 3), None, 1e-7, steps)
         losses.append(problem.loss(problem.logits(theta), theta))
     falls = torch.stack(losses).diff(dim=0)
     assert (falls <= 1e-6 * torch.stack(losses)[:-1].abs()).all()  # float32 parameters round the last bits
@@ -100,3 +100,23 @@ def test_the_scaler_makes_the_mean_squared_norm_one_and_survives_constants() -> 
 def test_predict_reads_every_classifier() -> None:
     model = LinearClassifier(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]), torch.zeros(2, 2), torch.zeros(2))
     assert model.predict(torch.tensor([[1.0], [-1.0]])).tolist() == [[0, 1], [1, 0]]
+
+
+def test_the_curvature_steers_the_search_and_not_the_solution() -> None:
+    """On features of very different loudness the steered search needs a fraction of the passes."""
+    x, y = problems(1, 2000, 30, 5)
+    x = x * torch.logspace(0, -3, 30)
+    scaler = Scaler(torch.zeros(30), torch.ones(30))
+    steered = fit(x[0], y[0], 5, 1e-6, gram=scaler.gram(x[0]), tolerance=1e-6, iterations=60)
+    plain = fit(x[0], y[0], 5, 1e-6, tolerance=1e-6, iterations=60)
+    patient = fit(x[0], y[0], 5, 1e-6, tolerance=1e-7, iterations=5000)
+    reached = [objective(x[0], y[0], model.weights[0], model.bias[0], 1e-6) for model in (steered, plain, patient)]
+    assert reached[0] == pytest.approx(reached[2], abs=1e-5)
+    assert reached[1] > reached[0] + 1e-4
+
+
+def test_the_gram_of_scaled_features_has_a_trace_of_one() -> None:
+    x = torch.randn(500, 12) * torch.logspace(-1, 1, 12) + 3
+    scaler = Scaler.of(x)
+    assert scaler.gram(x).diagonal().sum() == pytest.approx(1, abs=1e-4)
+    torch.testing.assert_close(scaler.gram(x), scaler(x).T @ scaler(x) / 500, atol=1e-6, rtol=1e-4)
