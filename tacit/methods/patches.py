@@ -11,7 +11,7 @@ from torch import Tensor
 from tacit.config import Config
 from tacit.core import ClosedForm, Encoder, Modality, View
 from tacit.errors import UsageError
-from tacit.nn.patches import PatchEncoder
+from tacit.nn.patches import PatchEncoder, contrast
 from tacit.nn.whiten import zca
 
 MOMENTS, START, LLOYD = 0, 1, 2  # stages: statistics, first atoms, then one stage an iteration of k-means
@@ -41,7 +41,7 @@ class Patches(ClosedForm):
     class Config(Config):
         name: Literal["patches"] = "patches"
         iterations: int = Field(default=10, ge=0, description="rounds of k-means")
-        patches: int = Field(default=400_000, ge=1000, description="patches that each round sees")
+        patches: int = Field(default=200_000, ge=1000, description="patches that each round sees")
         each: int = Field(default=32, ge=1, description="patches taken from a sample, at random places")
         ridge: float = Field(default=0.1, gt=0, description="added to the variances before whitening")
 
@@ -113,4 +113,4 @@ class Patches(ClosedForm):
         """`each` patches of every sample at random places: `[B each, P]`; the engine seeds the places by the step."""
         rows = self.learnt.patches(view.x)
         place = torch.randint(rows.shape[1], (len(rows), self.config.each), device=rows.device)
-        return rows.gather(1, place[..., None].expand(-1, -1, rows.shape[-1])).flatten(0, 1)
+        return contrast(rows.gather(1, place[..., None].expand(-1, -1, rows.shape[-1])).flatten(0, 1))

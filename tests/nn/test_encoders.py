@@ -5,7 +5,7 @@ from torch import nn
 from tacit.core import View
 from tacit.errors import UsageError
 from tacit.nn.convnet import ConvNet, ResNet18, Timm
-from tacit.nn.patches import PatchEncoder
+from tacit.nn.patches import PatchEncoder, contrast
 from tacit.nn.stem import PatchStem
 
 
@@ -86,7 +86,7 @@ def test_patches_equal_the_formula_read_aloud(size, filters):
     for buffer in (encoder.atoms, encoder.mean, encoder.whiten):
         buffer.normal_()
     x = torch.rand(3, 3, size, size)
-    white = (encoder.patches(x) - encoder.mean) @ encoder.whiten
+    white = (contrast(encoder.patches(x)) - encoder.mean) @ encoder.whiten
     z = torch.cdist(white, encoder.atoms.expand(3, -1, -1))
     side = size - 5
     near = (z.mean(-1, keepdim=True) - z).clamp_min(0).view(3, side, side, filters)
