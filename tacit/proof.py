@@ -21,13 +21,14 @@ from tacit.engine import closed, files, loop
 from tacit.engine.environment import computes_bf16
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, GateError, UsageError, nearest
-from tacit.evaluation.bench import Bench, Evaluation, Key, PredictedRow, Row, evaluate
+from tacit.evaluation.bench import Bench, Evaluation, PredictedRow, Row, evaluate
 from tacit.evaluation.features import extract, extract_floor, extract_pairs, settle
 from tacit.evaluation.few_label import draw
-from tacit.evaluation.tasks import TASKS
+from tacit.evaluation.tasks import TASKS, Key
 from tacit.methods.patches import Patches
 from tacit.methods.supervised import Supervised
 from tacit.nn.patches import PatchEncoder
+from tacit.shelf import Shelf
 from tacit.training import make_encoder, sample_of
 
 UNTRAINED = 3
@@ -85,7 +86,8 @@ def prove(
         ]
         if SCRATCH in tasks:
             rows.append(_scratch(encoder, bench))
-        return Proof(evaluate(bench, rows, [task for task in tasks if task != SCRATCH]), dataset, encoder)
+        judged = evaluate(bench, rows, [task for task in tasks if task != SCRATCH], Shelf())
+        return Proof(judged, dataset, encoder)
 
 
 def _bench(dataset: Dataset, seed: int) -> Bench:
@@ -157,12 +159,29 @@ def _untrained(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
         return compute
 
     protocol = {"layer": "pooled", "crops": "one, the whole sample"}
-    return [Row("untrained", "untrained", features(seed), {**protocol, "seed": seed}) for seed in range(UNTRAINED)]
+    identity = {"kind": "untrained", "encoder": dict(encoder.spec.encoder), "layout": dict(encoder.spec.layout)}
+    return [
+        Row(
+            "untrained",
+            "untrained",
+            features(seed),
+            {**protocol, "seed": seed},
+            identity={**identity, "seed": seed},
+        )
+        for seed in range(UNTRAINED)
+    ]
 
 
 def _raw(encoder: TrainedEncoder) -> list[Row]:
+    layout = dict(encoder.spec.layout)
     return [
-        Row(name, "raw", partial(extract_floor, function, title=name), {"layer": "input"})
+        Row(
+            name,
+            "raw",
+            partial(extract_floor, function, title=name),
+            {"layer": "input"},
+            identity={"kind": "raw", "name": name, "layout": layout},
+        )
         for name, function in encoder.modality.floors.items()
     ]
 
@@ -183,7 +202,13 @@ def _rival(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
             fitted.append(network)
         return _features(fitted[0], samples, device=torch.device("cpu"), title="features of patches")
 
-    return [Row("patches", "method", features, {"layer": "pooled", "filters": RIVAL_FILTERS})]
+    identity = {
+        "kind": "patches",
+        "filters": RIVAL_FILTERS,
+        "method": Patches.Config().model_dump(),
+        "layout": dict(encoder.spec.layout),
+    }
+    return [Row("patches", "method", features, {"layer": "pooled", "filters": RIVAL_FILTERS}, identity=identity)]
 
 
 def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:

@@ -16,7 +16,7 @@ LAYERS = [
     {"engine", "methods", "evaluation"},
     {"modalities", "report"},
     {"data"},
-    {"settings", "encoder"},
+    {"settings", "encoder", "shelf"},
     {"training", "embedding", "transformer"},
     {"proof"},
     {"library", "desk"},

@@ -116,8 +116,8 @@ def save(folder: Path, state: State, manifest: Mapping[str, Any]) -> None:
             tensors.unlink()
 
 
-def serialise(state: State) -> bytes:
-    """The bytes of a safetensors file."""
+def serialise(state: State, notes: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a safetensors file, with `notes` in its header."""
     seen: set[int] = set()
     plain = {}
     for name, value in state.tensors.items():
@@ -126,7 +126,7 @@ def serialise(state: State) -> bytes:
         storage = tensor.untyped_storage().data_ptr()
         plain[name] = tensor.clone() if storage in seen else tensor
         seen.add(storage)
-    return to_bytes(plain)
+    return to_bytes(plain, dict(notes or {}))
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,13 +15,11 @@ from tacit.errors import DataError, UsageError, nearest
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, difference, interval
 from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.few_label import DRAWS, SIZES
-from tacit.evaluation.tasks import TASKS, Measurement, Problem, constant
+from tacit.evaluation.tasks import TASKS, Key, Measurement, Problem, constant
 from tacit.evaluation.verdict import Contest, Verdict, verdict
 
 Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch"]
 """What a row is: the encoder on trial, a floor (`untrained`, `raw`, `scratch`, `majority`), or a rival `method`."""
-Key = tuple[str, str]
-"""(task, metric), such as `("few-label", "10")`."""
 FLOORS: tuple[Kind, ...] = ("raw", "untrained", "scratch")
 FEW = 10
 """The number of labels per class at which the verdict is given, or the nearest there is."""
@@ -80,6 +78,16 @@ class Row:
     """Layer, crops, seed, last or best."""
     pairs: Callable[[], tuple[Tensor, Tensor]] | None = None
     """Features of two views of the same samples, for alignment."""
+    identity: Mapping[str, Any] | None = None
+    """All that the features depend on beside the data, where they are worth remembering: those of floors."""
+
+
+class Memory(Protocol):
+    """Keeps measurements by facts, so that floors are measured once per set."""
+
+    def recall(self, facts: Mapping[str, Any]) -> dict[Key, Measurement] | None: ...
+
+    def keep(self, facts: Mapping[str, Any], found: Mapping[Key, Measurement]) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +152,16 @@ class Evaluation:
         }
 
 
-def evaluate(bench: Bench, rows: Sequence[Row | PredictedRow], tasks: Sequence[str] = tuple(TASKS)) -> Evaluation:
+def evaluate(
+    bench: Bench,
+    rows: Sequence[Row | PredictedRow],
+    tasks: Sequence[str] = tuple(TASKS),
+    memory: Memory | None = None,
+) -> Evaluation:
     """Judge all `rows` by `tasks` (names of `TASKS`); a row `majority` is added to every accuracy.
 
-    Features are computed once a row and freed before the next one, so that memory holds one row's features.
+    Features are computed once a row and freed before the next one, so that memory holds one row's features. Rows with
+    an identity are looked up in `memory` first.
     """
     for task in tasks:
         if task not in TASKS:
@@ -158,7 +172,7 @@ def evaluate(bench: Bench, rows: Sequence[Row | PredictedRow], tasks: Sequence[s
     for name in dict.fromkeys(row.name for row in rows):
         group = [row for row in rows if row.name == name]
         kinds[name] = group[0].kind
-        members = [dict(_measure(bench, row, tasks)) for row in group]
+        members = [_remembered(bench, row, tasks, memory) for row in group]
         for task, metric in members[0]:
             merged = _merged([member[task, metric] for member in members])
             results.append(_result(bench, name, kinds[name], task, merged))
@@ -173,6 +187,27 @@ def evaluate(bench: Bench, rows: Sequence[Row | PredictedRow], tasks: Sequence[s
         return Evaluation(tuple(results), (), None, correct)
     judged = _judge(trial, results, correct, kinds, bench.seed)
     return Evaluation(tuple(results), tuple(_differences(trial, correct, bench.seed)), judged, correct)
+
+
+def _remembered(
+    bench: Bench, row: Row | PredictedRow, tasks: Sequence[str], memory: Memory | None
+) -> dict[Key, Measurement]:
+    """The measurements of one row, from `memory` where it was measured before."""
+    if memory is None or isinstance(row, PredictedRow) or row.identity is None:
+        return dict(_measure(bench, row, tasks))
+    facts = {
+        "row": dict(row.identity),
+        "data": dict(bench.protocol),
+        "tasks": list(tasks),
+        "seed": bench.seed,
+        "sizes": list(bench.sizes),
+        "draws": bench.draws,
+    }
+    found = memory.recall(facts)
+    if found is None:
+        found = dict(_measure(bench, row, tasks))
+        memory.keep(facts, found)
+    return found
 
 
 def _measure(bench: Bench, row: Row | PredictedRow, tasks: Sequence[str]) -> Iterator[tuple[Key, Measurement]]:

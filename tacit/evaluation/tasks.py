@@ -51,6 +51,8 @@ class Measurement:
         return cls(metric, correct.double().mean().item(), correct.float(), protocol)
 
 
+Key = tuple[str, str]
+"""(task, metric), such as `("few-label", "10")`."""
 Task = Callable[[Problem], Iterator[Measurement]]
 
 
