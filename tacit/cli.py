@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from tacit.errors import TacitError, UsageError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program `tacit`: runs a command, and ends the process with the exit code of the design."""
+    # threads that spin while they wait make a busy machine many times slower; read when torch is imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(run([word for word in given if word != "--debug"], debug=debug))

@@ -25,7 +25,7 @@ class Rotation(Method):
     paper = "Gidaris et al. 2018, Unsupervised Representation Learning by Predicting Image Rotations, arXiv 1803.07728"
     formula = "loss = mean_k -log p(k | g_k(x)),  g_0 .. g_{K-1} the family's transformations"
     presets = {
-        "default": {"batch": 128, "optimiser": {"lr": 2e-3}},
+        "default": {"optimiser": {"lr": 2e-3}},
         "paper": {
             "encoder": {"name": "resnet18"},
             "modality": {"weak": {"crop": [1.0, 1.0], "flip": 0.5}},

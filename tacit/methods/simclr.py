@@ -24,7 +24,7 @@ class SimCLR(Method):
     paper = "Chen et al. 2020, A Simple Framework for Contrastive Learning, arXiv 2002.05709"
     formula = "loss_i = -log( exp(s(i, i') / T) / sum_{k != i} exp(s(i, k) / T) ),  s = cosine, i' = other view of i"
     presets = {
-        "default": {"method": {"local": 4, "temperature": 0.2}, "optimiser": {"lr": 3e-3}, "batch": 192},
+        "default": {"method": {"local": 4, "temperature": 0.2}, "optimiser": {"lr": 3e-3}},
         "paper": {
             "method": {"local": 0, "temperature": 0.5, "hidden": 2048, "out": 128},
             "encoder": {"name": "resnet18"},
@@ -51,7 +51,6 @@ class SimCLR(Method):
                 },
             },
             "optimiser": {"lr": 2e-3},
-            "batch": 256,
             "budget": {"epochs": 60},
         },
         "tutorial": {

@@ -31,7 +31,8 @@ class Embedder(nn.Module):
         return out.float()
 
     def each(self, views: Sequence[View]) -> Tensor:
-        """`[V, B, out]`; neighbouring views of one shape go through the encoder as one batch."""
+        """`[V, B, out]`: neighbouring views of one shape go through the encoder as one batch, all through the head."""
         groups = [list(group) for _, group in groupby(views, key=lambda view: view.x.shape[1:])]
-        out = torch.cat([self(concatenate(group)) for group in groups])
-        return out.view(len(views), len(views[0]), -1)
+        pooled = torch.cat([self.encoder(concatenate(group)).pooled for group in groups])
+        out: Tensor = self.head(pooled)
+        return out.float().view(len(views), len(views[0]), -1)

@@ -12,12 +12,15 @@ THRESHOLD = 0.3
 """In standard deviations of a filter's response, below which a response counts as none."""
 
 
+ROUNDS = 6
+"""Of k-means; after two seconds more of them change nothing that can be seen."""
+
+
 class PatchStem(nn.Module):
-    """Fixed filters: whitened patches of the data, each response split into its two signs above a threshold.
+    """Fixed filters: typical whitened patches of the data, each response split into its two signs above a threshold.
 
     Such a layer sees edges, colours and blobs as a trained first layer would, from the first step on and without a
-    backward pass (Coates and Ng 2011, The Importance of Encoding Versus Training, section 3: patches chosen at
-    random do as well as learnt ones). Gives `2 filters` channels.
+    backward pass (Coates and Ng 2011, The Importance of Encoding Versus Training). Gives `2 filters` channels.
     """
 
     weight: Tensor
@@ -46,7 +49,20 @@ def _filters(sample: Tensor, filters: int, size: int) -> Tensor:
     covariance = rows.T @ rows / len(rows)
     variance = covariance.diagonal().mean().clamp_min(1e-6)
     whiten = zca(covariance, float(0.01 * variance))
-    atoms = F.normalize(rows[torch.randint(len(rows), (filters,))] @ whiten, dim=1) @ whiten
+    atoms = _typical(F.normalize(rows @ whiten, dim=1), filters) @ whiten
     atoms = atoms - atoms.mean(dim=1, keepdim=True)
     scale = (rows @ atoms.T).square().mean(dim=0).sqrt().clamp_min(1e-6)
     return (atoms / scale[:, None]).view(filters, channels, size, size)
+
+
+def _typical(white: Tensor, count: int) -> Tensor:
+    """`count` directions that rows `[N, P]` of unit length lie along or against: spherical k-means up to the sign."""
+    atoms = white[torch.randint(len(white), (count,))]
+    for _ in range(ROUNDS):
+        similarity = white @ atoms.T
+        nearest = similarity.abs().argmax(dim=1)
+        sign = similarity.gather(1, nearest[:, None]).sign()
+        total = torch.zeros_like(atoms).index_add_(0, nearest, white * sign)
+        # a direction that nobody is nearest to stays where it is
+        atoms = torch.where(total.norm(dim=1, keepdim=True) > 0, F.normalize(total, dim=1), atoms)
+    return atoms

@@ -1,0 +1,91 @@
+"""Every command and every program that the documents show is run, as it stands there, in a folder with some pictures.
+
+Time is the one thing that the tests change: budgets such as `--time 10m` become two steps.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toys import folder_of_shapes
+
+from tacit.cli import run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+COMMANDS = [line.removeprefix("$ ") for block in blocks(README, "console") for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workplace")
+    folder_of_shapes(folder / "photos", each=25)
+    return folder
+
+
+def test_the_readmes_commands_run_in_order(workplace, monkeypatch, capfd):
+    monkeypatch.chdir(workplace)
+    assert COMMANDS[0] == "make demo"
+    assert len(COMMANDS) >= 10
+    for command in COMMANDS[1:]:
+        program, *words = shlex.split(re.sub(r"--time \S+", "--steps 2", command))
+        assert program == "tacit"
+        assert run(words) == 0, capfd.readouterr().err
+    assert (workplace / "vectors.parquet").is_file()
+    assert json.loads((workplace / "runs/photos-simclr/evaluation.json").read_text())["verdict"]["sentence"]
+
+
+def test_the_demo_runs_and_proves(tmp_path):
+    """With fewer epochs than the real one; the figures in the README are of the whole."""
+    command = [sys.executable, "-m", "tacit", "demo", "--epochs", "8", "--out", "runs/demo"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "it helped" in done.stdout
+    assert done.stdout.count("  tacit ") == 3
+    run_folder = tmp_path / "runs" / "demo"
+    for name in ("config.yaml", "metrics.jsonl", "run.log", "evaluation.json", "curve.svg", "curve.png", "encoder"):
+        assert (run_folder / name).exists(), name
+
+
+def test_the_readmes_program_runs(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    (program,) = blocks(README, "python")
+    program = program.replace('{"time": "10m"}', '{"steps": 2}')
+    exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - our own page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_pages_programs_run(page, tmp_path, monkeypatch):
+    """The blocks of a page are one program; as a module of its own, since annotations name its classes."""
+    programs = blocks(page.read_text(), "python")
+    if not programs:
+        return
+    (tmp_path / "page.py").write_text("\n".join(programs))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_documents_name_no_place_of_their_makers():
+    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES]:
+        assert "/work/" not in path.read_text(), path
+
+
+def test_links_between_documents_lead_somewhere():
+    for path in [ROOT / "README.md", *PAGES]:
+        for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if "://" not in link:
+                assert (path.parent / link).exists(), f"{path.name}: {link}"
