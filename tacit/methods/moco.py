@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -34,7 +33,14 @@ class MoCo(Method):
     presets = {
         "default": {"optimiser": {"lr": 2e-3}},
         "paper": {
-            "method": {"temperature": 0.2, "momentum": 0.999, "queue": 65536, "hidden": 2048, "out": 128},
+            "method": {
+                "norm": False,
+                "temperature": 0.2,
+                "momentum": 0.999,
+                "queue": 65536,
+                "hidden": 2048,
+                "out": 128,
+            },
             "encoder": {"name": "timm", "model": "resnet50"},
             "modality": {
                 "size": 224,
@@ -48,48 +54,40 @@ class MoCo(Method):
 
     class Config(Config):
         name: Literal["moco"] = "moco"
-        temperature: float = Field(default=0.2, gt=0, description="divides the similarities")
+        temperature: float = Field(default=0.1, gt=0, description="divides the similarities")
         momentum: float = Field(default=0.99, ge=0, lt=1, description="share of itself that the teacher keeps a step")
         queue: int = Field(default=4096, ge=1, description="older keys that serve as negatives")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
-        norm: bool = Field(default=False, description="BatchNorm inside the projector")
-        local: int = Field(default=0, ge=0, description="small crops that look for the key; 0: one full view does")
+        norm: bool = Field(default=True, description="BatchNorm inside the projector; the paper has none")
+
+    views = ("strong", "strong")
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = _views(config)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out, norm=config.norm))
         self.teacher = EMA(self.student)
         self.queue = Queue(config.queue, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(_views(config))
+        return frozenset(cls.views)
 
     @property
     def encoder(self) -> Encoder:
         return self.student.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        keyed, *asking = views
-        assert keyed.index is not None, "the engine gives every view its index"
-        keys = F.normalize(self.teacher(keyed), dim=1)
-        negatives, usable = self.queue.keys.clone(), self.queue.others(keyed.index)
-        losses = [
-            info_nce(query, keys, negatives, self.config.temperature, usable) for query in self.student.each(asking)
-        ]
-        loss = torch.stack(losses).mean(dim=0)
-        return Step(loss, math.log(self.config.queue + 1), carry={"keys": keys, "index": keyed.index})
+        index = views[0].index
+        assert index is not None, "the engine gives every view its index"
+        keys = F.normalize(self.teacher(views[1]), dim=1)
+        negatives, usable = self.queue.keys.clone(), self.queue.others(index)
+        loss = info_nce(self.student(views[0]), keys, negatives, self.config.temperature, usable)
+        return Step(loss, math.log(self.config.queue + 1), carry={"keys": keys, "index": index})
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         # young teachers keep less of themselves, so that the random start is soon forgotten
         momentum = min(self.config.momentum, (progress.step + 1) / (progress.step + 10))
         self.teacher.follow(self.student, momentum)
         self.queue.push(carry["keys"], carry["index"])
-
-
-def _views(config: MoCo.Config) -> tuple[str, ...]:
-    """The key's view, then the queries'."""
-    return ("global",) + ("local",) * config.local if config.local else ("strong", "strong")
