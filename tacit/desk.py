@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,8 @@ from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
 
 RUNS = Path("runs")
+HEADLINES = (("kNN", "knn", "k=20"), ("10 labels", "few-label", "10"), ("linear", "linear", "all"))
+"""What runs are compared by: title, task, metric."""
 
 
 def free_folder(data: str, method: str) -> Path:
@@ -134,15 +137,17 @@ def runs(paths: Sequence[Path]) -> None:
         if not path.is_dir():
             raise UsageError(f"{path} is no folder; runs stand in {RUNS}/ unless --out said otherwise")
     chosen = [run for path in paths or (RUNS,) for run in ([path] if _is_run(path) else _runs(path))]
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     if not chosen:
         console.print(f"no run in {', '.join(map(str, paths or (RUNS,)))}; start one: tacit train DATA")
         return
     shown = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("run", "method", "data", "steps", "loss", "nothing learnt", "state"):
+    measured = [title for title, *key in HEADLINES if any(_accuracy(run, *key) for run in chosen)]
+    for title in ("run", "method", "data", "steps", "loss", "of", "state", *measured):
         shown.add_column(title)
     for run in chosen:
-        shown.add_row(*_row(run))
+        accuracies = (_accuracy(run, *key) for title, *key in HEADLINES if title in measured)
+        shown.add_row(*_row(run), *accuracies)
     console.print(shown)
     for run in chosen:
         result = _json(run / "evaluation.json")
@@ -167,6 +172,14 @@ def _row(run: Path) -> tuple[str, ...]:
         nothing_learnt,
         state,
     )
+
+
+def _accuracy(run: Path, task: str, metric: str) -> str:
+    """The encoder's accuracy in a run's evaluation, with its interval; empty where it was not measured."""
+    for result in _json(run / "evaluation.json").get("results", ()):
+        if (result["kind"], result["task"], result["metric"]) == ("encoder", task, metric):
+            return f"{result['value']:.3f} [{result['low']:.3f}, {result['high']:.3f}]"
+    return ""
 
 
 def _is_run(path: Path) -> bool:

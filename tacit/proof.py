@@ -23,7 +23,7 @@ from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, GateError, UsageError, nearest
 from tacit.evaluation.bench import Bench, Evaluation, PredictedRow, Row, evaluate
 from tacit.evaluation.features import extract, extract_floor, extract_pairs, settle
-from tacit.evaluation.few_label import draw
+from tacit.evaluation.few_label import DRAWS, draw
 from tacit.evaluation.tasks import TASKS, Key
 from tacit.methods.patches import Patches
 from tacit.methods.supervised import Supervised
@@ -35,6 +35,8 @@ UNTRAINED = 3
 """Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
 RIVAL_FILTERS = 400
 SCRATCH = "scratch"
+SCRATCH_STEPS = 200
+"""Steps from scratch on few labels; on all labels as many as pre-training had, and no fewer than these."""
 DEFAULT_TASKS = tuple(TASKS)
 
 
@@ -62,12 +64,18 @@ class Proof:
 
 
 def prove(
-    encoder: TrainedEncoder, data: str, *, tasks: Sequence[str] = DEFAULT_TASKS, seed: int = 0, max_bad: float = 0.01
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    tasks: Sequence[str] = DEFAULT_TASKS,
+    seed: int = 0,
+    draws: int = DRAWS,
+    max_bad: float = 0.01,
 ) -> Proof:
     """Judge `encoder` on the labelled set `data`, beside every floor.
 
-    `tasks`: names among `TASKS`, and `scratch` for the same network trained from scratch on the same labels. Raises
-    `DataError` where the set has no labels to judge by.
+    `tasks`: names among `TASKS`, and `scratch` for the same network trained from scratch on the same labels; `draws` of
+    few labels, paired across all rows. Raises `DataError` where the set has no labels to judge by.
     """
     for task in tasks:
         if task not in (*TASKS, SCRATCH):
@@ -77,7 +85,7 @@ def prove(
         dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
         for note in dataset.notes:
             say(f"note: {note}")
-        bench = _bench(dataset, seed)
+        bench = _bench(dataset, seed, draws)
         rows: list[Row | PredictedRow] = [
             _encoder_row(encoder, bench),
             *_untrained(encoder, bench),
@@ -90,7 +98,7 @@ def prove(
         return Proof(judged, dataset, encoder)
 
 
-def _bench(dataset: Dataset, seed: int) -> Bench:
+def _bench(dataset: Dataset, seed: int, draws: int) -> Bench:
     train, test = _labelled(dataset, "train"), _labelled(dataset, "test")
     val = _labelled(dataset, "val") if "val" in dataset.parts else None
     return Bench(
@@ -102,6 +110,7 @@ def _bench(dataset: Dataset, seed: int) -> Bench:
         val=(val, val.labels) if val is not None and len(val) else None,
         protocol={"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol},
         seed=seed,
+        draws=draws,
     )
 
 
@@ -123,9 +132,13 @@ def _encoder_row(encoder: TrainedEncoder, bench: Bench) -> Row:
     pairs = partial(
         extract_pairs, encoder.network, bench.test, (augment["weak"], augment["weak"]), device=encoder.device
     )
-    method = str(spec.training.get("method", spec.encoder["name"]))
     protocol = {"layer": "pooled", "crops": "one, the whole sample", "last_or_best": "last", **spec.training}
-    return Row(method, "encoder", features, protocol, pairs)
+    return Row(_name(encoder), "encoder", features, protocol, pairs)
+
+
+def _name(encoder: TrainedEncoder) -> str:
+    """What the encoder on trial is called: after its method, or after its architecture where none is known."""
+    return str(encoder.spec.training.get("method", encoder.spec.encoder["name"]))
 
 
 def _features(network: Encoder, samples: Samples, *, device: torch.device, title: str) -> Tensor:
@@ -213,8 +226,7 @@ def _rival(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
 
 def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:
     """The same network from scratch on the same labels: all of them, and ten per class in every draw."""
-    steps = int(encoder.spec.training.get("steps", 1000))
-    few = max(100, steps // 10)
+    steps, few = max(SCRATCH_STEPS, int(encoder.spec.training.get("steps", 0))), SCRATCH_STEPS
     predictions: dict[Key, Tensor] = {}
     classes = len(bench.classes)
     everything = torch.arange(len(bench.train_labels))
@@ -252,8 +264,7 @@ def write(proof: Proof, folder: Path) -> list[Path]:
     written = [folder / "evaluation.json"]
     files.write(written[0], json.dumps(proof.to_json(), indent=1, ensure_ascii=False).encode())
     if any(result.task == "few-label" for result in proof.evaluation.results):
-        spec = proof.encoder.spec
-        title = f"{spec.training.get('method')} on {proof.dataset.name}: accuracy by number of labels"
+        title = f"{_name(proof.encoder)} on {proof.dataset.name}: accuracy by number of labels"
         footnote = (
             f"{proof.dataset.protocol}. Logistic regression on frozen features, mean of paired draws, 95 % bands."
         )

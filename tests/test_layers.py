@@ -9,7 +9,7 @@ import tacit
 
 ROOT = Path(tacit.__file__).parent
 LAYERS = [
-    {"errors", "console", "draws"},
+    {"errors", "console", "draws", "atomic"},
     {"config", "interrupt"},
     {"core"},
     {"schedule", "losses", "nn", "augment"},
@@ -28,7 +28,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 IMAGE_SETS = {"builtin.py", "cifar.py", "arrays.py"}  # sets that are built in are sets of something
-ENGINE_MAY = {"core", "draws", "schedule", "config", "errors", "interrupt", "console", "engine"}
+ENGINE_MAY = {"core", "draws", "atomic", "schedule", "config", "errors", "interrupt", "console", "engine"}
 
 
 def imports(path: Path) -> set[str]:

@@ -19,10 +19,11 @@ import numpy.typing as npt
 import platformdirs
 
 from tacit import console
+from tacit.atomic import sync_folder
 from tacit.config import Config
 from tacit.core import Layout, Modality, Raw
 from tacit.data.decoding import decoded
-from tacit.data.files import cache_errors, hold, sync_folder, write_atomic
+from tacit.data.files import cache_errors, hold, write_atomic
 from tacit.data.listing import Longs, Source, printable
 from tacit.data.mapped import MappedRows
 from tacit.errors import DataError, RunError, TacitError

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from tacit import console, interrupt
-from tacit.data.files import hold, sync_folder
+from tacit.atomic import sync_folder
+from tacit.data.files import hold
 from tacit.errors import DataError, RunError
 
 _STALL_SECONDS = 30.0

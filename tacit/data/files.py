@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tacit import console, interrupt
+from tacit import atomic, console, interrupt
 from tacit.errors import RunError
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def write_atomic(path: Path, contents: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one; one writer at a time. Raises `OSError`."""
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        sync_folder(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` last through a crash."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Write a file whole or not at all; targets of their own may be written at once. Raises `OSError`."""
+    atomic.write(path, contents, path.with_name(path.name + ".tmp"))
 
 
 @contextmanager

@@ -1,15 +1,14 @@
-"""Writes that a kill, a crash or a full disk cannot tear."""
+"""The files of a run: whole or not at all, and failures in the words of the user."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tacit import atomic
 from tacit.errors import RunError
 
 PARTIAL = ".partial"
@@ -25,21 +24,10 @@ class WriteError(RunError):
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole, or leave what stood there before. Raises `WriteError`.
-
-    The data are on the disk before they get their name, and the name is before the call returns.
-    """
-    partial = path.with_name(PARTIAL)
+    """Put `data` at `path` whole, or leave what stood there before. Raises `WriteError`."""
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
+        atomic.write(path, data, path.with_name(PARTIAL))
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise WriteError(path, error) from error
 
 
@@ -50,14 +38,6 @@ def append(path: Path, data: bytes) -> None:
             file.write(data)
     except OSError as error:
         raise WriteError(path, error) from error
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def to_json(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,31 @@
+"""Writes that a kill, a crash or a full disk cannot tear."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write(path: Path, data: bytes, beside: Path) -> None:
+    """Put `data` at `path` whole, or leave what stood there before; `beside` is the temporary name in the same folder.
+
+    The data are on the disk before they get their name, and the name is before the call returns. Raises `OSError`.
+    """
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` last through a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
