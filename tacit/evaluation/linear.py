@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
 
-GRID = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
+GRID = (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5)
 """Values of C, strongest penalty first: scikit-learn's C on features whose mean squared norm is one (`Scaler.of`)."""
 HELD_OUT = 0.2
 """The share of the training part that judges the penalties where the data bring no validation part."""

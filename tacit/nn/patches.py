@@ -93,10 +93,9 @@ def contrast(rows: Tensor) -> Tensor:
 def _triangle(rows: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
     """max(0, mean - z) pooled, for one image's rows `[L, P + 2]`: `[4 K]`, in few passes over `[L, K]`."""
     z = torch.matmul(rows, distances).clamp_min_(0).sqrt_()
-    mean = z.mean(dim=-1, keepdim=True)
-    # max(0, mean - z) = mean - min(z, mean), so pooling can come before the difference
-    lower = torch.minimum(z, mean, out=z)
-    return (torch.matmul(pool, mean) - torch.matmul(pool, lower)).flatten().float()
+    # the difference before the sum: in bfloat16 the pooled mean and the pooled z would agree in all their digits
+    near = torch.sub(z.mean(dim=-1, keepdim=True), z, out=z).relu_()
+    return torch.matmul(pool, near).flatten().float()
 
 
 def in_parallel(function: Callable[[Tensor], Tensor], tiles: Sequence[Tensor]) -> list[Tensor]:

@@ -95,6 +95,17 @@ def test_patches_equal_the_formula_read_aloud(size, filters):
     assert torch.allclose(encoder(View(x)).pooled, torch.cat(expected, 1), atol=1e-4)
 
 
+def test_patches_keep_their_meaning_in_bfloat16():
+    encoder = PatchEncoder(PatchEncoder.Config(filters=50), View(torch.rand(2, 3, 32, 32)))
+    encoder.atoms.normal_()
+    encoder.whiten.copy_(3 * torch.eye(108))
+    x = View(torch.nn.functional.avg_pool2d(torch.rand(20, 3, 40, 40), 9, 1))
+    exact = encoder(x).pooled
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = encoder(x).pooled
+    assert (rough - exact).std() < 0.1 * exact.std(0).mean()
+
+
 def _quadrants(half):
     first, second = slice(0, half), slice(half, None)
     return [(first, first), (first, second), (second, first), (second, second)]
