@@ -16,7 +16,7 @@ test: $(VENV)/developer
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/cifar10_cpu.py
+	$(BIN)/python benchmarks/cifar10_cpu.py --write
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
