@@ -15,7 +15,8 @@ from tacit.core import Encoder, Method, Modality, Progress, Step, View
 class Autoencoder(Method):
     """Learns a code from which the modality's decoder rebuilds its target (for images: the pixels).
 
-    The oldest of the methods and a sober floor: what rebuilds pixels well need not tell classes apart.
+    The oldest of the methods and a sober floor: what rebuilds pixels well need not tell classes apart. On CIFAR-10,
+    after five minutes on two cores, it is no better than an untrained network with few labels per class.
     """
 
     paper = "Hinton and Salakhutdinov 2006, Science 313; Masci et al. 2011, Stacked Convolutional Auto-Encoders"
