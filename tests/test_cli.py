@@ -147,6 +147,6 @@ def test_a_reader_that_leaves_is_no_failure(shapes):
     assert "Traceback" not in done.stderr
 
 
-def test_debug_shows_where_it_happened(capfd):
-    assert run(["train", "nowhere", "--out", "x"], debug=True) == 3
+def test_debug_shows_where_it_happened(tmp_path, capfd):
+    assert run(["train", "nowhere", "--out", str(tmp_path / "run")], debug=True) == 3
     assert "Traceback" in capfd.readouterr().err
