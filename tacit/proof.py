@@ -29,7 +29,7 @@ from tacit.methods.patches import Patches
 from tacit.methods.supervised import Supervised
 from tacit.nn.patches import PatchEncoder
 from tacit.shelf import Shelf
-from tacit.training import make_encoder, sample_of
+from tacit.training import sample_of
 
 UNTRAINED = 3
 """Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
@@ -150,7 +150,7 @@ def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1_000 + seed)
         kind = encoder.modality.encoders[encoder.spec.encoder["name"]]
-        network = make_encoder(kind.Config.parse(encoder.spec.encoder), kind, sample_of(samples)).to(encoder.device)
+        network = kind(kind.Config.parse(encoder.spec.encoder), sample_of(samples)).to(encoder.device)
     settle(network, samples, device=encoder.device)
     return network.eval()
 

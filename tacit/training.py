@@ -141,16 +141,12 @@ def make_learner(config: RunConfig, samples: Subset) -> Learner:
     torch.manual_seed(config.seed)
     sample = sample_of(samples)
     if config.init_from:
-        encoder = load(config.init_from).network.cpu()
-        _same_encoder(encoder, config)
+        start = load(config.init_from)
+        _same_encoder(start.spec, config)
+        encoder = start.network.cpu()
     else:
-        encoder = make_encoder(config.encoder, modality.encoders[config.encoder.name], sample)
+        encoder = modality.encoders[config.encoder.name](config.encoder, sample)
     return config.learner(config.method, encoder, modality, sample)
-
-
-def make_encoder(config: Config, kind: type[Encoder], sample: View) -> Encoder:
-    """An untrained encoder for views such as `sample`."""
-    return kind(config, sample)
 
 
 def sample_of(samples: Subset) -> View:
@@ -158,8 +154,7 @@ def sample_of(samples: Subset) -> View:
     return samples.view(watched_rows(samples, SAMPLE))
 
 
-def _same_encoder(encoder: Encoder, config: RunConfig) -> None:
-    spec = load(str(config.init_from)).spec
+def _same_encoder(spec: Spec, config: RunConfig) -> None:
     if spec.encoder != config.encoder.model_dump(mode="json"):
         raise UsageError(
             f"--init-from {config.init_from} holds {dict(spec.encoder)}, but the settings ask for "
