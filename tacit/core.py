@@ -76,6 +76,9 @@ class Features:
     """`[B, L, D']`, one vector a position, where the encoder has them."""
     valid: Tensor | None = None
     """Boolean `[B, L]` for `tokens`."""
+    maps: Mapping[int, Tensor] = field(default_factory=dict)
+    """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
+    all dense tasks read."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +251,9 @@ class Modality:
     """What a decoder has to return for a view."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
+    window: Callable[[int, int, Any], tuple[float, float, float, float]] | None = None
+    """(width, height, layout) -> the part of a sample of this size that its packed form shows: left, upper, right and
+    lower edge in the sample's own cells. Places annotations on packed samples, and answers back on whole ones."""
     unit: str = "samples"
     """What a sample is called in messages, in the plural."""
 

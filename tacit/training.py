@@ -48,7 +48,7 @@ def configure(
     inherited: list[Mapping[str, Any]] = []
     if start is not None:
         spec = load(start).spec
-        sizes = {name: spec.layout[name] for name in ("size", "channels") if name in spec.layout}
+        sizes = {name: spec.layout[name] for name in ("size", "channels", "frame") if name in spec.layout}
         inherited = [{"encoder": spec.encoder, "modality": {"name": spec.modality["name"], **sizes}}]
     return build([*inherited, *layers], preset)
 

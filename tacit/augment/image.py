@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -41,19 +42,23 @@ class Recipe(Config):
 
 
 def image_view(view: View, recipe: Recipe, draws: Draws) -> View:
-    """The view of images `[B, C, H, W]` in [0, 1] that `recipe` describes: `[B, C, scale H, scale W]` in [0, 1]."""
-    x = _place(view.x, recipe, draws)
+    """The view of images `[B, C, H, W]` in [0, 1] that `recipe` describes: `[B, C, scale H, scale W]` in [0, 1].
+
+    `where [B, scale^2 H W, 2]` says for each pixel where its centre lies in the image it was cut from: (x, y), from -1
+    at the left and upper edge to 1 at the right and lower one.
+    """
+    x, where = _place(view.x, recipe, draws)
     if recipe.jitter or recipe.grey:
         x = _colour(x, recipe, draws)
     if recipe.blur:
         x = _blur(x, draws.chance(recipe.blur), draws.uniform(0.1, 2.0) * x.shape[-1] / 224)
     if recipe.noise:
         x = x + recipe.noise * draws.normal(x.shape[1:])
-    return view.with_x(x.clamp(0, 1))
+    return replace(view, x=x.clamp(0, 1), where=where)
 
 
-def _place(x: Tensor, recipe: Recipe, draws: Draws) -> Tensor:
-    """Crop, flip, rotate, shear and resize as one affine sampling."""
+def _place(x: Tensor, recipe: Recipe, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Crop, flip, rotate, shear and resize as one affine sampling: the images, and where their pixels come from."""
     B, C, H, W = x.shape
     area = draws.uniform(*recipe.crop)
     aspect = draws.uniform(math.log(recipe.ratio[0]), math.log(recipe.ratio[1])).exp()
@@ -74,7 +79,7 @@ def _place(x: Tensor, recipe: Recipe, draws: Draws) -> Tensor:
     )
     size = (B, C, round(H * recipe.scale), round(W * recipe.scale))
     grid = F.affine_grid(theta.to(x.dtype), list(size), align_corners=False)
-    return F.grid_sample(x, grid, align_corners=False, padding_mode=recipe.outside)
+    return F.grid_sample(x, grid, align_corners=False, padding_mode=recipe.outside), grid.flatten(1, 2)
 
 
 def _colour(x: Tensor, recipe: Recipe, draws: Draws) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from tacit.config import Config
 from tacit.core import Layout, Modality, Raw, View
 from tacit.data import cache
+from tacit.data.annotation import Annotations
 from tacit.data.listing import Longs, Names, Source, describe, printable
 from tacit.data.mapped import MappedRows
 from tacit.data.source import open_source
@@ -33,6 +34,8 @@ class Subset:
     """Long `[N]`, index into the data set's classes, -1 where there is none."""
     groups: Tensor | None
     """Long `[N]`, -1 where there is none; None where the source knows no groups."""
+    source_rows: Longs
+    """`[N]`, rows of the source: where `Dataset.annotations` are looked up."""
     _packed: MappedRows
     _rows: Longs
 
@@ -49,7 +52,14 @@ class Subset:
         chosen = rows.cpu().numpy()
         groups = None if self.groups is None else self.groups[rows.cpu()]
         names = self.names.take(chosen)
-        return replace(self, names=names, labels=self.labels[rows.cpu()], groups=groups, _rows=self._rows[chosen])
+        return replace(
+            self,
+            names=names,
+            labels=self.labels[rows.cpu()],
+            groups=groups,
+            source_rows=self.source_rows[chosen],
+            _rows=self._rows[chosen],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +81,8 @@ class Dataset:
     """(name, reason) of the samples that could not be read."""
     parts: Mapping[str, Longs]
     """`train`, `val`, `test` -> rows of the whole set; a part that does not exist is absent."""
+    annotations: Annotations | None
+    """Boxes or masks drawn on the samples, by row of the source (`Subset.source_rows`); None where there are none."""
     _whole: Subset
 
     def __len__(self) -> int:
@@ -135,7 +147,8 @@ def open_dataset(
         notes=(*source.notes, *split.notes, *_notes(source, packed, labels)),
         skipped=tuple((source.name(row), reason) for row, reason in packed.skipped),
         parts=split.parts,
-        _whole=Subset(modality, names, labels, groups, packed.rows, np.arange(len(packed))),
+        annotations=source.annotations,
+        _whole=Subset(modality, names, labels, groups, packed.kept, packed.rows, np.arange(len(packed))),
     )
 
 

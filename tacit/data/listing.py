@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit.core import Raw
+from tacit.data.annotation import Annotations
 from tacit.errors import Unreadable
 
 MAX_BYTES = 256 * 2**20
@@ -130,6 +131,8 @@ class Source:
     """Row -> why it is not read."""
     others: Mapping[str, int] = field(default_factory=dict)
     """Suffix -> how many files with it were passed over."""
+    annotations: Annotations | None = None
+    """Boxes or masks drawn on the samples; None where the source holds none."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
 

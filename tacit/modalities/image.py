@@ -13,6 +13,7 @@ from tacit.augment.image import Recipe, image_view, quarter_turn
 from tacit.config import Config
 from tacit.core import Augmentation, Draws, Modality, Raw, View
 from tacit.modalities.pictures import SUFFIXES, ImageLayout, read, survey
+from tacit.modalities.pixels import Frame, kept
 from tacit.nn.convnet import ConvNet, ResNet18, Timm
 from tacit.nn.patches import PatchEncoder
 
@@ -25,6 +26,7 @@ class ImageConfig(Config):
     name: Literal["image"] = "image"
     size: int | None = Field(default=None, ge=8, le=1024, description="side in pixels; by default from the data, to 96")
     channels: int | None = Field(default=None, ge=1, le=64, description="by default from the data")
+    frame: Frame = Field(default="crop", description="keep the central square (crop), or all, stretched (stretch)")
     weak: Recipe = Recipe(crop=(0.6, 1.0))
     strong: Recipe = _COLOUR
     global_: Recipe = Field(default=_COLOUR.model_copy(update={"crop": (0.5, 1.0)}), alias="global")
@@ -32,7 +34,7 @@ class ImageConfig(Config):
 
 
 def _survey(raws: Iterable[Raw], config: ImageConfig) -> ImageLayout:
-    return survey(raws, config.size, config.channels)
+    return survey(raws, config.size, config.channels, config.frame)
 
 
 def _collate(packed: Tensor) -> View:
@@ -84,6 +86,10 @@ def _target(view: View) -> Tensor:
     return view.x
 
 
+def _window(width: int, height: int, layout: ImageLayout) -> tuple[float, float, float, float]:
+    return kept(width, height, layout.frame)
+
+
 IMAGE = Modality(
     name="image",
     unit="images",
@@ -100,4 +106,5 @@ IMAGE = Modality(
     decoder=_decoder,
     target=_target,
     grid=True,
+    window=_window,
 )

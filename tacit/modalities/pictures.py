@@ -27,7 +27,7 @@ from pydantic import Field
 
 from tacit.core import Layout, Raw
 from tacit.errors import DataError, Unreadable
-from tacit.modalities.pixels import Pixels, fit, shrink, to_8_bits, upright
+from tacit.modalities.pixels import Frame, Pixels, fit, shrink, to_8_bits, upright
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
@@ -59,6 +59,8 @@ class ImageLayout(Layout):
     """C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA or four bands, more for stacks and arrays of bands."""
     size: int = Field(ge=1, le=1024)
     """Side of the square in pixels."""
+    frame: Frame = "crop"
+    """Whether the central square is kept, or the whole image, stretched."""
     white: int = Field(default=255, ge=255, le=65535)
     """The value of samples wider than 8 bit that becomes 255; 4095 for 12 bits in 16-bit files."""
 
@@ -73,7 +75,9 @@ class ImageLayout(Layout):
         return "uint8"
 
 
-def survey(raws: Iterable[Raw], wanted_size: int | None, wanted_channels: int | None) -> ImageLayout:
+def survey(
+    raws: Iterable[Raw], wanted_size: int | None, wanted_channels: int | None, frame: Frame = "crop"
+) -> ImageLayout:
     """The layout that fits a set, from its first 64 readable samples; what is wanted is taken as it is.
 
     Channels: 1 where all are grey, else 3; bands of arrays and pages of TIFF stacks keep their number. Size: the median
@@ -103,11 +107,11 @@ def survey(raws: Iterable[Raw], wanted_size: int | None, wanted_channels: int | 
     size = min(96, max(16, 8 * int(np.ceil(short / 8))))
     bits = max(peak for _, _, peak in probes).bit_length()
     white = 2 ** min(16, max(8, bits)) - 1
-    return ImageLayout(channels=wanted_channels or channels, size=wanted_size or size, white=white)
+    return ImageLayout(channels=wanted_channels or channels, size=wanted_size or size, frame=frame, white=white)
 
 
 def read(raw: Raw, layout: ImageLayout) -> Pixels:
-    """The sample as uint8 `[C, size, size]`: its central square, antialiased down or bicubically up to `size`.
+    """The sample as uint8 `[C, size, size]`: what the frame keeps, antialiased down or bicubically up to `size`.
 
     Of an animation the first frame is read; a TIFF whose C grey pages are alike is read as C channels. EXIF orientation
     is applied. Transparent pixels lie on mid-grey unless the layout has an alpha channel (C of 2 or 4). Arrays are
@@ -201,7 +205,7 @@ def _read_file(raw: bytes, layout: ImageLayout) -> Pixels:
     planes = []
     for page in range(pages):
         image.seek(page)
-        planes.append(shrink(_plain(image, layout.white), layout.size))
+        planes.append(shrink(_plain(image, layout.white), layout.size, layout.frame))
     return upright(np.concatenate(planes, axis=2), _orientation(image))  # the square is smaller, the result the same
 
 
@@ -256,7 +260,7 @@ def _read_array(raw: npt.NDArray[Any], layout: ImageLayout) -> Pixels:
     together = channels in (1, 3) or (channels in (2, 4) and channels != layout.channels)
     if array.dtype == np.uint8 and together:
         whole = np.ascontiguousarray(array[..., 0] if channels == 1 else array)
-        return shrink(Image.fromarray(whole), layout.size)
+        return shrink(Image.fromarray(whole), layout.size, layout.frame)
     values = to_8_bits(array, layout.white)
     planes = [Image.fromarray(np.ascontiguousarray(values[..., band])) for band in range(channels)]
-    return np.concatenate([shrink(plane, layout.size) for plane in planes], axis=2)
+    return np.concatenate([shrink(plane, layout.size, layout.frame) for plane in planes], axis=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,13 +38,22 @@ def to_8_bits(values: npt.NDArray[Any], white: int) -> npt.NDArray[np.float32]:
     return scaled
 
 
-def shrink(image: Image.Image, size: int) -> Pixels:
-    """The central square at `size`: uint8 `[size, size, C]`."""
+Frame = Literal["crop", "stretch"]
+"""What of an image is kept: its central square, or all of it at the price of its proportions."""
+
+
+def kept(width: int, height: int, frame: Frame) -> tuple[float, float, float, float]:
+    """The part of an image that `frame` keeps: left, upper, right and lower edge in pixels."""
+    side_x, side_y = (width, height) if frame == "stretch" else (min(width, height),) * 2
+    left, top = (width - side_x) / 2, (height - side_y) / 2
+    return (left, top, left + side_x, top + side_y)
+
+
+def shrink(image: Image.Image, size: int, frame: Frame = "crop") -> Pixels:
+    """What `frame` keeps, at `size`: uint8 `[size, size, C]`."""
     width, height = image.size
     if (width, height) != (size, size):
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
+        box = kept(width, height, frame)
         image = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     pixels = np.asarray(image).reshape(size, size, -1)
     return pixels if pixels.dtype == np.uint8 else np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -15,12 +16,27 @@ from tacit.nn.standardise import Standardise
 from tacit.nn.stem import PatchStem
 
 
-def grid_features(maps: Tensor, *, peaks: bool) -> Features:
-    """Feature maps `[B, C, H, W]` as features: tokens `[B, H W, C]`, pooled by mean, with `peaks` by maximum too."""
-    pooled = [maps.mean((2, 3))]
+def grid_features(maps: Sequence[Tensor], side: int, *, peaks: bool) -> Features:
+    """Feature maps `[B, C, h, w]` of an image of height `side`, finest first, as features.
+
+    Tokens `[B, h w, C]` are the last maps' cells, pooled by mean, with `peaks` by maximum too. The pyramid keeps the
+    last maps of each stride.
+    """
+    last = maps[-1]
+    pooled = [last.mean((2, 3))]
     if peaks:
-        pooled.append(maps.amax((2, 3)))
-    return Features(torch.cat(pooled, dim=1), maps.flatten(2).transpose(1, 2))
+        pooled.append(last.amax((2, 3)))
+    pyramid = {round(side / each.shape[2]): each for each in maps}
+    return Features(torch.cat(pooled, dim=1), last.flatten(2).transpose(1, 2), maps=pyramid)
+
+
+def _stages(stages: nn.Sequential, x: Tensor) -> list[Tensor]:
+    """What comes out of each of `stages`."""
+    maps = []
+    for stage in stages:
+        x = stage(x)
+        maps.append(x)
+    return maps
 
 
 def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -54,9 +70,15 @@ class ConvNet(Encoder):
         ).to(memory_format=torch.channels_last)
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps), tokens `[B, H W / 64, 8/3 width]`."""
+        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps), tokens `[B, H W / 64, 8/3 width]`.
+
+        Maps at strides 2, 4 and 8; at 2 and 4 for images up to 16 px.
+        """
         x = self.standardise(view.x).contiguous(memory_format=torch.channels_last)
-        return grid_features(self.body(x), peaks=True)
+        stem, pool, first, shrink, second = self.body
+        fine = stem(x)
+        middle = first(pool(fine))
+        return grid_features((fine, middle, second(shrink(middle))), x.shape[2], peaks=True)
 
 
 class ResNet18(Encoder):
@@ -77,14 +99,13 @@ class ResNet18(Encoder):
             stem = [nn.Conv2d(channels, 64, 3, 1, 1, bias=False), net.bn1, net.relu]
         else:
             stem = [nn.Conv2d(channels, 64, 7, 2, 3, bias=False), net.bn1, net.relu, net.maxpool]
-        self.body = nn.Sequential(*stem, net.layer1, net.layer2, net.layer3, net.layer4).to(
-            memory_format=torch.channels_last
-        )
+        stages = (nn.Sequential(*stem, net.layer1), net.layer2, net.layer3, net.layer4)
+        self.body = nn.Sequential(*stages).to(memory_format=torch.channels_last)
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 512]` (mean of the last maps), tokens `[B, H W / s^2, 512]`."""
+        """Pooled `[B, 512]` (mean of the last maps), tokens `[B, H W / s^2, 512]`; maps at 1, 2, 4, 8 or 4 to 32."""
         x = self.standardise(view.x).contiguous(memory_format=torch.channels_last)
-        return grid_features(self.body(x), peaks=False)
+        return grid_features(_stages(self.body, x), x.shape[2], peaks=False)
 
 
 class Timm(Encoder):
@@ -106,8 +127,16 @@ class Timm(Encoder):
         fixed = timm.get_pretrained_cfg(config.model).fixed_input_size
         size = {"img_size": (height, width)} if fixed else {}
         self.body = timm.create_model(config.model, pretrained=False, num_classes=0, in_chans=channels, **size)
-        self.dim = self.body.num_features
+        self.mapped = hasattr(self.body, "forward_intermediates")  # a few of timm's models are not built of maps
+        with torch.no_grad():  # `num_features` is another number for models with a layer behind the pooling
+            self.dim = self.body.eval()(self.standardise(sample.x[:1])).shape[1]
+        self.body.train()
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, D]` as the model pools; no tokens."""
-        return Features(self.body(self.standardise(view.x)))
+        """Pooled `[B, D]` as the model pools; maps at the strides that the model has, where it is built of maps."""
+        x = self.standardise(view.x)
+        if not self.mapped:
+            return Features(self.body(x))
+        last, maps = self.body.forward_intermediates(x)
+        pyramid = {round(x.shape[2] / each.shape[2]): each for each in maps}
+        return Features(self.body.forward_head(last, pre_logits=True), maps=pyramid)

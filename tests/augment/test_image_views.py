@@ -146,3 +146,15 @@ def test_quarter_turns_are_exact(turns):
     x = smooth()
     out = quarter_turn(View(x), turns).x
     assert torch.equal(quarter_turn(View(out), 4 - turns).x, x)
+
+
+def test_where_says_which_pixels_a_view_shows():
+    ramp = torch.linspace(-1, 1, 33)
+    centres = (ramp[1:] + ramp[:-1]) / 2
+    x = torch.stack([centres.expand(32, 32), centres[:, None].expand(32, 32)])[None] / 2 + 0.5
+    recipe = Recipe(crop=(0.3, 0.9), flip=0.5, rotate=20)
+    view = image_view(View(x.repeat(8, 1, 1, 1)), recipe, Draws.of(0, 0, torch.arange(8), 0))
+    inside = (view.where.abs() < 0.95).all(2)
+    seen = (view.x.flatten(2).transpose(1, 2) - 0.5) * 2
+    assert inside.float().mean() > 0.5
+    assert torch.allclose(seen[inside], view.where[inside], atol=1e-3)

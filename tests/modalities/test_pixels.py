@@ -89,3 +89,12 @@ def test_orientation_of_pixels_is_pillows(orientation):
     image = Image.fromarray(noise)
     image.getexif()[0x0112] = orientation
     assert (upright(noise, orientation) == np.asarray(ImageOps.exif_transpose(image))).all()
+
+
+def test_a_stretched_frame_keeps_all_of_an_image():
+    array = np.zeros((20, 40, 3), np.uint8)
+    array[:, :5], array[:, -5:] = 255, 255
+    whole, middle = (shrink(Image.fromarray(array), 16, frame) for frame in ("stretch", "crop"))
+    assert whole[:, 0].min() > 200
+    assert whole[:, -1].min() > 200
+    assert middle.max() < 30

@@ -114,3 +114,27 @@ def _quadrants(half):
 def test_large_images_are_reduced_before_patches_are_taken():
     encoder = PatchEncoder(PatchEncoder.Config(filters=5, size=32), View(torch.rand(2, 3, 96, 96)))
     assert encoder.patches(torch.rand(2, 3, 96, 96)).shape == (2, 27 * 27, 108)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "side", "strides"),
+    [
+        (ConvNet(ConvNet.Config(width=12), View(torch.rand(64, 3, 32, 32))), 32, [2, 4, 8]),
+        (ConvNet(ConvNet.Config(width=12), View(torch.rand(64, 3, 16, 16))), 16, [2, 4]),
+        (ResNet18(ResNet18.Config(), View(torch.rand(2, 3, 32, 32))), 32, [1, 2, 4, 8]),
+        (ResNet18(ResNet18.Config(), View(torch.rand(2, 3, 96, 96))), 96, [4, 8, 16, 32]),
+        (Timm(Timm.Config(model="resnet10t"), View(torch.rand(2, 3, 64, 64))), 64, [2, 4, 8, 16, 32]),
+        (Timm(Timm.Config(model="vit_tiny_patch16_224"), View(torch.rand(2, 3, 32, 32))), 32, [16]),
+    ],
+    ids=["convnet", "convnet-small", "resnet18-small", "resnet18", "timm", "timm-vit"],
+)
+def test_the_pyramid_holds_maps_by_stride_finest_first(encoder, side, strides):
+    found = encoder.eval()(View(torch.rand(2, 3, side, side))).maps
+    assert list(found) == strides
+    assert all(maps.shape[2:] == (side // stride, side // stride) for stride, maps in found.items())
+
+
+def test_the_width_of_timm_models_is_that_of_what_they_return():
+    encoder = Timm(Timm.Config(model="mobilenetv3_small_050"), View(torch.rand(2, 3, 64, 64))).eval()
+    pooled = encoder(View(torch.rand(2, 3, 64, 64))).pooled
+    assert pooled.shape == (2, encoder.dim)

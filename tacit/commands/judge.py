@@ -1,0 +1,86 @@
+"""Judge: `tacit evaluate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tacit.commands.kinds import Commands
+from tacit.errors import UsageError
+
+
+def evaluate(
+    encoder: str,
+    data: str,
+    *,
+    task: str | None = None,
+    fail_under: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
+    json_: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+    out: Path | None = None,
+    seed: int = 0,
+    max_bad: float = 0.01,
+) -> None:
+    """Did it help? Judge an encoder on labelled data, beside every floor.
+
+    Parameters
+    ----------
+    encoder
+        A run folder, an encoder folder or a checkpoint.
+    data
+        Labelled data: as for `tacit train`, with classes.
+    task
+        Some of knn, linear, few-label, health, scratch, joined by commas; all but scratch where none is given.
+    fail_under
+        Such as linear=0.8: exit with code 4 where the encoder stays under it; may be repeated.
+    json_
+        Print everything as JSON instead of the table.
+    out
+        Folder for evaluation.json and the curve; the run's own where none is given.
+    seed
+        Of label draws, splits and resamples.
+    max_bad
+        Largest share of files that may be unreadable.
+    """
+    from tacit import desk, proof
+    from tacit.encoder import load
+
+    limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
+    loaded = load(encoder)
+    tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
+    done = proof.prove(loaded, data, tasks=tasks, seed=seed, max_bad=max_bad)
+    written = proof.write(done, out if out is not None else desk.home(loaded.path))
+    if json_:
+        sys.stdout.write(json.dumps(done.to_json(), indent=1, ensure_ascii=False) + "\n")
+    else:
+        desk.show(done.evaluation)
+    sys.stderr.write("written: " + ", ".join(str(path) for path in written) + "\n")
+    proof.gate(done.evaluation, limits)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--fail-under {text!r} must look like linear=0.8")
+    return name, value
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{what}: {text!r} is no number") from None
+
+
+COMMANDS: Commands = (
+    (
+        evaluate,
+        """Examples:
+  tacit evaluate runs/photos-simclr photos
+  tacit evaluate runs/cifar cifar10 --task knn,linear --fail-under linear=0.6
+  tacit evaluate runs/cifar cifar10 --task few-label,scratch --json > result.json""",
+    ),
+)

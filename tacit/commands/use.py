@@ -1,0 +1,41 @@
+"""Use an encoder: `tacit embed`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tacit.commands.kinds import Commands
+
+
+def embed(encoder: str, data: str, *, out: Path, batch: int = 256, max_bad: float = 0.01) -> None:
+    """Turn data into vectors, streamed to a file, with names, labels and parts kept.
+
+    Parameters
+    ----------
+    encoder
+        A run folder, an encoder folder or a checkpoint.
+    data
+        As for `tacit train`.
+    out
+        A .parquet file (columns name, label, part, vector), or a .npy file with the names in a .txt beside it.
+    batch
+        Samples at a time.
+    max_bad
+        Largest share of files that may be unreadable.
+    """
+    from tacit.embedding import embed_to
+    from tacit.encoder import load
+
+    count, dim = embed_to(load(encoder), data, out, batch=batch, max_bad=max_bad)
+    sys.stdout.write(f"{out}: {count} vectors of {dim} numbers\n")
+
+
+COMMANDS: Commands = (
+    (
+        embed,
+        """Examples:
+  tacit embed runs/photos-simclr photos --out vectors.parquet
+  tacit embed runs/photos-simclr new.zip --out vectors.npy""",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Heads, one page each: what an encoder is put to use for."""
