@@ -47,6 +47,8 @@ class Proof:
     evaluation: Evaluation
     dataset: Dataset
     encoder: TrainedEncoder
+    name: str = "evaluation"
+    """Stem of the file it is written to, so that examinations of several kinds stand side by side."""
 
     def to_json(self) -> dict[str, Any]:
         """Every number with its floors, interval and protocol."""
@@ -261,7 +263,7 @@ def write(proof: Proof, folder: Path) -> list[Path]:
     from tacit.report import curve
 
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "evaluation.json"]
+    written = [folder / f"{proof.name}.json"]
     files.write(written[0], json.dumps(proof.to_json(), indent=1, ensure_ascii=False).encode())
     if any(result.task == "few-label" for result in proof.evaluation.results):
         title = f"{_name(proof.encoder)} on {proof.dataset.name}: accuracy by number of labels"

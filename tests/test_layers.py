@@ -19,6 +19,7 @@ LAYERS = [
     {"settings", "encoder", "shelf"},
     {"training", "embedding", "transformer"},
     {"proof"},
+    {"exams"},
     {"library", "desk"},
     {"demo"},
     {"commands"},

@@ -45,13 +45,13 @@ def evaluate(
     max_bad
         Largest share of files that may be unreadable.
     """
-    from tacit import desk, proof
+    from tacit import desk, exams, proof
     from tacit.encoder import load
 
     limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
     loaded = load(encoder)
     tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
-    done = proof.prove(loaded, data, tasks=tasks, seed=seed, max_bad=max_bad)
+    done = exams.judge(loaded, data, tasks=tasks, seed=seed, max_bad=max_bad)
     written = proof.write(done, out if out is not None else desk.home(loaded.path))
     if json_:
         sys.stdout.write(json.dumps(done.to_json(), indent=1, ensure_ascii=False) + "\n")
