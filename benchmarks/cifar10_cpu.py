@@ -12,12 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-METHODS = ("simclr", "moco", "rotation", "autoencoder", "patches")
+from tables import cell, markdown, numbers, put, tacit
+
+METHODS = (
+    "simclr",
+    "moco",
+    "rotation",
+    "jigsaw",
+    "relative-patch",
+    "colorization",
+    "inpainting",
+    "denoising",
+    "autoencoder",
+    "patches",
+)
 COLUMNS = (
     ("knn", "k=20", "kNN"),
     ("few-label", "1", "1 label"),
@@ -26,8 +36,6 @@ COLUMNS = (
     ("linear", "all", "linear, all labels"),
 )
 FLOORS = ("untrained", "raw pixels", "majority")
-BEGIN, END = "<!-- cifar10_cpu begin -->", "<!-- cifar10_cpu end -->"
-README = Path(__file__).parent.parent / "README.md"
 
 
 def main() -> None:
@@ -44,8 +52,7 @@ def main() -> None:
     text = table({method: json.loads(path.read_text()) for method, path in found.items()}, given.runs)
     print(text)
     if given.write:
-        before, rest = README.read_text().split(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n{text}{END}{rest.split(END)[1]}")
+        put("cifar10_cpu", text)
 
 
 def run(method: str, given: argparse.Namespace) -> None:
@@ -53,43 +60,28 @@ def run(method: str, given: argparse.Namespace) -> None:
     folder = given.runs / method
     if (folder / "evaluation.json").is_file():
         return
-    seconds = {}
     budget = () if method == "patches" else ("--time", f"{given.minutes:g}m")
-    for name, words in (
-        ("train", ("train", given.data, "--method", method, *budget, "--out", folder)),
-        ("evaluate", ("evaluate", folder, given.data)),
-    ):
-        started = time.monotonic()
-        command = [sys.executable, "-m", "tacit", *map(str, words)]
-        print("$ tacit", *map(str, words), flush=True)
-        subprocess.run(command, check=True)
-        seconds[name] = round(time.monotonic() - started)
+    seconds = {
+        "train": tacit("train", given.data, "--method", method, *budget, "--out", folder),
+        "evaluate": tacit("evaluate", folder, given.data),
+    }
     (folder / "seconds.json").write_text(json.dumps(seconds))
 
 
 def table(found: dict[str, dict], runs: Path) -> str:
     """The Markdown table: a row a method, then the floors as measured beside the first method."""
-    lines = [
-        f"| method | minutes | {' | '.join(title for *_, title in COLUMNS)} |",
-        f"|---|--:|{'--:|' * len(COLUMNS)}",
-    ]
+    rows = []
     for method, result in found.items():
         seconds = json.loads((runs / method / "seconds.json").read_text())
-        lines.append(row(f"`{method}`", result, method, f"{seconds['train'] / 60:.1f}"))
-    for floor in FLOORS:
-        if found:
-            lines.append(row(f"*{floor}*", next(iter(found.values())), floor, ""))
-    return "\n".join(lines) + "\n"
+        rows.append(row(f"`{method}`", result, method, f"{seconds['train'] / 60:.1f}"))
+    rows += [row(f"*{floor}*", next(iter(found.values())), floor, "") for floor in FLOORS if found]
+    return markdown(["method", "minutes", *(title for *_, title in COLUMNS)], rows)
 
 
-def row(title: str, result: dict, name: str, minutes: str) -> str:
+def row(title: str, result: dict, name: str, minutes: str) -> list[str]:
     """One row; each cell is the accuracy with its 95 % interval."""
-    numbers = {(r["task"], r["metric"]): r for r in result["results"] if r["row"] == name}
-    cells = []
-    for task, metric, _ in COLUMNS:
-        number = numbers.get((task, metric))
-        cells.append(f"{number['value']:.3f} [{number['low']:.3f}, {number['high']:.3f}]" if number else "")
-    return f"| {title} | {minutes} | {' | '.join(cells)} |"
+    found = numbers(result, name)
+    return [title, minutes, *(cell(found.get((task, metric))) for task, metric, _ in COLUMNS)]
 
 
 if __name__ == "__main__":

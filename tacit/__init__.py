@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tacit.encoder import load
-    from tacit.library import evaluate, train
+    from tacit.library import evaluate, finetune, predict, select, train
+    from tacit.model import load_model
     from tacit.transformer import EncoderTransformer
 
-__all__ = ["EncoderTransformer", "evaluate", "load", "train"]
+__all__ = ["EncoderTransformer", "evaluate", "finetune", "load", "load_model", "predict", "select", "train"]
 
 _HOMES = {
     "EncoderTransformer": "tacit.transformer",
     "evaluate": "tacit.library",
+    "finetune": "tacit.library",
     "load": "tacit.encoder",
+    "load_model": "tacit.model",
+    "predict": "tacit.library",
+    "select": "tacit.library",
     "train": "tacit.library",
 }
 

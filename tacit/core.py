@@ -7,78 +7,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from tacit.config import Config
 from tacit.draws import Draws as Draws
+from tacit.view import Features as Features
+from tacit.view import View as View
+from tacit.view import concatenate as concatenate
 
 KINDS = ("plain", "weak", "strong", "global", "local", "next")
 """The closed vocabulary of views: a method asks for kinds, a modality defines them. `plain` is what inference sees."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One view of a batch: the only thing an encoder reads."""
-
-    x: Tensor
-    """`[B, ...]`, floating point or token ids."""
-    valid: Tensor | None = None
-    """Boolean `[B, L]`, False on padding and on missing values; None where every position is real."""
-    where: Tensor | None = None
-    """`[B, L(, k)]`, each position's coordinates in the original sample, so that two crops can be aligned."""
-    index: Tensor | None = None
-    """Long `[B]`, each sample's row in its data set: what banks, labels and masks of true negatives look up."""
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def to(self, device: torch.device | str) -> View:
-        """The same view on another device."""
-
-        def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return View(self.x.to(device, non_blocking=True), move(self.valid), move(self.where), move(self.index))
-
-    def with_x(self, x: Tensor) -> View:
-        """The same samples with other values `x [B, ...]`."""
-        return replace(self, x=x)
-
-
-def concatenate(views: Sequence[View]) -> View:
-    """Views of one shape as one batch, in order: `[B1 + B2 + ..., ...]`."""
-
-    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
-        present = [part for part in parts if part is not None]
-        assert len(present) in (0, len(parts)), "either every view has a member or none"
-        return torch.cat(present) if present else None
-
-    return View(
-        torch.cat([view.x for view in views]),
-        join([view.valid for view in views]),
-        join([view.where for view in views]),
-        join([view.index for view in views]),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What an encoder returns."""
-
-    pooled: Tensor
-    """`[B, D]`, one vector a sample: what probes, indexes and projectors read."""
-    tokens: Tensor | None = None
-    """`[B, L, D']`, one vector a position, where the encoder has them."""
-    valid: Tensor | None = None
-    """Boolean `[B, L]` for `tokens`."""
-    maps: Mapping[int, Tensor] = field(default_factory=dict)
-    """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
-    all dense tasks read."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +54,48 @@ Augmentation = Callable[[View, Draws], View]
 """A view of a batch as a pure function of the batch and its random numbers, vectorised, on the batch's device."""
 
 
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Labelled transformations of one kind, to be told apart: what `rotation` and its kin predict."""
+
+    labels: int
+    """K, how many there are."""
+    apply: Callable[[View, Tensor, Draws], View]
+    """(views `[B]`, their labels long `[B]`, draws) -> what is shown, `[B pieces, ...]`, sample by sample."""
+    undo: Callable[[View, Tensor], View]
+    """(what is shown, labels) -> the samples as they would be if these were the labels, to be looked at. Label 0
+    leaves in place what is shown."""
+    pieces: int = 1
+    """Into how many views a sample is taken apart; an encoder reads each on its own."""
+    names: Sequence[str] = ()
+    """`[K]`, each label in a word or two, where there are words for them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What can be drawn of a sample: values, colours."""
+
+    of: Callable[[View], Tensor]
+    """The truth of a view, `[B, C, *grid]`. Raises `DataError` where the data have nothing of the kind."""
+    paint: Callable[[View, Tensor], View]
+    """(what was seen, what was drawn `[B, C, *grid]`, coarser grids allowed) -> a view to look at; the values seen
+    stay where only some were lost."""
+    palette: Callable[[], Tensor] | None = None
+    """Points `[Q, C]` that cover all that a cell can be, for targets of which a choice says more than a mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """One column of the picture of what a learner does: the views of N samples."""
+
+    title: str
+    view: View
+    captions: Sequence[str] = ()
+    """`[N]`, or empty for none."""
+    right: Sequence[bool] | None = None
+    """`[N]`, whether what is shown is right; None where there is no right and wrong."""
+
+
 class Encoder(nn.Module, ABC):
     """Reads a view, returns features. Normalisation of the input is its first layer, so that it cannot get lost."""
 
@@ -122,6 +106,18 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, view: View) -> Features:
         """Features of `view`; padding enters nothing."""
+
+    def published(self) -> Mapping[str, str]:
+        """The names of its state -> those under which others publish it; nothing where the design is tacit's own."""
+        return {}
+
+    def expected(self) -> Mapping[str, Tensor]:
+        """State by name that published weights rely on and do not hold: how their input was standardised."""
+        return {}
+
+    def stages(self) -> Sequence[Sequence[str]]:
+        """The names of its state by depth, from the input on: what can be kept as it is while the rest learns."""
+        return [list(self.state_dict())]
 
 
 class Learner(nn.Module, ABC):
@@ -150,6 +146,22 @@ class Learner(nn.Module, ABC):
     def encoder(self) -> Encoder:
         """What is learnt. A property, so that weights stand once in `state_dict`."""
 
+    def hear(self, found: Mapping[str, float], progress: Progress) -> None:
+        """Take note of what the evaluators found, once at each of their looks, as part of the learner's state."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no use in going on: the run ends before its plan. A function of the learner's state."""
+        return False
+
+    def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
+        """What the learner sees and does, to be drawn: the first `count` samples of `views` among all of them.
+
+        `views` are the method's own (`plain` for a closed form); `samples` those that it was trained on, where they
+        are at hand. Called in evaluation mode, without gradients.
+        """
+        return [Exhibit(f"view {number}", view[:count]) for number, view in enumerate(views, 1)]
+
 
 class Method(Learner):
     """A pretext task: which views it needs, the loss from them, and how its own state advances.
@@ -161,6 +173,10 @@ class Method(Learner):
 
     views: tuple[str, ...]
     """The kinds of view that `forward` takes, in order."""
+    settles: ClassVar[bool] = False
+    """Whether the encoder, which saw spoilt samples, is given the statistics of plain ones (BatchNorm's) at the end."""
+    rates: Mapping[str, float] = {}
+    """Beginning of parameters' names -> by what their learning rate is multiplied; 1 for all others."""
 
     @abstractmethod
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
@@ -241,29 +257,55 @@ class Modality:
     """Name -> class built as `cls(config, sample: View)`, `sample` being some plain views (shape, statistics)."""
     floors: Mapping[str, Callable[[View], Tensor]]
     """Name -> features `[B, D]` that need no learning (raw pixels, raw lags)."""
-    transformations: Mapping[str, Sequence[Callable[[View], View]]] = field(default_factory=dict)
-    """Family -> its members in the order of their labels: what `rotation` and its kin predict."""
+    transformations: Mapping[str, Family] = field(default_factory=dict)
+    """Name -> labelled transformations, to be predicted."""
     corruptions: Mapping[str, Augmentation] = field(default_factory=dict)
-    """Name -> corruption to be undone."""
-    decoder: Callable[[int, View], nn.Module] | None = None
-    """(D, sample) -> module from pooled features `[B, D]` to the shape of `target`."""
-    target: Callable[[View], Tensor] | None = None
-    """What a decoder has to return for a view."""
+    """Name -> corruption to be undone; positions that it loses are False in `View.valid`."""
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    """Name -> what can be drawn."""
+    decoder: Callable[[int, Tensor], nn.Module] | None = None
+    """(D, truth `[B, C, *grid]`) -> module from pooled features `[B, D]` to `[B, C, *grid]`."""
+    dense: Callable[[Encoder, View, int, int], nn.Module] | None = None
+    """(encoder, sample, C, stride) -> module from the encoder's `Features` to `[B, C, *grid / stride]`, place by place.
+    Raises `UsageError` for an encoder without maps."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
     window: Callable[[int, int, Any], tuple[float, float, float, float]] | None = None
     """(width, height, layout) -> the part of a sample of this size that its packed form shows: left, upper, right and
     lower edge in the sample's own cells. Places annotations on packed samples, and answers back on whole ones."""
+    extent: Callable[[Raw], tuple[int, int, int]] | None = None
+    """Raw sample -> its width and height in cells as it is shown, and the turn that showing takes, as the EXIF value 1
+    (none) to 8. Raises `Unreadable`. Places annotations that were drawn on the cells as they are stored."""
+    stored: Callable[[Raw, bool], np.ndarray] | None = None
+    """(a mask, whether to look up palettes) -> its values `[H, W]` or colours `[H, W, 3]`, as they are stored. Raises
+    `Unreadable`, for lossy formats as well."""
+    copies: Mapping[str, Augmentation] = field(default_factory=dict)
+    """Name -> a way to distort a sample that leaves it a copy to a person: what copy detection is examined by."""
+    fingerprint: Callable[[View], Tensor] | None = None
+    """Bits `[B, K]` as int8 of -1 and 1, most of which survive whatever leaves a sample the same to a person: what
+    near duplicates are found by without an encoder."""
+    picture: Callable[[View], np.ndarray] | None = None
+    """A view as pictures to look at, uint8 `[B, H, W, 3]`, where it can be drawn."""
+    whole: Callable[[Raw, Any], np.ndarray] | None = None
+    """(raw sample, layout) -> all of it as a picture at its own size, uint8 `[H, W, 3]`. Raises `Unreadable`."""
+    facts: Callable[[Raw], Mapping[str, str | float]] | None = None
+    """What is to be known of a raw sample at little cost, by name, the same names for all: texts are counted, numbers
+    summarised. Raises `Unreadable`."""
+    advice: Callable[[Mapping[str, Sequence[str | float]], Any, View], Sequence[str]] | None = None
+    """(the facts of many samples by name, layout, plain views of some) -> what to do about them, a sentence each."""
     unit: str = "samples"
     """What a sample is called in messages, in the plural."""
 
     @property
     def offers(self) -> frozenset[str]:
-        """What a learner can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`, `decoder`, `grid`."""
+        """What a learner can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`, `targets:NAME`,
+        `decoder`, `dense`, `grid`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
-        offered |= {"decoder"} if self.decoder and self.target else set()
+        offered |= {f"targets:{name}" for name in self.targets}
+        offered |= {"decoder"} if self.decoder else set()
+        offered |= {"dense"} if self.dense else set()
         offered |= {"grid"} if self.grid else set()
         return frozenset(offered)
 

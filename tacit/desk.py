@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ HEADLINES = (("kNN", "knn", "k=20"), ("10 labels", "few-label", "10"), ("linear"
 
 def free_folder(data: str, method: str) -> Path:
     """`runs/DATA-METHOD`, or with the first free number behind it."""
-    stem = Path(data).name.split(".")[0] or "data"
+    stem = re.split(r"[.{#]", Path(data).name)[0].rstrip("-_") or "data"  # 'train-{000..012}.tar' is train
     base = RUNS / f"{stem}-{method}"
     candidates = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
     return next(path for path in candidates if not path.exists())
@@ -57,12 +58,11 @@ def home(encoder: Path | None) -> Path:
 
 def rehearse(config: Any) -> str:
     """What a run of this configuration would be, without running it."""
-    from tacit.data.dataset import open_dataset
-    from tacit.training import make_learner
+    from tacit.training import make_learner, open_data
 
-    dataset = open_dataset(config.data, config.kind, config.modality, seed=config.seed, max_bad=config.max_bad)
+    dataset, start = open_data(config)
     samples = dataset.part("train")
-    learner = make_learner(config, samples)
+    learner = make_learner(config, samples, start)
     count = sum(parameter.numel() for parameter in learner.parameters())
     batch = config.batch_size(len(samples))
     seconds = config.budget.seconds
@@ -143,11 +143,13 @@ def runs(paths: Sequence[Path]) -> None:
         return
     shown = Table(box=None, padding=(0, 2, 0, 0))
     measured = [title for title, *key in HEADLINES if any(_accuracy(run, *key) for run in chosen)]
-    for title in ("run", "method", "data", "steps", "loss", "of", "state", *measured):
+    tested = any(_tested(run) for run in chosen)
+    last = ("test part",) if tested else ()
+    for title in ("run", "method", "data", "steps", "loss", "of", "state", *measured, *last):
         shown.add_column(title)
     for run in chosen:
         accuracies = (_accuracy(run, *key) for title, *key in HEADLINES if title in measured)
-        shown.add_row(*_row(run), *accuracies)
+        shown.add_row(*_row(run), *accuracies, *((_tested(run),) if tested else ()))
     console.print(shown)
     for run in chosen:
         result = _json(run / "evaluation.json")
@@ -179,6 +181,13 @@ def _accuracy(run: Path, task: str, metric: str) -> str:
     for result in _json(run / "evaluation.json").get("results", ()):
         if (result["kind"], result["task"], result["metric"]) == ("encoder", task, metric):
             return f"{result['value']:.3f} [{result['low']:.3f}, {result['high']:.3f}]"
+    return ""
+
+
+def _tested(run: Path) -> str:
+    """The deciding figure of a fine-tuned run, with its interval; empty for other runs."""
+    for figure in _json(run / "finetune.json").get("figures", ())[:1]:
+        return f"{figure['metric']} {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
     return ""
 
 

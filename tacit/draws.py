@@ -33,6 +33,14 @@ class Draws:
             key = _mix(key + cls._GOLDEN + part)
         return cls(_mix(key + cls._GOLDEN * (index + 1)))
 
+    @classmethod
+    def fresh(cls, count: int, device: torch.device) -> Draws:
+        """`count` streams from torch's own generator: what a learner draws inside `forward`.
+
+        The engine seeds that generator by (seed, step, micro-batch), so that such numbers repeat like all others.
+        """
+        return cls(torch.randint(2**62, (count,), device=device))
+
     def __len__(self) -> int:
         return len(self._keys)
 

@@ -72,9 +72,7 @@ def _to_parquet(encoder: TrainedEncoder, dataset: Dataset, path: Path, batch: in
     import pyarrow.parquet as pq
 
     samples = dataset.everything()
-    part_of = np.full(len(samples), None, dtype=object)
-    for part, members in dataset.parts.items():
-        part_of[members] = part
+    part_of = dataset.part_of()
     schema = pa.schema(
         [
             ("name", pa.string()),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.core import Encoder, Modality, Raw, View
+from tacit.core import Encoder, Layout, Modality, Raw, View
 from tacit.engine import checkpoint, files
 from tacit.engine.environment import computes_bf16
 from tacit.errors import DataError, RunError, Unreadable, UsageError
@@ -85,7 +85,7 @@ class TrainedEncoder:
                 everything.view(rows) for rows in torch.split(torch.arange(len(everything)), batch)
             )
         else:
-            views = self._views(x, batch)
+            views = samples_as_views(self.modality, self.layout, x, batch)
         parts = [self.vectors(view).numpy() for view in views]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
@@ -98,19 +98,6 @@ class TrainedEncoder:
             pooled: Tensor = self.network(view.to(self.device)).pooled
         return pooled.float().cpu()
 
-    def _views(self, samples: Iterable[Raw | str | Path], batch: int) -> Iterator[View]:
-        number, stream = 0, iter(samples)
-        while some := list(islice(stream, batch)):
-            packed = []
-            for sample in some:
-                try:
-                    raw = Path(sample).read_bytes() if isinstance(sample, str | Path) else sample
-                    packed.append(self.modality.read(raw, self.layout))
-                except (OSError, Unreadable) as error:
-                    raise DataError(f"sample {number} cannot be read: {error}") from None
-                number += 1
-            yield self.modality.collate(torch.from_numpy(np.stack(packed)))
-
     def save(self, folder: Path) -> None:
         """Write the artefact: weights, model card, and `config.json` with their hash last."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,13 +108,33 @@ class TrainedEncoder:
         write_spec(folder, spec)
 
 
+def samples_as_views(
+    modality: Modality, layout: Layout, samples: Iterable[Raw | str | Path], batch: int
+) -> Iterator[View]:
+    """Plain views of arrays, the bytes of files, or paths. Raises `DataError` with the number of a bad sample."""
+    number, stream = 0, iter(samples)
+    while some := list(islice(stream, batch)):
+        packed = []
+        for sample in some:
+            try:
+                raw = Path(sample).read_bytes() if isinstance(sample, str | Path) else sample
+                packed.append(modality.read(raw, layout))
+            except (OSError, Unreadable) as error:
+                raise DataError(f"sample {number} cannot be read: {error}") from None
+            number += 1
+        yield modality.collate(torch.from_numpy(np.stack(packed)))
+
+
+def blank(spec: Spec) -> View:
+    """Two samples of the shape that the encoder reads, for building networks."""
+    layout = spec.kind.layout.parse(spec.layout)
+    return spec.kind.collate(torch.zeros((2, *layout.shape), dtype=getattr(torch, layout.dtype)))
+
+
 def build(spec: Spec) -> Encoder:
     """The network that `spec` describes, with meaningless weights."""
-    modality = spec.kind
-    layout = modality.layout.parse(spec.layout)
-    sample = modality.collate(torch.zeros((2, *layout.shape), dtype=getattr(torch, layout.dtype)))
-    kind = modality.encoders[spec.encoder["name"]]
-    return kind(kind.Config.parse(spec.encoder), sample)
+    kind = spec.kind.encoders[spec.encoder["name"]]
+    return kind(kind.Config.parse(spec.encoder), blank(spec))
 
 
 def write_spec(folder: Path, spec: Spec) -> None:
@@ -167,8 +174,15 @@ def _read_spec(folder: Path) -> Spec:
     path = folder / CONFIG
     try:
         values = json.loads(path.read_bytes())
+        if "task" in values:
+            raise UsageError(
+                f"{folder} holds a fine-tuned model, not an encoder: `tacit predict` uses it; its run's folder holds "
+                "its encoder, too"
+            )
         spec = Spec(**values)
         known = spec.format == FORMAT and spec.modality["name"] in MODALITIES
+    except UsageError:
+        raise
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RunError(f"{path} is damaged: {error}. Copy the encoder anew, or train it again.") from None
     if not known:

@@ -4,28 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from tacit import choosing, copies, detection, few_labels, segmentation
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError, nearest
+from tacit.evaluation.tasks import TASKS
 from tacit.proof import DEFAULT_TASKS, SCRATCH, Proof, prove
 
 Exam = Callable[..., Proof]
 """Called as `exam(encoder, data, seed=..., max_bad=...)`."""
 
-EXAMS: Mapping[str, Exam] = {}
+EXAMS: Mapping[str, Exam] = {
+    detection.TASK: detection.detect,
+    segmentation.TASK: segmentation.segment,
+    copies.TASK: copies.copies,
+}
 """Task -> examination with rows, floors and metrics of its own."""
+LABEL_EXAMS: Mapping[str, Exam] = {
+    few_labels.TASK: few_labels.few_labels_finetuned,
+    choosing.TASK: choosing.choosing,
+}
+"""The same for those that also read `totals` and `draws`."""
 
 
 def judge(
-    encoder: TrainedEncoder, data: str, *, tasks: Sequence[str] = DEFAULT_TASKS, seed: int = 0, max_bad: float = 0.01
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    tasks: Sequence[str] = DEFAULT_TASKS,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
 ) -> Proof:
-    """Judge `encoder` on `data` by `tasks`: either names of `EXAMS`, one at a time, or any of `proof.prove`."""
-    known = (*DEFAULT_TASKS, SCRATCH, *EXAMS)
+    """Judge `encoder` on `data` by `tasks`: an examination of its own, one at a time, or any of `proof.prove`.
+
+    `totals` and `draws`: numbers of few labels in all, and how often each is drawn, for the tasks that ask for them.
+    """
+    known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)
     for task in tasks:
         if task not in known:
             raise UsageError(f"no task {task!r}; {nearest(task, known)}")
-    own = [task for task in tasks if task in EXAMS]
+    if draws is not None and draws < 1:
+        raise UsageError(f"--folds {draws}: give 1 or more")
+    own = [task for task in tasks if task in (*EXAMS, *LABEL_EXAMS)]
     if not own:
-        return prove(encoder, data, tasks=tasks, seed=seed, max_bad=max_bad)
+        return prove(encoder, data, tasks=tasks, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
     if len(tasks) > 1:
         raise UsageError(f"task {own[0]} has rows and floors of its own: ask for it alone, not together with others")
+    if own[0] in LABEL_EXAMS:
+        return LABEL_EXAMS[own[0]](encoder, data, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
+    if totals or draws:
+        raise UsageError(f"task {own[0]} sets its own numbers of labels: leave out --labels and --folds")
     return EXAMS[own[0]](encoder, data, seed=seed, max_bad=max_bad)

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tacit import finetuning, predicting, selecting
 from tacit.encoder import TrainedEncoder, load
-from tacit.proof import DEFAULT_TASKS, Proof, prove
+from tacit.exams import judge
+from tacit.model import TrainedModel, load_model
+from tacit.proof import DEFAULT_TASKS, Proof
 from tacit.training import configure, encoder_named
 from tacit.training import train as run
 
@@ -41,9 +44,77 @@ def train(
     return run(config, Path(out), resume=resume)
 
 
+def finetune(
+    encoder: str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    task: str = "classify",
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> TrainedModel:
+    """Teach an encoder a task from labels; the run stands in the folder `out`, its figures in `out/finetune.json`.
+
+    Args:
+        encoder: a run folder, an encoder folder, a checkpoint, or published weights.
+        data: labelled data, as for `tacit finetune`.
+        out: a folder that is new or empty, or, with `resume`, that of the run to go on with.
+        task: classify, multilabel, regress, segment or detect.
+        settings: any other settings, nested as in `tacit finetune --print-config`.
+        resume: go on with the run in `out`, to the same bits as if it had never stopped.
+
+    Raises:
+        tacit.errors.TacitError: with what was given, what was expected and what to do.
+    """
+    told = [settings or {}, {"init_from": str(encoder), "data": str(data), "head": {"name": task}}]
+    config = finetuning.configure(told, resume=Path(out) if resume else None)
+    model, _ = finetuning.finetune(config, Path(out), resume=resume)
+    return model
+
+
+def predict(
+    model: TrainedModel | str | Path, data: str | Path, out: str | Path | None = None, *, batch: int = 256
+) -> dict[str, Any]:
+    """Answer about all samples of `data` with a fine-tuned model.
+
+    Returns a list or an array of N values by name: `name`, and for classes `probabilities [N, K]` in the order of
+    `model.classes`, for numbers `values [N, K]`. With `out` the answers are written there, sample by sample, as
+    `tacit predict` does, and nothing is kept in memory or returned.
+    """
+    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    if out is None:
+        return predicting.predict(loaded, str(data), batch=batch)
+    predicting.predict_to(loaded, str(data), Path(out), batch=batch)
+    return {}
+
+
 def evaluate(
-    encoder: TrainedEncoder | str | Path, data: str | Path, *, tasks: Sequence[str] = DEFAULT_TASKS, seed: int = 0
+    encoder: TrainedEncoder | str | Path,
+    data: str | Path,
+    *,
+    tasks: Sequence[str] = DEFAULT_TASKS,
+    labels: Sequence[int] = (),
+    folds: int | None = None,
+    seed: int = 0,
 ) -> Proof:
-    """Judge an encoder on labelled data, beside every floor; see `Proof.evaluation`."""
+    """Judge an encoder on labelled data, beside every floor; see `Proof.evaluation`.
+
+    Args:
+        encoder: an encoder, or where one stands.
+        data: labelled data, as for `tacit evaluate`.
+        tasks: as for `tacit evaluate`.
+        labels: numbers of few labels in all, such as 40, 250, 4000, drawn evenly from the classes.
+        folds: how often they are drawn.
+        seed: of label draws, splits and resamples.
+    """
     loaded = encoder if isinstance(encoder, TrainedEncoder) else load(encoder)
-    return prove(loaded, str(data), tasks=tasks, seed=seed)
+    return judge(loaded, str(data), tasks=tasks, seed=seed, totals=labels, draws=folds)
+
+
+def select(
+    encoder: TrainedEncoder | str | Path, data: str | Path, budget: int, *, method: str = "kmedoids", seed: int = 0
+) -> list[str]:
+    """The names of `budget` samples of `data` to label first, the most telling first; labelled ones are passed over."""
+    loaded = encoder if isinstance(encoder, TrainedEncoder) else load(encoder)
+    chosen = selecting.select(loaded, str(data), budget=budget, method=method, seed=seed)
+    return list(chosen.samples.names)

@@ -23,7 +23,7 @@ ENCODERS: dict[str, type[Encoder]] = {
 DEFAULT_METHOD, DEFAULT_MODALITY, DEFAULT_ENCODER = "simclr", "image", "convnet"
 
 
-def _any_of(kinds: Sequence[type[Config]]) -> Any:
+def any_of(kinds: Sequence[type[Config]]) -> Any:
     """One of several configurations, told apart by their `name`."""
     return Annotated[reduce(or_, kinds), Field(discriminator="name")] if len(kinds) > 1 else kinds[0]
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     EncoderConfig = Named
     ModalityConfig = Named
 else:
-    MethodConfig = _any_of([method.Config for method in METHODS.values()])
-    EncoderConfig = _any_of([encoder.Config for encoder in ENCODERS.values()])
-    ModalityConfig = _any_of([modality.config for modality in MODALITIES.values()])
+    MethodConfig = any_of([method.Config for method in METHODS.values()])
+    EncoderConfig = any_of([encoder.Config for encoder in ENCODERS.values()])
+    ModalityConfig = any_of([modality.config for modality in MODALITIES.values()])
 
 
 class RunConfig(EngineConfig):

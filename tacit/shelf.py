@@ -44,7 +44,7 @@ class Shelf:
     def keep(self, facts: Mapping[str, Any], found: Mapping[Key, Measurement]) -> None:
         """Keep `found` under `facts`. A cache that cannot be written costs time later, and is no failure."""
         rows = [[task, m.metric, m.value, m.correct is not None, m.protocol] for (task, _), m in found.items()]
-        tensors = {str(n): m.correct.to(torch.uint8) for n, m in enumerate(found.values()) if m.correct is not None}
+        tensors = {str(n): _small(m.correct) for n, m in enumerate(found.values()) if m.correct is not None}
         with contextlib.suppress(OSError, RunError):
             self._folder.mkdir(parents=True, exist_ok=True)
             state = checkpoint.serialise(checkpoint.State(tensors), {"measurements": json.dumps(rows)})
@@ -54,3 +54,9 @@ class Shelf:
         known = {**facts, "tacit": version("tacit"), "torch": torch.__version__}
         text = json.dumps(known, sort_keys=True, default=str)
         return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
+
+
+def _small(correct: torch.Tensor) -> torch.Tensor:
+    """Right and wrong as bytes; scores between them as they are."""
+    small = correct.to(torch.uint8)
+    return small if torch.equal(small.to(correct.dtype), correct) else correct

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from tacit import interrupt
-from tacit.config import Config, flat
+from tacit.config import Config, flat, merge
 from tacit.console import say
-from tacit.core import ClosedForm, Encoder, Learner, Method, View
+from tacit.core import ClosedForm, Encoder, Learner, Method, Progress, View
 from tacit.data.dataset import Dataset, Subset, open_dataset
-from tacit.encoder import Spec, TrainedEncoder, load, write_spec
+from tacit.drift import report_drift
+from tacit.encoder import Spec, TrainedEncoder, write_spec
 from tacit.engine import closed, loop
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, UsageError, nearest
-from tacit.evaluation.features import watched_rows
+from tacit.evaluation.features import settle, watched_rows
 from tacit.evaluation.health import watch_evaluator
 from tacit.settings import ENCODERS, RunConfig, build
+from tacit.start import Start
 
 SAMPLE = 1024
 """Samples whose statistics standardise the encoder's input."""
+CAUTION = 0.2
+"""What a run from weights takes of the recipe's learning rate, unless another is given: going back to the full rate
+forgets first what is known (Gupta et al. 2023, arXiv 2308.04014). The drift report says what came of it."""
+C = TypeVar("C", bound=Config)
 
 
 def configure(
@@ -33,24 +40,40 @@ def configure(
     Weights to start from bring their own architecture and layout, unless `layers` say otherwise.
     """
     if resume is not None:
-        path = resume / "config.yaml"
-        if not path.is_file():
-            raise UsageError(f"{resume} holds no run to resume: leave out --resume to start one, or name another --out")
-        stored = RunConfig.from_yaml(path.read_text(), str(path))
-        wanted = build([stored.model_dump(mode="json"), *layers], preset)
-        if wanted != stored:
-            raise UsageError(
-                f"{resume} was started with other settings:\n{_differences(stored, wanted)}\nA resumed run goes on "
-                "as it began: leave them out, or start a new run with another --out (and --init-from these weights)"
-            )
-        return stored
-    start = next((layer["init_from"] for layer in reversed(layers) if layer.get("init_from")), None)
-    inherited: list[Mapping[str, Any]] = []
-    if start is not None:
-        spec = load(start).spec
-        sizes = {name: spec.layout[name] for name in ("size", "channels", "frame") if name in spec.layout}
-        inherited = [{"encoder": spec.encoder, "modality": {"name": spec.modality["name"], **sizes}}]
-    return build([*inherited, *layers], preset)
+        return resumed(resume, layers, lambda all_layers: build(all_layers, preset), RunConfig)
+    told = merge(*layers)
+    if told.get("init_from") is None:
+        return build(layers, preset)
+    inherited = Start.at(told["init_from"]).settings()
+    config = build([inherited, *layers], preset)
+    if told.get("optimiser", {}).get("lr") is not None or issubclass(config.learner, ClosedForm):
+        return config
+    rate = config.optimiser.lr * CAUTION
+    say(
+        f"note: the learning rate is {rate:g}, a fifth of the recipe's {config.optimiser.lr:g}, which is meant for "
+        "weights drawn at random: large steps forget what is known (arXiv 2308.04014). --lr sets another"
+    )
+    return build([inherited, {"optimiser": {"lr": rate}}, *layers], preset)
+
+
+def resumed(
+    folder: Path,
+    layers: Sequence[Mapping[str, Any]],
+    construct: Callable[[Sequence[Mapping[str, Any]]], C],
+    kind: type[C],
+) -> C:
+    """The configuration of the run at `folder`. Raises `UsageError` where there is none or `layers` ask for another."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run to resume: leave out --resume to start one, or name another --out")
+    stored = kind.from_yaml(path.read_text(), str(path))
+    wanted = construct([stored.model_dump(mode="json"), *layers])
+    if wanted != stored:
+        raise UsageError(
+            f"{folder} was started with other settings:\n{_differences(stored, wanted)}\nA resumed run goes on "
+            "as it began: leave them out, or start a new run with another --out (and --init-from these weights)"
+        )
+    return stored
 
 
 def encoder_named(name: str) -> dict[str, str]:
@@ -78,47 +101,65 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with interrupt.listening(), RunFolder(out, resume=resume) as folder:
-        dataset = _open(config)
+        dataset, start = open_data(config)
         samples = dataset.part("train")
         dataset.write_skipped(out / "skipped.txt")
         _enough(samples, config, dataset)
-        learner = make_learner(config, samples)
+        learner = make_learner(config, samples, start)
+        before = copy.deepcopy(learner.encoder) if start else None
         spec = describe(config, dataset, learner.encoder, samples)
         if not resume:
             write_spec(folder.encoder, spec)
             folder.write(folder.config, config.to_yaml())
-        augment = config.kind.augment(config.modality)
         fingerprint = {"data": dataset.content_hash, "split": dataset.protocol, **_identity(config)}
-        if isinstance(learner, Method):
-            watched = watch_evaluator(samples, augment, (learner.views[0], learner.views[0]))
-            done = loop.fit(
-                learner,
-                samples,
-                augment,
-                config,
-                folder,
-                resume=resume,
-                allow_changes=allow_changes,
-                evaluators=(watched,),
-                fingerprint=fingerprint,
-            )
-        else:
-            assert isinstance(learner, ClosedForm)
-            done = closed.fit(
-                learner, samples, config, folder, resume=resume, allow_changes=allow_changes, fingerprint=fingerprint
-            )
+        done = _fit(learner, samples, config, folder, fingerprint, resume=resume, allow_changes=allow_changes)
         finished = Spec(**{**vars(spec), "training": {**spec.training, "steps": done.step}})
         encoder = TrainedEncoder(learner.encoder, finished, folder.encoder)
+        if isinstance(learner, Method) and learner.settles:
+            settle(encoder.network, samples, device=encoder.device)
+        if before is not None:
+            report_drift(before, encoder, dataset, folder)
         encoder.save(folder.encoder)
         return encoder
 
 
-def _open(config: RunConfig) -> Dataset:
-    layout = load(config.init_from).layout if config.init_from else None
+def _fit(
+    learner: Learner,
+    samples: Subset,
+    config: RunConfig,
+    folder: RunFolder,
+    fingerprint: Mapping[str, str],
+    *,
+    resume: bool,
+    allow_changes: bool,
+) -> Progress:
+    if isinstance(learner, ClosedForm):
+        return closed.fit(
+            learner, samples, config, folder, resume=resume, allow_changes=allow_changes, fingerprint=fingerprint
+        )
+    assert isinstance(learner, Method)
+    augment = config.kind.augment(config.modality)
+    return loop.fit(
+        learner,
+        samples,
+        augment,
+        config,
+        folder,
+        resume=resume,
+        allow_changes=allow_changes,
+        evaluators=(watch_evaluator(samples, augment, (learner.views[0], learner.views[0])),),
+        fingerprint=fingerprint,
+    )
+
+
+def open_data(config: RunConfig) -> tuple[Dataset, Start | None]:
+    """The data of a run, packed as the weights that it starts from read them, and these weights."""
+    start = Start.at(config.init_from) if config.init_from else None
+    layout = start.layout(config.modality) if start else None
     dataset = open_dataset(config.data, config.kind, config.modality, layout, seed=config.seed, max_bad=config.max_bad)
     for note in dataset.notes:
         say(f"note: {note}")
-    return dataset
+    return dataset, start
 
 
 def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
@@ -135,31 +176,24 @@ def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
         )
 
 
-def make_learner(config: RunConfig, samples: Subset) -> Learner:
-    """The method and its encoder as they are before the first step: a function of the configuration and the data."""
+def make_learner(config: RunConfig, samples: Subset, start: Start | None = None) -> Learner:
+    """The method and its encoder as they are before the first step: a function of the configuration and the data.
+
+    `start`: the weights at `config.init_from`, where it names some.
+    """
     modality = config.kind
     torch.manual_seed(config.seed)
     sample = sample_of(samples)
-    if config.init_from:
-        start = load(config.init_from)
-        _same_encoder(start.spec, config)
-        encoder = start.network.cpu()
-    else:
+    if start is None:
         encoder = modality.encoders[config.encoder.name](config.encoder, sample)
+    else:
+        encoder = start.encoder(config.encoder, modality, sample)
     return config.learner(config.method, encoder, modality, sample)
 
 
 def sample_of(samples: Subset) -> View:
     """Plain views that stand for all `samples`: their shape and their statistics."""
     return samples.view(watched_rows(samples, SAMPLE))
-
-
-def _same_encoder(spec: Spec, config: RunConfig) -> None:
-    if spec.encoder != config.encoder.model_dump(mode="json"):
-        raise UsageError(
-            f"--init-from {config.init_from} holds {dict(spec.encoder)}, but the settings ask for "
-            f"{config.encoder.model_dump(mode='json')}: leave --encoder out to take what the weights fit"
-        )
 
 
 def describe(config: RunConfig, dataset: Dataset, encoder: Encoder, samples: Subset) -> Spec:

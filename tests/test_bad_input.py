@@ -7,6 +7,7 @@ import resource
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from detection_toys import coco_content, voc, xml
+from mask_toys import camvid
 from PIL import Image
 
 from tacit.cli import run
@@ -148,6 +151,60 @@ def config_with(text):
     return prepare
 
 
+def table_of(columns, count=12, name="data.parquet"):
+    """A Parquet file of some pictures, with other columns or other pictures."""
+
+    def prepare(tmp):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pictures = pa.array([png(number) for number in range(count)], pa.binary())
+        pq.write_table(pa.table({"picture": pictures, "label": [n % 2 for n in range(count)]} | columns), tmp / name)
+        return tmp / name
+
+    return prepare
+
+
+def shards_with(*more):
+    def prepare(tmp):
+        (tmp / "data").mkdir()
+        table_of({})(tmp / "data")
+        for name, content in more:
+            (tmp / "data" / name).write_bytes(content)
+        return tmp / "data"
+
+    return prepare
+
+
+def tar_with(*members):
+    def prepare(tmp):
+        with tarfile.open(tmp / "data.tar", "w") as archive:
+            for name, content in members:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        return tmp / "data.tar"
+
+    return prepare
+
+
+def keys(count, label=b"cat"):
+    return [(f"{n}.{kind}", png(n) if kind == "png" else label) for n in range(count) for kind in ("cls", "png")]
+
+
+def half_saved(tmp):
+    (tmp / "data").mkdir()
+    (tmp / "data" / "dataset_info.json").write_text('{"features": {}}')
+    (tmp / "data" / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
+    (tmp / "data" / "data-00000-of-00001.arrow").write_bytes(b"\xff\xff\xff\xff cut off")
+    return tmp / "data"
+
+
+def no_dicom(tmp):
+    return folder_with(scan__dcm=bytes(128) + b"DICM" + bytes(200))(tmp)
+
+
+INSPECT = ("inspect", "{data}", "--set", "encoder.width=12")
 WITH_CONFIG = ("train", "{data}", "--config", "{tmp}/settings.yaml", "--out", "{out}")
 LENIENT = ("train", "{data}", *QUICK, "--max-bad", "0.5", "--out", "{out}")
 
@@ -201,6 +258,25 @@ CASES = [
     Case("quality gate", lambda tmp: fill(tmp / "data", 60), 4, ("gate missed", "knn is"),
          ("evaluate", "{trained}", "{data}", "--task", "knn", "--fail-under", "knn=1.01")),
     Case("group on both sides", lambda tmp: listed(tmp, "path,label,split,group", SIDES), 3, ("group",)),
+    Case("Parquet without rows", table_of({}, 0), 3, ("has no rows",)),
+    Case("Parquet without bytes", table_of({"picture": [1] * 12}), 3, ("no column of bytes", "picture (int64)")),
+    Case("Parquet with two columns of bytes", table_of({"small": [b"x"] * 12}), 3, ("picture, small", "#picture")),
+    Case("Parquet with another column", lambda tmp: f"{table_of({})(tmp)}#pictures", 3, ("did you mean 'picture'",)),
+    Case("Parquet with a row of nothing", table_of({"picture": [None, *map(png, range(11))]}), 3, ("no bytes for it",)),
+    Case("Parquet with labels that are none", table_of({"label": [[1]] * 12}), 3, ("one number or text",)),
+    Case("Parquet with one shard damaged", shards_with(("z.parquet", b"PAR1")), 3, ("z.parquet", "--max-bad")),
+    Case("Parquet with one damaged, allowed", shards_with(("z.parquet", b"PAR1")), 0, ("1 of 2 shards",), LENIENT),
+    Case("no Parquet", lambda tmp: _file(tmp / "data.parquet", b"no table"), 3, ("copy it again",)),
+    Case("missing shards", lambda tmp: tmp / "x-{{000..002}}.tar", 3, ("3 files, and 3 are missing",)),
+    Case("tar with keys that stand twice", tar_with(*keys(6), *keys(6)), 0, ()),
+    Case("tar with labels that are no text", tar_with(*keys(12, b"\xff\xfe")), 0, ("12 labels beside samples",)),
+    Case("damaged Hugging Face data set", half_saved, 3, ("data-00000-of-00001.arrow", "damaged")),
+    Case("damaged DICOM file", no_dicom, 3, ("scan.dcm", "--max-bad")),
+    Case("inspect: one sample", one_image, 0, ("1 image",), INSPECT),
+    Case("inspect: unreadable files", folder_with(bad__png=b""), 0, ("1 unreadable", "empty", "--max-bad"), INSPECT),
+    Case("inspect: nothing is readable", lambda tmp: _only_bad(tmp), 3, ("empty file",), INSPECT),
+    Case("inspect: unknown method", fill_data, 2, ("did you mean 'simclr'",), (*INSPECT, "--method", "simcrl")),
+    Case("inspect: a picture of no format", fill_data, 2, (".png",), (*INSPECT, "--picture", "{tmp}/sheet.gif")),
     Case("labels on part of the files", lambda tmp: listed(tmp, "path,label", HALF), 0, ("no label",)),
 ]  # fmt: skip
 
@@ -208,6 +284,11 @@ CASES = [
 def _file(path, content):
     path.write_bytes(content)
     return path
+
+
+def _only_bad(tmp):
+    (tmp / "data").mkdir()
+    return _file(tmp / "data" / "bad.png", b"").parent
 
 
 def flat_folder(tmp):
@@ -221,6 +302,265 @@ def listed(tmp, header, columns):
     flat_folder(tmp)
     rows = "".join(f"data/{number}.png,{columns(number)}\n" for number in range(12))
     return _file(tmp / "list.csv", f"{header}\n{rows}".encode())
+
+
+def scenes(*changes):
+    """A VOC folder of 24 scenes, of which some files are changed: (path, content or None to remove it)."""
+
+    def prepare(tmp):
+        data = voc(tmp / "data", 24, {"train": range(16), "test": range(16, 24)})
+        for name, content in changes:
+            (data / name).unlink() if content is None else (data / name).write_text(content)
+        return data
+
+    return prepare
+
+
+def coco_without(key):
+    def prepare(tmp):
+        content = coco_content(range(6))
+        del content[key]
+        return _file(tmp / "data.json", json.dumps(content).encode())
+
+    return prepare
+
+
+ENTITIES = (
+    '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><annotation><object><name>&b;</name></object></annotation>'
+)
+ODD = [("disc", (-9, 4, 20, 70)), ("disc", (5, 5, 5, 9)), ("disc", (60, 60, 70, 70)), ("disc", (4, 4, 20, 20))]
+DETECT = ("finetune", "{trained}", "{data}", "--task", "detect", "--steps", "2", "--batch", "4", "--out", "{out}")
+EXAMINE = ("evaluate", "{trained}", "{data}", "--task", "detect")
+BOX_CASES = [
+    Case("boxes outside, and without area", scenes(("Annotations/000.xml", xml(ODD))), 0,
+         ("1 boxes reach beyond their sample", "2 boxes have no area"), DETECT),
+    Case("a class without a box", scenes(("Annotations/000.xml", xml([("ring", (5, 5, 5, 9))]))), 0,
+         ("no box of class 'ring'",), DETECT),
+    Case("XML with entities", scenes(("Annotations/000.xml", ENTITIES)), 3, ("000.xml", "refused", "repair"), DETECT),
+    Case("XML with entities, unlabelled", scenes(("Annotations/000.xml", ENTITIES)), 0, ()),
+    Case("XML cut off", scenes(("Annotations/000.xml", "<annotation>")), 3, ("000.xml is no valid XML",), EXAMINE),
+    Case("a coordinate that is no number", scenes(("Annotations/000.xml", xml([("disc", ("x", 1, 2, 3))]))), 3,
+         ("xmin is 'x', not a number",), DETECT),
+    Case("empty annotation files", scenes(*((f"Annotations/{n:03}.xml", "") for n in range(8))), 0, (), DETECT),
+    Case("nothing but empty annotation files", scenes(*((f"Annotations/{n:03}.xml", "") for n in range(24))), 3,
+         ("not one sample", "nothing to detect"), DETECT),
+    Case("a list that names missing files", scenes(("ImageSets/Main/train.txt", "000\n001\nnone\n")), 3,
+         ("none.jpg", "no such file", "--max-bad"), DETECT),
+    Case("a file in two lists", scenes(("ImageSets/Main/train.txt", "000\n016\n")), 3, ("016", "train.txt"), DETECT),
+    Case("COCO without categories", coco_without("categories"), 3, ("no COCO file", "categories"), DETECT),
+    Case("COCO that names missing files", lambda tmp: _file(tmp / "data.json", json.dumps(coco_content([1])).encode()),
+         3, ("001.png", "none of them lies in"), DETECT),
+    Case("boxes that are not there", lambda tmp: fill(tmp / "data"), 3, ("has no boxes", "Pascal VOC"), EXAMINE),
+    Case("detection beside other tasks", scenes(), 2, ("ask for it alone",), (*EXAMINE[:-1], "detect,knn")),
+]  # fmt: skip
+CASES += BOX_CASES
+
+SEARCH = ("search", "{trained}", "{data}", "{data}")
+INDEX = ("index", "{trained}", "{data}", "--out")
+CASES += [
+    Case("search: no index", fill_data, 2, ("holds no index", "tacit index"), SEARCH),
+    Case("search: an encoder is no index", fill_data, 2, ("holds no index",),
+         ("search", "{trained}", "{trained}/encoder", "{data}")),
+    Case("index: into a folder of other things", occupied, 2, ("other things than an index",), (*INDEX, "{out}")),
+    Case("index: into an encoder", fill_data, 2, ("other things than an index",), (*INDEX, "{trained}/encoder")),
+    Case("index: of nothing", empty, 3, ("holds no images",), (*INDEX, "{out}")),
+    Case("duplicates: one sample", one_image, 0, ("no duplicates among 1 image",), ("duplicates", "{data}")),
+    Case("duplicates: unreadable files", folder_with(bad__png=b""), 3, ("bad.png",), ("duplicates", "{data}")),
+    Case("duplicates: a likeness that is none", fill_data, 2, ("0.5 to 1",), ("duplicates", "{data}", "--near", "95")),
+    Case("duplicates: a picture of no format", fill_data, 2, (".png",),
+         ("duplicates", "{data}", "--picture", "{tmp}/sheet.gif")),
+    Case("copies of too little", lambda tmp: fill(tmp / "data", 4), 3, ("copy detection needs",),
+         ("evaluate", "{trained}", "{data}", "--task", "copies")),
+    Case("copies beside other tasks", fill_data, 2, ("ask for it alone",),
+         ("evaluate", "{trained}", "{data}", "--task", "copies,knn")),
+]  # fmt: skip
+
+
+def masked(**changes):
+    """Twelve scenes with masks in CamVid's layout; `train_3=mask` puts another mask in the place of one."""
+
+    def prepare(tmp):
+        data = camvid(tmp / "data", (12, 2, 4))
+        for name, mask in changes.items():
+            part, number = name.split("_")
+            Image.fromarray(mask).save(data / f"{part}annot" / f"{number}.png")
+        return data
+
+    return prepare
+
+
+def jpeg_masks(tmp):
+    data = camvid(tmp / "data", (12, 2, 4))
+    for path in sorted(data.glob("*annot/*.png")):
+        with Image.open(path) as mask:
+            mask.save(path.with_suffix(".jpg"))
+        path.unlink()
+    return data
+
+
+def no_test_masks(tmp):
+    data = camvid(tmp / "data", (12, 2, 4))
+    for path in (data / "testannot").glob("*.png"):
+        path.unlink()
+    return data
+
+
+def with_list(name, content):
+    def prepare(tmp):
+        data = camvid(tmp / "data", (12, 2, 4))
+        return _file(data / name, content).parent
+
+    return prepare
+
+
+SEGMENT = ("finetune", "{trained}", "{data}", "--task", "segment", "--steps", "2", "--batch", "4", "--out", "{out}")
+JUDGE = ("evaluate", "{trained}", "{data}", "--task", "segment")
+SMALL, STRANGE = np.zeros((16, 20), np.uint8), np.full((32, 40), 9, np.uint8)
+CASES += [
+    Case("masks of another size", masked(train_3=SMALL), 3, ("3.png", "20 x 16 cells", "40 x 32"), SEGMENT),
+    Case("masks of unknown values", masked(train_3=STRANGE), 3, ("the value 9 at column 0, row 0",), JUDGE),
+    Case("masks that are photographs", masked(train_3=SMALL, test_15=STRANGE), 3, ("2 of 18 masks",), JUDGE),
+    Case("masks as JPEG", jpeg_masks, 3, ("JPEG file", "export the masks as PNG"), SEGMENT),
+    Case("masks are no reason not to train", jpeg_masks, 0, ()),
+    Case("masks where labels are needed", masked(), 3, ("--task segment",), JUDGE[:3]),
+    Case("no masks", fill_data, 3, ("has no masks", "trainannot"), JUDGE),
+    Case("no masks to test on", no_test_masks, 3, ("0 images of the test part",), JUDGE),
+    Case("no masks to test on, fine-tuned", no_test_masks, 0, ("no labelled test part",), SEGMENT),
+    Case("a list of classes with a repeat", with_list("classes.txt", b"a\na\n"), 3, ("'a' stands twice",)),
+    Case("a list of colours without numbers", with_list("colours.csv", b"name\nroad\n"), 3, ("name,r,g,b",)),
+    Case("segmentation beside other tasks", masked(), 2, ("ask for it alone",), (*JUDGE[:-1], "segment,knn")),
+]  # fmt: skip
+
+
+def greys(tmp):
+    for number in range(12):
+        (tmp / "data").mkdir(exist_ok=True)
+        picture(number).convert("L").save(tmp / "data" / f"{number}.png")
+    return tmp / "data"
+
+
+CASES += [
+    Case("colours of grey images", greys, 3, ("1 channel",),
+         ("train", "{data}", *QUICK, "--method", "colorization", "--out", "{out}")),
+    Case("a family that is none", fill_data, 2, ("transformations:mirror",),
+         ("train", "{data}", *QUICK, "--method", "jigsaw", "--set", "method.family=mirror", "--out", "{out}")),
+    Case("inpainting of what loses nothing", fill_data, 2, ("denoising",),
+         ("train", "{data}", *QUICK, "--method", "inpainting", "--set", "method.corruption=grey", "--out", "{out}")),
+    Case("drawing from no maps", fill_data, 2, ("no maps",),
+         ("train", "{data}", "--steps", "2", "--method", "denoising", "--encoder", "patches", "--out", "{out}")),
+    Case("a transformer of one size and tiles", fill_data, 2, ("resnet10t",),
+         ("train", "{data}", "--steps", "2", "--batch", "4", "--method", "jigsaw", "--encoder", "test_vit",
+          "--out", "{out}")),
+    Case("show: no run", fill_data, 2, ("holds no run",), ("show", "{data}")),
+    Case("show: a picture of no format", fill_data, 2, (".png",), ("show", "{trained}", "--out", "{tmp}/show.gif")),
+    Case("show: no sample", fill_data, 2, ("--count 0",),
+         ("show", "{trained}", "--count", "0", "--out", "{tmp}/show.png")),
+    Case("show: data that are none", empty, 3, ("holds no images",),
+         ("show", "{trained}", "{data}", "--out", "{tmp}/show.png")),
+]  # fmt: skip
+
+
+def rare(tmp):
+    """A class of one sample beside two ordinary ones."""
+    data = fill(tmp / "data", 24)
+    (data / "c").mkdir()
+    picture(99).save(data / "c" / "only.png")
+    return data
+
+
+def a_list_beside(rows):
+    """A folder without labels, and a list of labels for it."""
+
+    def prepare(tmp):
+        _file(tmp / "chosen.csv", f"path,label\n{rows}".encode())
+        return flat_folder(tmp)
+
+    return prepare
+
+
+def some_weights(content):
+    def prepare(tmp):
+        _file(tmp / "net.pth", content)
+        return fill(tmp / "data")
+
+    return prepare
+
+
+TUNE = ("finetune", "{trained}", "{data}", "--steps", "2", "--set", "evaluations=1", "--out", "{out}")
+LABELLED = (*TUNE, "--labels", "{tmp}/chosen.csv")
+FROM_FILE = ("train", "{data}", "--encoder", "resnet18", "--init-from", "{tmp}/net.pth", "--out", "{out}")
+NUMBERS = lambda n: str(n / 2)  # noqa: E731
+CASES += [
+    Case("finetune: no labels", flat_folder, 3, ("no sample", "has a label", "--labels"), TUNE),
+    Case("finetune: one class", lambda tmp: fill(tmp / "data", 20, ("a",)), 3, ("takes two",), TUNE),
+    Case("finetune: a class of one sample", rare, 0, ("to learn from for 'c'",), TUNE),
+    Case("finetune: one labelled sample", a_list_beside("1.png,a\n"), 3, ("takes two",), LABELLED),
+    Case("finetune: labels of missing samples", a_list_beside("1.png,a\n77.png,b\n"), 3,
+         ("names 1 samples", "77.png", "did you mean"), LABELLED),
+    Case("finetune: a list that is none", a_list_beside(""), 3, ("labels no sample",), LABELLED),
+    Case("finetune: a missing list", flat_folder, 3, ("cannot be read", "no such file"), LABELLED),
+    Case("finetune: more stages than there are", fill_data, 2, ("has 3 stages",), (*TUNE, "--freeze", "9")),
+    Case("finetune: frozen by a word", fill_data, 2, ("method.freeze",), (*TUNE, "--freeze", "most")),
+    Case("finetune: numbers that are texts", fill_data, 3, ("'a'", "12.5", "--task classify"),
+         (*TUNE, "--task", "regress")),
+    Case("finetune: numbers, now and then two", lambda tmp: listed(tmp, "path,label", lambda n: "1;2" if n else "3"), 3,
+         ("1 and 2 numbers",), (*TUNE, "--task", "regress")),
+    Case("finetune: numbers", lambda tmp: listed(tmp, "path,label", NUMBERS), 0, ("training mean",),
+         (*TUNE, "--task", "regress")),
+    Case("finetune: unknown task", fill_data, 2, ("did you mean 'classify'",), (*TUNE, "--task", "classfy")),
+    Case("finetune: no data", fill_data, 2, ("data",), ("finetune", "{trained}", "--out", "{out}")),
+    Case("finetune: an encoder that is none", fill_data, 2, ("holds no encoder",),
+         ("finetune", "{data}", "{data}", "--out", "{out}")),
+    Case("finetune: class weights for numbers", fill_data, 2, ("class_weights",),
+         (*TUNE, "--task", "regress", "--class-weights")),
+    Case("predict: an encoder is no model", fill_data, 2, ("holds an encoder", "tacit finetune"),
+         ("predict", "{trained}", "{data}", "--out", "{tmp}/p.csv")),
+    Case("predict: nothing is no model", fill_data, 2, ("holds no model",),
+         ("predict", "{data}", "{data}", "--out", "{tmp}/p.csv")),
+    Case("weights: text", some_weights(b"hello, no weights"), 1, ("net.pth", "copy or fetch it anew"), FROM_FILE),
+    Case("weights: nothing", some_weights(b""), 1, ("net.pth", "copy or fetch it anew"), FROM_FILE),
+]  # fmt: skip
+
+
+def twins(tmp):
+    """Twelve files, three of them different."""
+    (tmp / "data").mkdir()
+    for number in range(12):
+        picture(number % 3).save(tmp / "data" / f"{number}.png")
+    return tmp / "data"
+
+
+def a_filled_list(tmp):
+    (tmp / "out").mkdir()
+    (tmp / "out" / "list.csv").write_text("path,label\n1.png,precious\n")
+    return flat_folder(tmp)
+
+
+SELECT = ("select", "{trained}", "{data}", "--out", "{out}", "--budget")
+SIXTY = lambda tmp: fill(tmp / "data", 60)  # noqa: E731
+FEW = ("evaluate", "{trained}", "{data}", "--task", "few-label", "--labels")
+CASES += [
+    Case("select: nothing", flat_folder, 2, ("--budget 0", "1 or more"), (*SELECT, "0")),
+    Case("select: more than there are", flat_folder, 2, ("--budget 99", "images; give", "or less"), (*SELECT, "99")),
+    Case("select: more than differ", twins, 2, ("--budget 9", "different; give", "or less"), (*SELECT, "9")),
+    Case("select: all are labelled", fill_data, 2, ("are labelled", "nothing left", "--ignore-labels"), (*SELECT, "2")),
+    Case("select: all are labelled, for rehearsal", fill_data, 0, ("to label",), (*SELECT, "2", "--ignore-labels")),
+    Case("select: unknown way", flat_folder, 2, ("did you mean 'kmedoids'",), (*SELECT, "2", "--method", "kmedoid")),
+    Case("select: no such part", flat_folder, 3, ("no part 'tset'",), (*SELECT, "2", "--part", "tset")),
+    Case("select: a list with labels is in the way", a_filled_list, 2, ("may hold labels", "--out"), (*SELECT, "2")),
+    Case("select: into a file", lambda tmp: (_file(tmp / "out", b""), flat_folder(tmp))[1], 2, ("is a file",),
+         (*SELECT, "2")),
+    Case("select: known samples that are missing", flat_folder, 3, ("cannot be read",),
+         (*SELECT, "2", "--labels", "{tmp}/none.csv")),
+    Case("few labels: fewer than classes", SIXTY, 2, ("--labels 1", "the 2 classes"), (*FEW, "1")),
+    Case("few labels: more than the rarest class", SIXTY, 2, ("--labels 4000", "or less"), (*FEW, "4000")),
+    Case("few labels: text", SIXTY, 2, ("'many'", "40,250,4000"), (*FEW, "many")),
+    Case("few labels: no draws", SIXTY, 2, ("--folds 0",), (*FEW, "4", "--folds", "0")),
+    Case("few labels: for whom they are not", SIXTY, 2, ("leave out --labels",),
+         ("evaluate", "{trained}", "{data}", "--task", "copies", "--labels", "4")),
+    Case("select examined: more than there are", SIXTY, 2, ("numbers from 1 to",),
+         ("evaluate", "{trained}", "{data}", "--task", "select", "--labels", "4000")),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +582,8 @@ def test_bad_input_gets_a_clear_message_and_the_right_exit_code(case, tmp_path, 
     assert "bug in tacit" not in said
     for part in case.said:
         assert part in said
+    if case.prepare is a_filled_list:
+        assert "precious" in (tmp_path / "out" / "list.csv").read_text()
     if case.name == "output is not empty":
         assert (tmp_path / "out" / "thesis.docx").read_text() == "precious"
     if case.words == LENIENT:
@@ -317,3 +659,22 @@ def test_skipped_files_are_listed_with_their_reasons(tmp_path):
     assert name.endswith("bad.png")
     assert "empty" in reason
     assert json.loads((tmp_path / "out" / "encoder" / "config.json").read_text())["training"]["samples"] > 0
+
+
+def test_a_model_is_no_encoder_and_writes_what_its_task_has(tmp_path, trained, capfd):
+    data = str(fill(tmp_path / "data", 24))
+    assert run(["finetune", str(trained), data, "--steps", "2", "--out", str(tmp_path / "tuned")]) == 0
+    capfd.readouterr()
+    model = str(tmp_path / "tuned" / "model")
+    assert run(["evaluate", model, data]) == 2
+    assert "fine-tuned model, not an encoder" in capfd.readouterr().err
+    for out in ("p.txt", "data"):
+        assert run(["predict", model, data, "--out", str(tmp_path / out)]) == 2
+        assert "Valid: .csv, .parquet" in capfd.readouterr().err
+    weights = tmp_path / "tuned" / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert run(["predict", model, data, "--out", str(tmp_path / "p.csv")]) == 1
+    assert "damaged" in capfd.readouterr().err
+    assert not (tmp_path / "p.csv").exists()

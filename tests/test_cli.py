@@ -13,7 +13,7 @@ from tacit.methods import METHODS
 from tacit.settings import RunConfig
 
 QUICK = ["--steps", "2", "--batch", "16", "--set", "encoder.width=12"]
-COMMANDS = ["train", "evaluate", "embed", "methods", "runs", "doctor", "demo"]
+COMMANDS = ["inspect", "train", "evaluate", "embed", "select", "methods", "runs", "doctor", "demo"]
 
 
 def program(*words, **environment):

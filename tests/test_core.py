@@ -55,6 +55,24 @@ def test_successive_draws_differ_and_integers_cover_their_range():
     assert 0.2 < draws.chance(0.25).float().mean() < 0.3
 
 
+def test_some_samples_of_a_view_keep_all_that_belongs_to_them():
+    view = View(torch.rand(5, 2), torch.rand(5, 3) > 0.5, torch.rand(5, 3), torch.arange(5))
+    for rows in (slice(1, 4), torch.tensor([3, 0, 3]), torch.tensor([True, False, True, False, False])):
+        some = view[rows]
+        for name in ("x", "valid", "where", "index"):
+            assert torch.equal(getattr(some, name), getattr(view, name)[rows])
+    assert view[:2].with_x(view.x[:2]).index.tolist() == [0, 1]
+    assert View(view.x)[:2].valid is None
+
+
+def test_streams_from_torch_s_generator_repeat_with_its_seed():
+    torch.manual_seed(4)
+    first, other = Draws.fresh(3, torch.device("cpu")).uniform(), Draws.fresh(3, torch.device("cpu")).uniform()
+    torch.manual_seed(4)
+    assert torch.equal(Draws.fresh(3, torch.device("cpu")).uniform(), first)
+    assert not torch.equal(first, other)
+
+
 def test_progress_runs_from_zero_to_one():
     assert [Progress(step, 4).fraction for step in range(5)] == [0, 0.25, 0.5, 0.75, 1]
     assert Progress(0, 0).fraction == 0

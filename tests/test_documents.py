@@ -19,6 +19,7 @@ from tacit.cli import run
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+WALKS = [page for page in PAGES if "```console" in page.read_text()]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -70,13 +71,29 @@ def test_the_readmes_program_runs(workplace, monkeypatch):
 def test_the_pages_programs_run(page, tmp_path, monkeypatch):
     """The blocks of a page are one program; as a module of its own, since annotations name its classes."""
     programs = blocks(page.read_text(), "python")
-    if not programs:
+    if not programs or page in WALKS:
         return
     (tmp_path / "page.py").write_text("\n".join(programs))
     done = subprocess.run(
         [sys.executable, "-W", "error", "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", WALKS, ids=lambda page: page.name)
+def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
+    """Commands and programs, as they follow each other, in a folder with some pictures that stand for photographs."""
+    folder_of_shapes(tmp_path / "flowers" / "train", each=34)
+    folder_of_shapes(tmp_path / "flowers" / "val", each=10, first=34)
+    monkeypatch.chdir(tmp_path)
+    for language, block in re.findall(r"```(console|python)\n(.*?)```", page.read_text(), re.DOTALL):
+        if language == "python":
+            exec(compile(block, page.name, "exec"), {})  # noqa: S102 - our own page
+            continue
+        for command in block.splitlines():
+            program, *words = shlex.split(re.sub(r"--time \S+", "--steps 2", command.removeprefix("$ ")))
+            assert program == "tacit"
+            assert run(words) == 0, capfd.readouterr().err
 
 
 def test_the_documents_name_no_place_of_their_makers():

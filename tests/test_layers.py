@@ -9,18 +9,21 @@ import tacit
 
 ROOT = Path(tacit.__file__).parent
 LAYERS = [
-    {"errors", "console", "draws", "atomic"},
+    {"errors", "console", "draws", "view", "atomic"},
     {"config", "interrupt"},
     {"core"},
     {"schedule", "losses", "nn", "augment"},
-    {"engine", "methods", "evaluation", "heads"},
+    {"engine", "methods", "evaluation"},
+    {"heads"},
     {"modalities", "report"},
     {"data"},
-    {"settings", "encoder", "shelf"},
-    {"training", "embedding", "transformer"},
-    {"proof"},
+    {"settings", "encoder", "shelf", "truth", "weights"},
+    {"model", "start", "drift"},
+    {"training", "tested", "found_boxes", "painting", "masked", "embedding", "transformer", "index", "duplicates"},
+    {"proof", "finetuning", "predicting", "selecting", "showing", "costing", "retrieval"},
+    {"choosing", "copies", "few_labels", "detection", "segmentation", "inspecting"},
     {"exams"},
-    {"library", "desk"},
+    {"library", "desk", "retrieval_desk"},
     {"demo"},
     {"commands"},
     {"cli"},
@@ -29,7 +32,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 IMAGE_SETS = {"builtin.py", "cifar.py", "arrays.py"}  # sets that are built in are sets of something
-ENGINE_MAY = {"core", "draws", "atomic", "schedule", "config", "errors", "interrupt", "console", "engine"}
+ENGINE_MAY = {"core", "draws", "view", "atomic", "schedule", "config", "errors", "interrupt", "console", "engine"}
 
 
 def imports(path: Path) -> set[str]:

@@ -158,3 +158,14 @@ def test_constant_images_are_named(tmp_path, capfd):
     said = capfd.readouterr().err
     assert "same" in said or "identical" in said
     assert code in (0, 1, 3)
+
+
+@pytest.mark.parametrize(("method", "settled"), [("colorization", True), ("rotation", False)])
+def test_an_encoder_that_saw_spoilt_samples_gets_the_statistics_of_plain_ones(method, settled, shapes, tmp_path):
+    words = ["train", shapes, "--method", method, "--steps", "2", "--batch", "4", "--set", "encoder.width=12"]
+    assert run([*words, "--out", str(tmp_path / "run")]) == 0
+    (newest,) = sorted((tmp_path / "run" / "checkpoints").glob("*2.safetensors"))
+    last, final = (load(path).network.state_dict() for path in (newest, tmp_path / "run"))
+    moved = {name for name, value in final.items() if not torch.equal(value, last[name])}
+    assert bool(moved) == settled
+    assert all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in moved)

@@ -26,10 +26,10 @@ def shape(kind: str, seed: int, side: int = 16) -> Image.Image:
     return picture.resize((side, side), Image.Resampling.BOX)
 
 
-def folder_of_shapes(folder: Path, each: int = 20) -> Path:
-    """`each` pictures of every shape, one sub-folder a shape."""
+def folder_of_shapes(folder: Path, each: int = 20, first: int = 0) -> Path:
+    """`each` pictures of every shape, one sub-folder a shape; `first` numbers the first one."""
     for number, kind in enumerate(SHAPES):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-        for seed in range(each):
+        for seed in range(first, first + each):
             shape(kind, 1000 * number + seed).save(folder / kind / f"{seed:03}.png")
     return folder

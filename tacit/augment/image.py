@@ -120,6 +120,10 @@ def _blur(x: Tensor, on: Tensor, sigma: Tensor) -> Tensor:
     return torch.where(on.view(B, 1, 1, 1), flat.view_as(x), x)
 
 
-def quarter_turn(view: View, turns: int) -> View:
-    """The images turned by `turns` times 90 degrees, exactly."""
-    return view.with_x(torch.rot90(view.x, turns, (2, 3)))
+def quarter_turns(view: View, turns: Tensor) -> View:
+    """Each image turned by its number (long `[B]`) of quarter turns to the left, exactly."""
+    x = view.x.clone()
+    for number in (1, 2, 3):
+        some = turns % 4 == number
+        x[some] = torch.rot90(view.x[some], number, (2, 3))
+    return view.with_x(x)

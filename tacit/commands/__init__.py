@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-from tacit.commands import judge, learn, look, use
+from tacit.commands import adapt, inspect, judge, label, learn, look, retrieve, show, use
 
 app = App(
     name="tacit",
@@ -24,6 +24,6 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.register_install_completion_command()
-for module in (learn, judge, use, look):
+for module in (inspect, learn, judge, use, label, adapt, retrieve, show, look):
     for command, examples in module.COMMANDS:
         app.command(command, help_epilogue=examples or None)

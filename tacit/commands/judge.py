@@ -18,6 +18,8 @@ def evaluate(
     data: str,
     *,
     task: str | None = None,
+    labels: str | None = None,
+    folds: int | None = None,
     fail_under: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     json_: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     out: Path | None = None,
@@ -33,7 +35,13 @@ def evaluate(
     data
         Labelled data: as for `tacit train`, with classes.
     task
-        Some of knn, linear, few-label, health, scratch, joined by commas; all but scratch where none is given.
+        Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
+        given. Or one of those with rows of their own: detect, segment, copies, few-label-finetuned, select.
+    labels
+        Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
+        and semi take 1, 2, 5, 10, 25 and 100 per class.
+    folds
+        How often they are drawn: 20, for few-label-finetuned 5.
     fail_under
         Such as linear=0.8: exit with code 4 where the encoder stays under it; may be repeated.
     json_
@@ -51,7 +59,8 @@ def evaluate(
     limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
     loaded = load(encoder)
     tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
-    done = exams.judge(loaded, data, tasks=tasks, seed=seed, max_bad=max_bad)
+    totals = tuple(map(_count, labels.split(","))) if labels else ()
+    done = exams.judge(loaded, data, tasks=tasks, seed=seed, totals=totals, draws=folds, max_bad=max_bad)
     written = proof.write(done, out if out is not None else desk.home(loaded.path))
     if json_:
         sys.stdout.write(json.dumps(done.to_json(), indent=1, ensure_ascii=False) + "\n")
@@ -75,12 +84,20 @@ def _number(what: str, text: str) -> float:
         raise UsageError(f"{what}: {text!r} is no number") from None
 
 
+def _count(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise UsageError(f"--labels: {text!r} is no whole number; write it as 40,250,4000")
+    return int(text)
+
+
 COMMANDS: Commands = (
     (
         evaluate,
         """Examples:
   tacit evaluate runs/photos-simclr photos
   tacit evaluate runs/cifar cifar10 --task knn,linear --fail-under linear=0.6
-  tacit evaluate runs/cifar cifar10 --task few-label,scratch --json > result.json""",
+  tacit evaluate runs/cifar cifar10 --task few-label,scratch --json > result.json
+  tacit evaluate runs/cifar cifar10 --task few-label,semi --labels 40,250,4000 --folds 5
+  tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?""",
     ),
 )

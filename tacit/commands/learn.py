@@ -40,8 +40,10 @@ def train(
 ) -> None:
     """Learn an encoder from unlabelled data.
 
-    DATA is a folder, a .zip or .tar, a .csv or .txt list of paths, a .npy or .npz file, or one of
-    the built-in names digits, cifar10, cifar100. Sub-folders name classes, which training ignores.
+    DATA is a folder, a .zip or .tar, a .csv or .txt list of paths, a .npy or .npz file, a .parquet
+    file or a folder of them (DATA#COLUMN where several columns hold samples), WebDataset shards
+    (a folder, or 'train-{000..012}.tar'), a data set that Hugging Face saved to disk, or one of the
+    built-in names digits, cifar10, cifar100. Sub-folders name classes, which training ignores.
 
     Parameters
     ----------

@@ -9,11 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-VOID = 255
-"""What a mask says where it says nothing: such cells are neither trained on nor judged."""
+from tacit.evaluation.overlap import VOID as VOID
+
+VOID_NAMES = frozenset({"void", "ignore", "ignored", "unlabelled", "unlabeled", "unannotated"})
+"""Names that mean `VOID` in a list of classes, in lower case."""
 
 Mask = npt.NDArray[np.uint8]
 """`[H, W]`, the class of each cell, or `VOID`."""
+Kind = Literal["boxes", "masks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +31,39 @@ class Boxes:
     height: int
 
 
+@dataclass(frozen=True)
+class Legend:
+    """What the values or the colours of masks stand for, as a list beside the data says."""
+
+    names: tuple[str, ...]
+    """In the order of their values; those among `VOID_NAMES` are no classes."""
+    colours: tuple[int, ...] = ()
+    """0xRRGGBB of each name, or empty where masks hold values."""
+
+
 @dataclass(frozen=True, eq=False)
 class Annotations:
     """The annotations of the N samples of a source, unread."""
 
-    kind: Literal["boxes", "masks"]
+    kind: Kind
     classes: tuple[str, ...]
-    """Names, in the order of their numbers."""
-    read: Callable[[int], Boxes | Mask]
-    """Row of the source -> its annotation; raises `Unreadable` with the reason. Safe to call from several threads."""
+    """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out."""
+    read: Callable[[int], Boxes | bytes | Mask]
+    """Row of the source -> its annotation: boxes, or a mask as it is stored, the bytes of a file or its cells.
+
+    Raises `Unreadable` with the reason. Safe to call from several threads.
+    """
     present: npt.NDArray[np.bool_]
     """`[N]`: which samples are annotated at all. A sample without objects is annotated, by nothing."""
     notes: tuple[str, ...] = ()
     """What the user should know: boxes that were left out and why, values that no class has."""
+    legend: Legend | None = None
+    """Of masks, where there is one."""
+    fingerprint: str = ""
+    """Of masks: changes when their files do."""
+    twin: Annotations | None = None
+    """The same objects in the other kind: COCO's files hold boxes and outlines."""
+
+    def of(self, kind: Kind) -> Annotations | None:
+        """The annotations of this kind, None where there are none."""
+        return self if self.kind == kind else self.twin

@@ -21,7 +21,7 @@ from tacit.errors import DataError, Unreadable
 
 MAX_RATIO = 200
 """How much larger than its compressed form a large member may be."""
-_RATIO_MATTERS = 16 * 2**20  # an empty scan shrinks a thousandfold and is harmless
+RATIO_MATTERS = 16 * 2**20  # an empty scan shrinks a thousandfold and is harmless
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 Member = tuple[str, tuple[int, ...], str | None]
@@ -30,14 +30,12 @@ Member = tuple[str, tuple[int, ...], str | None]
 
 def open_tar(path: Path, suffixes: frozenset[str]) -> Source:
     """The members of an uncompressed tar, in the order of their names' bytes. Raises `DataError`."""
-    with path.open("rb") as file:
-        compressed = file.read(6).startswith(_COMPRESSED)
-    if compressed:
+    if is_compressed(path):
         raise DataError(
             f"{path} is compressed, so its members cannot be read in place: store it as an uncompressed .tar"
         )
     try:
-        return _collect(path, suffixes, _tar_members(path), 2, lambda located: _read_tar(path, located))
+        return _collect(path, suffixes, tar_members(path), 2, lambda located: read_tar(path, *located))
     except tarfile.TarError as error:
         raise DataError(f"{path} is no readable tar archive ({error}): pack it again") from None
 
@@ -48,6 +46,12 @@ def open_zip(path: Path, suffixes: frozenset[str]) -> Source:
         return _collect(path, suffixes, _zip_members(path), 5, lambda located: _read_zip(path, located))
     except (zipfile.BadZipFile, NotImplementedError, UnicodeError, EOFError) as error:
         raise DataError(f"{path} is no readable zip archive ({error}): pack or copy it again") from None
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a tar is compressed as a whole. Raises `OSError`."""
+    with path.open("rb") as file:
+        return file.read(6).startswith(_COMPRESSED)
 
 
 def _collect(
@@ -63,7 +67,7 @@ def _collect(
     for name, located, reason in members:
         interrupt.check()
         encoded = os.fsencode(name)
-        reason = reason or _unsafe(name)
+        reason = reason or unsafe(name)
         if reason is None and hidden(encoded):
             continue
         if suffix(encoded) not in suffixes:
@@ -90,7 +94,7 @@ def _collect(
     )
 
 
-def _unsafe(name: str) -> str | None:
+def unsafe(name: str) -> str | None:
     """Why a member with this name is not read, or None."""
     parts = name.replace("\\", "/").split("/")
     if parts[0] == "" or ":" in parts[0] or ".." in parts:
@@ -98,7 +102,8 @@ def _unsafe(name: str) -> str | None:
     return None
 
 
-def _tar_members(path: Path) -> Iterator[Member]:
+def tar_members(path: Path) -> Iterator[Member]:
+    """The members of a tar in the order of the archive, located by offset and size. Raises `tarfile.TarError`."""
     with tarfile.open(path, "r:", errors="surrogateescape") as archive:
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header it has seen, a kilobyte each
@@ -114,8 +119,8 @@ def _tar_members(path: Path) -> Iterator[Member]:
             yield member.name.removeprefix("./"), (member.offset_data, member.size), reason
 
 
-def _read_tar(path: Path, located: list[int]) -> bytes:
-    offset, size = located
+def read_tar(path: Path, offset: int, size: int) -> bytes:
+    """The contents of a member. Raises `Unreadable` or `OSError`."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(size)
@@ -140,7 +145,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
             reason = f"compression method {member.compress_type}: only stored and deflated members are read"
         elif max(member.file_size, member.compress_size) > MAX_BYTES:
             reason = too_large(max(member.file_size, member.compress_size))
-        elif member.file_size > max(_RATIO_MATTERS, MAX_RATIO * member.compress_size):
+        elif member.file_size > max(RATIO_MATTERS, MAX_RATIO * member.compress_size):
             reason = f"it unpacks to more than {MAX_RATIO} times its size"
         yield member.filename, located, reason
 

@@ -176,6 +176,8 @@ def _map(path: Path, file: Any, end: int, title: str) -> Loaded:
 def _label_codes(title: str, labels: Array, classes: Array | None) -> tuple[Ints, tuple[str, ...]]:
     if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all():
         labels = labels.astype(np.int64)
+    elif labels.dtype.kind == "f":  # numbers to be regressed on; NaN is none
+        labels = np.where(np.isnan(labels), "", labels.astype(np.str_))
     if labels.dtype.kind in "US":
         distinct, inverse = np.unique(labels, return_inverse=True)
         texts = [os.fsdecode(text) if isinstance(text, bytes) else str(text) for text in distinct.tolist()]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -83,6 +84,10 @@ class Dataset:
     """`train`, `val`, `test` -> rows of the whole set; a part that does not exist is absent."""
     annotations: Annotations | None
     """Boxes or masks drawn on the samples, by row of the source (`Subset.source_rows`); None where there are none."""
+    raw: Callable[[int], Raw]
+    """Row of the source -> the sample as it lies there, whole; raises `Unreadable`."""
+    tokens: npt.NDArray[np.uint64]
+    """`[N]` over the whole set, equal for samples with identical raw contents."""
     _whole: Subset
 
     def __len__(self) -> int:
@@ -103,6 +108,17 @@ class Dataset:
             have = ", ".join(self.parts) or "none"
             raise DataError(f"{printable(self.name)} has no part {name!r}; it has: {have} ({self.protocol})")
         return self._whole.select(torch.from_numpy(self.parts[name]))
+
+    def part_of(self) -> npt.NDArray[np.object_]:
+        """`[N]` over the whole set: `train`, `val`, `test`, or None where a sample is in no part."""
+        names = np.full(len(self), None, dtype=object)
+        for name, rows in self.parts.items():
+            names[rows] = name
+        return names
+
+    def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> Dataset:
+        """The same set with other labels (long `[N]`, -1 for none) of other classes."""
+        return replace(self, classes=classes, _whole=replace(self._whole, labels=labels))
 
     def write_skipped(self, path: Path) -> None:
         """Write name and reason of each skipped sample, a line each, separated by a tab."""
@@ -148,6 +164,8 @@ def open_dataset(
         skipped=tuple((source.name(row), reason) for row, reason in packed.skipped),
         parts=split.parts,
         annotations=source.annotations,
+        raw=source.raw,
+        tokens=packed.tokens,
         _whole=Subset(modality, names, labels, groups, packed.kept, packed.rows, np.arange(len(packed))),
     )
 

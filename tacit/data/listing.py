@@ -135,6 +135,8 @@ class Source:
     """Boxes or masks drawn on the samples; None where the source holds none."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
+    in_order: bool = False
+    """Whether rows are cheap to read in rising order alone: then one thread reads, and the others decode."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +33,14 @@ PATH_COLUMNS = ("path", "file", "filename", "image")
 EXTRA_COLUMNS = ("label", "split", "group")
 
 
-class _Codes:
+class Codes:
     """Numbers texts by first appearance; an empty text is -1."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
 
     def of(self, text: str) -> int:
+        """The number of `text`."""
         return self.known.setdefault(text, len(self.known)) if text else -1
 
 
@@ -50,21 +51,21 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
     cells mean none. Raises `DataError`.
     """
     builder = NamesBuilder(7)
-    codes = {column: _Codes() for column in EXTRA_COLUMNS}
-    reasons = _Codes()
+    codes = {column: Codes() for column in EXTRA_COLUMNS}
+    reasons = Codes()
     notes: list[str] = []
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         try:
-            for name, extras in _rows(path, file, suffixes, notes):
+            for name, extras in paths_and_columns(path, file, suffixes, notes):
                 interrupt.check()
                 encoded = os.fsencode(name)
-                marks, reason = _look(path.parent / name, suffixes)
+                marks, reason = look(path.parent / name, suffixes)
                 numbers = [codes[column].of(extras.get(column, "")) for column in EXTRA_COLUMNS]
                 builder.add(encoded, *marks, *numbers, reasons.of(reason))
         except csv.Error as error:
             raise DataError(f"{path} is no valid table: {error}") from None
     names, (size, mtime, ctime, label, split, group, refused) = builder.finish()
-    labels, classes = _labels(label, codes["label"])
+    labels, classes = labels_of(label, codes["label"])
     reason_texts = list(reasons.known)
     return Source(
         title=str(path),
@@ -73,15 +74,15 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
         fingerprint=fingerprint("table", names, size, mtime, ctime),
         labels=labels,
         classes=classes,
-        splits=_splits(path, split, codes["split"]),
+        splits=splits_of(str(path), split, codes["split"]),
         groups=group.astype(np.int32) if codes["group"].known else None,
-        group_names=_group_names(codes["group"]),
+        group_names=group_names_of(codes["group"]),
         refused={int(row): reason_texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
         notes=tuple(notes),
     )
 
 
-def _rows(
+def paths_and_columns(
     path: Path, file: Iterator[str], suffixes: frozenset[str], notes: list[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row's path and its extra columns."""
@@ -102,7 +103,7 @@ def _rows(
         yield header[0], {}  # a bare list of paths
         where = {"path": 0}
     column = _path_column(path, where)
-    notes += _near_misses(path, where)
+    notes += near_misses(str(path), where)
     extras = {name: where[name] for name in EXTRA_COLUMNS if name in where and where[name] != column}
     for cells in csv.reader(file, delimiter=delimiter):
         if column < len(cells) and cells[column]:
@@ -122,18 +123,19 @@ def _path_column(path: Path, where: dict[str, int]) -> int:
     )
 
 
-def _near_misses(path: Path, where: dict[str, int]) -> list[str]:
+def near_misses(title: str, columns: Iterable[str]) -> list[str]:
     """Notes on columns that look like misspelt ones."""
     notes = []
+    present = tuple(columns)
     for column in EXTRA_COLUMNS:
-        unused = [name for name in where if name not in (*EXTRA_COLUMNS, *PATH_COLUMNS)]
+        unused = [name for name in present if name not in (*EXTRA_COLUMNS, *PATH_COLUMNS)]
         close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7)
-        if column not in where and close:
-            notes.append(f"{path}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")
+        if column not in present and close:
+            notes.append(f"{title}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")
     return notes
 
 
-def _look(path: Path, suffixes: frozenset[str]) -> tuple[tuple[int, int, int], str]:
+def look(path: Path, suffixes: frozenset[str]) -> tuple[tuple[int, int, int], str]:
     """What a file's status says: marks of change, and why it is not read (empty: it is)."""
     if suffix(path.name) not in suffixes:
         return (0, 0, 0), f"its name ends with none of {', '.join(sorted(suffixes))}"
@@ -146,24 +148,26 @@ def _look(path: Path, suffixes: frozenset[str]) -> tuple[tuple[int, int, int], s
     return stamp(status), "" if is_file(status) else "not an ordinary file"
 
 
-def _labels(numbers: npt.NDArray[np.int64], codes: _Codes) -> tuple[Ints, tuple[str, ...]]:
+def labels_of(numbers: npt.NDArray[np.int64], codes: Codes) -> tuple[Ints, tuple[str, ...]]:
     """Numbers by first appearance -> numbers in the order of the classes."""
     order, classes = number_classes(list(codes.known))
     return np.append(order, np.int32(-1))[numbers], classes
 
 
-def _splits(path: Path, numbers: npt.NDArray[np.int64], codes: _Codes) -> npt.NDArray[np.int8] | None:
+def splits_of(title: str, numbers: npt.NDArray[np.int64], codes: Codes) -> npt.NDArray[np.int8] | None:
+    """Numbers by first appearance -> numbers of parts; None where there are none. Raises `DataError`."""
     if not codes.known:
         return None
     parts = []
     for name in codes.known:
         if name.lower() not in SPLIT_NAMES:
-            raise DataError(f"{path}: no split is called {printable(name)!r}; {nearest(name.lower(), PARTS)}")
+            raise DataError(f"{title}: no split is called {printable(name)!r}; {nearest(name.lower(), PARTS)}")
         parts.append(SPLIT_NAMES[name.lower()])
     return np.array([*parts, -1], np.int8)[numbers]
 
 
-def _group_names(codes: _Codes) -> Names | None:
+def group_names_of(codes: Codes) -> Names | None:
+    """The groups in the order of their numbers; None where there are none."""
     builder = NamesBuilder(0)
     for name in codes.known:
         builder.add(os.fsencode(name))

@@ -20,6 +20,8 @@ from tacit.engine.trainer import Outcome, Trainer
 
 WARMUP_STEPS = 3
 """Steps that are not timed: the first ones allocate, compile and fill caches."""
+_GOLDEN = 0.6180339887498949
+"""Multiples of it spread evenly over [0, 1), however many they are."""
 
 
 def fit(
@@ -55,10 +57,25 @@ def fit(
         return session.progress
 
 
+def trial(
+    learner: Method,
+    samples: Samples,
+    augment: Mapping[str, Augmentation],
+    config: EngineConfig,
+    *,
+    evaluators: Sequence[Evaluator] = (),
+    seconds: float,
+) -> plan.Costs:
+    """What a step and a look at health cost, by `seconds` of real steps on a copy; what `fit` plans a budget by."""
+    with environment(config, config.precision) as (fabric, _):
+        trainer = Trainer(fabric, learner, samples, augment, config)
+        return _measure(fabric, trainer, None, evaluators, window=seconds)
+
+
 def _run(trainer: Trainer, session: Session) -> None:
     meter, total = _Meter(trainer.batch), session.plan.total
     with console.progress("training", total) as tick:
-        while session.progress.step < total:
+        while session.progress.step < total and not trainer.learner.finished:
             with session.stepping():
                 outcome = trainer.step(session.progress)
             meter.add(outcome)
@@ -122,13 +139,17 @@ def _plan(
 def _measure(
     fabric: Fabric, trainer: Trainer, folder: RunFolder | None, evaluators: Sequence[Evaluator], window: float
 ) -> plan.Costs:
-    """What a step, a check and a checkpoint cost, from about `window` seconds of real steps on a copy."""
+    """What a step, a check and a checkpoint cost, from about `window` seconds of real steps on a copy.
+
+    The steps are spread over the run, since a method may do more in one part of it than in another.
+    """
     copied = Trainer(fabric, copy.deepcopy(trainer.learner), trainer.samples, trainer.augment, trainer.config)
     begun = time.monotonic()
     done, timed_from, first = 0, 0, begun
     while True:
         interrupt.check()
-        copied.step(Progress(done, 1_000_000)).loss()  # reading the loss waits for the device
+        place = done * _GOLDEN % 1
+        copied.step(Progress(done, round(done / place) if done else 1)).loss()  # reading the loss waits for the device
         done += 1
         now = time.monotonic()
         if done == WARMUP_STEPS and now - begun < window:

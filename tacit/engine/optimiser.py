@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -52,14 +52,22 @@ class LARS(Optimizer):
         weight.sub_(velocity)
 
 
-def build(config: Optimiser, module: nn.Module) -> Optimizer:
-    """The optimiser of the trainable parameters of `module`."""
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+def build(config: Optimiser, module: nn.Module, rates: Mapping[str, float] | None = None) -> Optimizer:
+    """The optimiser of the trainable parameters of `module`; `rates` as in `Method.rates`."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            factor = next((rate for start, rate in (rates or {}).items() if name.startswith(start)), 1.0)
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    settings = [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (factor, decay), parameters in groups.items()
     ]
-    groups = [group for group in groups if group["params"]]
+    return _of(config, settings)
+
+
+def _of(config: Optimiser, groups: list[dict[str, Any]]) -> Optimizer:
     if config.name == "adamw":
         return AdamW(groups, lr=config.lr, betas=(config.momentum, 0.999))
     if config.name == "sgd":
@@ -73,6 +81,6 @@ def learning_rate(config: Optimiser, progress: Progress) -> float:
 
 
 def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
-    """Give all parameters the rate `rate`."""
+    """Give all parameters the rate `rate`, times the factor of their group."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]

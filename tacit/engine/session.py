@@ -47,6 +47,7 @@ class Session:
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
         self._step, self._saved, self._whole = 0, -1, True
         self._written = time.monotonic()
+        self._unlogged: dict[str, float] | None = None
         self._untrained: dict[str, float] = {}
         self.plan = Plan(0, 1, ())
 
@@ -79,6 +80,8 @@ class Session:
             self._watch.see(record)
             self._note_untrained(record)
         tell(f"resumed at step {found.step} of {self.plan.total}")
+        if found.manifest.get("unlogged"):
+            self._log(found.manifest["unlogged"])
         return True
 
     def _compare(self, found: Checkpoint, *, allow_changes: bool) -> None:
@@ -147,7 +150,8 @@ class Session:
         """After a step: log `record` if there is one, look at health and write a checkpoint if it is time."""
         if record is not None:
             self._log(dict(record))
-        if time.monotonic() - self._written >= self._config.checkpoint_seconds or self._step == self.plan.total:
+        done = self._step == self.plan.total or self._learner.finished
+        if done or time.monotonic() - self._written >= self._config.checkpoint_seconds:
             self.save()
 
     def _log(self, record: dict[str, float]) -> None:
@@ -159,7 +163,7 @@ class Session:
             try:
                 record |= self._health()
             except Interrupted:
-                self._add_metrics(record)
+                self._unlogged = record  # what the learner would have heard belongs to its state: look when resumed
                 raise
             self._note_untrained(record)
         alarms = self._watch.see(record)
@@ -175,6 +179,7 @@ class Session:
 
     def _health(self) -> dict[str, float]:
         health = look(self._learner, self._evaluators, self.progress)
+        self._learner.hear(health, self.progress)
         if health:
             untrained = self._untrained if self._step else {}
             tell(f"step {self._step} of {self.plan.total}: {watch.in_words(health, untrained)}")
@@ -195,6 +200,7 @@ class Session:
             "encoder": checkpoint.encoder_prefix(self._learner),
             "fingerprint": self._fingerprint,
             "environment": dict(self._facts),
+            "unlogged": self._unlogged,
         }
         checkpoint.save(self._folder.checkpoints, checkpoint.pack(self._learner, self._optimiser), manifest)
         self._saved, self._written = self._step, time.monotonic()

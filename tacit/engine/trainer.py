@@ -87,7 +87,7 @@ class Trainer:
         self._fabric = fabric
         learner.to(fabric.device)  # before the optimiser is told of the parameters
         learner.train()
-        self.optimiser = optimiser.build(config.optimiser, learner)
+        self.optimiser = optimiser.build(config.optimiser, learner, learner.rates)
         self._module, self._stepper = fabric.setup(_Loss(learner), self.optimiser)
 
     def step(self, progress: Progress) -> Outcome:

@@ -14,20 +14,26 @@ from tacit.core import Samples
 from tacit.errors import DataError, UsageError, nearest
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, difference, interval
 from tacit.evaluation.features import must_be_finite
-from tacit.evaluation.few_label import DRAWS, SIZES
-from tacit.evaluation.tasks import TASKS, Key, Measurement, Problem, constant
+from tacit.evaluation.few_label import DRAWS, SIZES, amounts, per_class, words
+from tacit.evaluation.tasks import DEFAULT_TASKS, TASKS, Key, Measurement, Problem, constant
 from tacit.evaluation.verdict import Contest, Verdict, verdict
 
-Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch"]
-"""What a row is: the encoder on trial, a floor (`untrained`, `raw`, `scratch`, `majority`), or a rival `method`."""
+Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch", "random"]
+"""What a row is: the encoder on trial, a floor (`untrained`, `raw`, `scratch`, `majority`, `random` choice), or a rival
+`method`."""
 FLOORS: tuple[Kind, ...] = ("raw", "untrained", "scratch")
+FEW_TASKS = ("few-label", "few-label-finetuned")
+"""Tasks whose metrics are numbers of labels."""
 FEW = 10
 """The number of labels per class at which the verdict is given, or the nearest there is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bench:
-    """Data with labels, split once. Raises `DataError` where the labels cannot judge anything."""
+    """Data with labels, split once.
+
+    Raises `DataError` where the labels cannot judge anything, and `UsageError` where they cannot serve `totals`.
+    """
 
     train: Samples
     train_labels: Tensor
@@ -42,7 +48,9 @@ class Bench:
     """What holds for all rows: data, split, hash."""
     seed: int = 0
     sizes: Sequence[int] = SIZES
-    """Labels per class for the task `few-label`."""
+    """Labels per class for the tasks `few-label` and `semi`."""
+    totals: Sequence[int] = ()
+    """Labels in all, drawn evenly from the classes, in place of `sizes`."""
     draws: int = DRAWS
 
     def __post_init__(self) -> None:
@@ -64,6 +72,7 @@ class Bench:
                     f"the {part} part has {len(labels)} samples and none of {_listed(missing)}: add labelled samples "
                     "of each class, split the data anew with a larger part, or leave the class out"
                 )
+        amounts(len(self.classes), self.train_labels, self.sizes, self.totals)  # told before anything is computed
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +112,7 @@ class PredictedRow:
 
 @dataclass(frozen=True)
 class Result:
-    """One number of one row, with the interval where it is an accuracy, and how it was obtained."""
+    """One number of one row, with the interval where it is a mean over test samples, and how it was obtained."""
 
     row: str
     kind: Kind
@@ -155,7 +164,7 @@ class Evaluation:
 def evaluate(
     bench: Bench,
     rows: Sequence[Row | PredictedRow],
-    tasks: Sequence[str] = tuple(TASKS),
+    tasks: Sequence[str] = DEFAULT_TASKS,
     memory: Memory | None = None,
 ) -> Evaluation:
     """Judge all `rows` by `tasks` (names of `TASKS`); a row `majority` is added to every accuracy.
@@ -179,13 +188,13 @@ def evaluate(
             if merged.correct is not None:
                 correct[name, task, metric] = merged.correct
     for task, metric in dict.fromkeys((task, metric) for _, task, metric in correct):
-        right = constant(bench.train_labels, bench.test_labels, len(bench.classes))
+        right = constant(bench.train_labels, bench.test_labels, len(bench.classes), task)
         results.append(_result(bench, "majority", "majority", task, Measurement.of(metric, right, {})))
         correct["majority", task, metric] = right
     trial = next((name for name, kind in kinds.items() if kind == "encoder"), None)
     if trial is None:
         return Evaluation(tuple(results), (), None, correct)
-    judged = _judge(trial, results, correct, kinds, bench.seed)
+    judged = _judge(trial, results, correct, kinds, len(bench.classes), bench.seed)
     return Evaluation(tuple(results), tuple(_differences(trial, correct, bench.seed)), judged, correct)
 
 
@@ -200,7 +209,8 @@ def _remembered(
         "data": dict(bench.protocol),
         "tasks": list(tasks),
         "seed": bench.seed,
-        "sizes": list(bench.sizes),
+        "sizes": list(bench.totals or bench.sizes),
+        "in all": bool(bench.totals),
         "draws": bench.draws,
     }
     found = memory.recall(facts)
@@ -227,6 +237,7 @@ def _measure(bench: Bench, row: Row | PredictedRow, tasks: Sequence[str]) -> Ite
         pairs=row.pairs() if row.pairs else None,
         seed=bench.seed,
         sizes=bench.sizes,
+        totals=bench.totals,
         draws=bench.draws,
     )
     shared = {"dimension": train.shape[1], **row.protocol}
@@ -269,19 +280,22 @@ def _judge(
     results: Sequence[Result],
     correct: Mapping[tuple[str, str, str], Tensor],
     kinds: Mapping[str, Kind],
+    classes: int,
     seed: int,
 ) -> Verdict | None:
     """The verdict at few and at all labels, or at the nearest neighbours where only they were asked for."""
     keys = [(task, metric) for row, task, metric in correct if row == trial]
-    sizes = [int(metric) for task, metric in keys if task == "few-label"]
+    few = {key: per_class(key[1], classes) for key in keys if key[0] in FEW_TASKS}
     budgets: dict[Key, str] = {}
-    if sizes:
-        size = min(sizes, key=lambda size: max(size / FEW, FEW / size))
-        budgets["few-label", str(size)] = f"{size} label{'s' if size > 1 else ''} per class"
+    if few:
+        closest = min(few, key=lambda key: max(few[key] / FEW, FEW / few[key]))
+        budgets[closest] = words(closest[1])
     if ("linear", "all") in keys:
         budgets["linear", "all"] = "all labels"
     if not budgets and ("knn", "k=20") in keys:
         budgets["knn", "k=20"] = "20 nearest neighbours"
+    if not budgets and ("retrieval", "mAP") in keys:
+        budgets["retrieval", "mAP"] = "a search for the class (mAP)"
     contests = []
     for (task, metric), budget in budgets.items():
         at = {row: right for (row, *key), right in correct.items() if tuple(key) == (task, metric)}

@@ -49,12 +49,12 @@ def _means(correct: Tensor, resamples: int, seed: int) -> Iterator[Tensor]:
     chunk = max(1, _CHUNK // samples)
     for start in range(0, resamples, chunk):
         count = min(chunk, resamples - start)
-        columns = _counts(count, samples, generator)
-        rows = _counts(count, draws, generator)
+        columns = counts(count, samples, generator)
+        rows = counts(count, draws, generator)
         yield ((columns @ correct.T) * rows).sum(1) / (draws * samples)
 
 
-def _counts(resamples: int, population: int, generator: torch.Generator) -> Tensor:
+def counts(resamples: int, population: int, generator: torch.Generator) -> Tensor:
     """How often each of `population` members is drawn, float64 `[resamples, population]`; each row sums to it."""
     drawn = torch.randint(population, (resamples, population), generator=generator)
     return torch.zeros(resamples, population, dtype=torch.float64).scatter_add_(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +94,25 @@ class LinearClassifier:
         return LinearClassifier(weights, self.bias - scaler.shift @ weights, self.slope)
 
 
+def condense(z: Tensor) -> tuple[Tensor, Callable[[LinearClassifier], LinearClassifier]]:
+    """Rows `[S, N, N]` with the inner products of `z [S, N, D]`, and the way back to classifiers of width D.
+
+    A penalised linear model lies in the span of its rows (the representer theorem), so that with fewer rows than
+    dimensions the same model is found among N numbers a row. They are coordinates along the rows' principal axes;
+    axes below the rounding of single precision are left out.
+    """
+    values, axes = torch.linalg.eigh((z @ z.mT).double())
+    floor = values[..., -1:] * torch.finfo(z.dtype).eps * z.shape[1]
+    scale = torch.where(values > floor, values, 0.0).sqrt()[..., None, :]
+    rows = (axes * scale).to(z.dtype)
+    back = (axes * _ratio(torch.ones_like(scale), scale)).to(z.dtype)
+
+    def widen(model: LinearClassifier) -> LinearClassifier:
+        return LinearClassifier(z.mT @ (back @ model.weights), model.bias, model.slope)
+
+    return rows, widen
+
+
 def fit(
     x: Tensor,
     y: Tensor,
@@ -117,7 +136,8 @@ def fit(
     halved, in each problem for itself, until the objective has decreased enough (Armijo 1966): no problem ever goes up.
 
     Args:
-        x: features, `[S, N, D]`, or `[N, D]` for one problem; read twice an iteration, never copied.
+        x: features, `[S, N, D]`, or `[N, D]` for one problem; read twice an iteration, never copied. Where D is larger
+            than N and they need no scaling, the problem is solved among N dimensions (`condense`).
         y: classes, long `[S, N]` or `[N]`.
         penalty: positive; in units of the scaled features.
         scaler: applied to `x` on the fly; the result reads scaled features (`LinearClassifier.after` undoes that).
@@ -129,6 +149,9 @@ def fit(
     """
     if x.dim() == 2:
         x, y, weight = x[None], y[None], None if weight is None else weight[None]
+    if x.shape[2] > x.shape[1] and scaler is None and start is None:
+        rows, widen = condense(x)
+        return widen(fit(rows, y, classes, penalty, weight=weight, tolerance=tolerance, iterations=iterations))
     problem = _Problem.of(x, y, classes, penalty, scaler, weight)
     theta = x.new_zeros(len(x), x.shape[2] + 1, classes)
     if start is not None:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tacit.evaluation import few_label, health, linear
-from tacit.evaluation.knn import knn
+from tacit.evaluation import few_label, health, linear, propagation, ridge
+from tacit.evaluation.knn import neighbours, vote
+from tacit.evaluation.retrieval import by_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,16 @@ class Problem:
     """Features `[B, D]` of two views of the same samples."""
     seed: int = 0
     sizes: Sequence[int] = few_label.SIZES
+    totals: Sequence[int] = ()
     draws: int = few_label.DRAWS
+
+    def drawn(self) -> Mapping[str, Tensor]:
+        """The few labels of all tasks and rows: metric -> rows of the training part, long `[S, L]`."""
+        wanted = few_label.amounts(self.classes, self.labels, self.sizes, self.totals)
+        return {
+            metric: few_label.draw(self.labels, self.classes, total, draws=self.draws, seed=self.seed)
+            for metric, total in wanted.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,25 +52,32 @@ class Measurement:
     metric: str
     value: float
     correct: Tensor | None = None
-    """Float `[S, M]`, which test samples were right in which draw; None where the number is no accuracy."""
+    """Float `[S, M]`, which test samples were right in which draw, or a score from 0 to 1 of each, whose mean is the
+    value; None where the number is no such mean."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, metric: str, correct: Tensor, protocol: Mapping[str, Any]) -> Measurement:
-        """An accuracy, from `correct [S, M]`."""
-        return cls(metric, correct.double().mean().item(), correct.float(), protocol)
+        """An accuracy or another mean score, from `correct [S, M]`."""
+        kept = correct.float()
+        return cls(metric, kept.double().mean().item(), kept, protocol)
 
 
 Key = tuple[str, str]
 """(task, metric), such as `("few-label", "10")`."""
 Task = Callable[[Problem], Iterator[Measurement]]
+VOTES = ((20, 0.07), (200, 0.1))
+"""The numbers of neighbours and the temperatures in use."""
+RANKS = (1, 5, 10)
+"""Where the precision of a ranking is read."""
 
 
 def nearest_neighbours(problem: Problem) -> Iterator[Measurement]:
-    """Cosine kNN with the two settings in use: k = 20, T = .07 and k = 200, T = .1."""
-    for k, temperature in ((20, 0.07), (200, 0.1)):
+    """Cosine kNN with the two settings of `VOTES`."""
+    near, which = neighbours(problem.train, problem.test, max(k for k, _ in VOTES))
+    for k, temperature in VOTES:
         used = min(k, len(problem.train))
-        found = knn(problem.train, problem.labels, problem.test, problem.classes, k=used, temperature=temperature)
+        found = vote(near[:, :used], which[:, :used], problem.labels, problem.classes, temperature)
         protocol = {"k": used, "temperature": temperature, "distance": "cosine, centred on the training mean"}
         if used < k:
             protocol["note"] = f"k = {k} was lowered to the {used} training samples there are"
@@ -72,25 +89,61 @@ def linear_probe(problem: Problem) -> Iterator[Measurement]:
     probe = linear.linear_probe(
         problem.train, problem.labels, problem.test, problem.classes, val=problem.val, seed=problem.seed
     )
-    tuned = "the validation part" if problem.val else f"{linear.HELD_OUT:.0%} of train, drawn by class, then refitted"
-    protocol = {"C": probe.c, "tuned_on": tuned, "grid": list(linear.GRID)}
+    protocol = {"C": probe.c, "tuned_on": _tuned(problem), "grid": list(linear.GRID)}
     yield Measurement.of("all", (probe.predictions == problem.test_labels)[None], protocol)
 
 
+def ridge_regression(problem: Problem) -> Iterator[Measurement]:
+    """Ridge regression on all labels, where features are narrow enough or rows few enough for a closed form."""
+    if min(problem.train.shape) > ridge.WIDEST:
+        return
+    probe = ridge.ridge_probe(
+        problem.train, problem.labels, problem.test, problem.classes, val=problem.val, seed=problem.seed
+    )
+    protocol = {"penalty": probe.c, "tuned_on": _tuned(problem), "grid": list(ridge.PENALTIES)}
+    yield Measurement.of("all", (probe.predictions == problem.test_labels)[None], protocol)
+
+
+def _tuned(problem: Problem) -> str:
+    """Where a penalty was chosen."""
+    return "the validation part" if problem.val else f"{linear.HELD_OUT:.0%} of train, drawn by class, then refitted"
+
+
 def few_labels(problem: Problem) -> Iterator[Measurement]:
-    """Logistic regression on 1, 2, 5, ... labels per class, the mean over paired draws."""
-    for size in few_label.fitting_sizes(problem.labels, problem.classes, problem.sizes):
-        found = few_label.few_label(
-            problem.train,
-            problem.labels,
-            problem.test,
-            problem.classes,
-            size,
-            draws=problem.draws,
-            seed=problem.seed,
-        )
-        protocol = {"C": few_label.C, "draws": problem.draws, "draw_seed": problem.seed}
-        yield Measurement.of(str(size), found == problem.test_labels, protocol)
+    """Logistic regression on a handful of labels, the mean over paired draws."""
+    drawn = problem.drawn()
+    answers = few_label.few_label(problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()))
+    for (metric, rows), found in zip(drawn.items(), answers, strict=True):
+        protocol = {"C": few_label.C, **_draws(problem, rows)}
+        yield Measurement.of(metric, found == problem.test_labels, protocol)
+
+
+def semi(problem: Problem) -> Iterator[Measurement]:
+    """Label propagation from the labels of `few-label`, at the same draws, through all training features."""
+    drawn = problem.drawn()
+    answers = propagation.propagate(problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()))
+    for (metric, rows), found in zip(drawn.items(), answers, strict=True):
+        protocol = {**propagation.PROTOCOL, "unlabelled": len(problem.train) - rows.shape[1], **_draws(problem, rows)}
+        yield Measurement.of(metric, found == problem.test_labels, protocol)
+
+
+def _draws(problem: Problem, rows: Tensor) -> Mapping[str, Any]:
+    return {"labels": rows.shape[1], "draws": problem.draws, "draw_seed": problem.seed, "balance": "by class"}
+
+
+def retrieval(problem: Problem) -> Iterator[Measurement]:
+    """Test samples look for their class in the training part: precision among the first k, mean average precision."""
+    ks = [k for k in RANKS if k <= len(problem.train)]
+    scores = by_class(problem.train, problem.labels, problem.test, problem.test_labels, ks)
+    protocol = {
+        "gallery": f"train, {len(problem.train)}",
+        "queries": f"test, {len(problem.test)}",
+        "relevant": "of the query's class",
+        "distance": "cosine, centred on the training mean",
+        "ties": "share their precision",
+    }
+    for metric, score in zip([*(f"P@{k}" for k in ks), "mAP"], scores, strict=True):
+        yield Measurement.of(metric, score[None], protocol)
 
 
 def healthy(problem: Problem) -> Iterator[Measurement]:
@@ -110,12 +163,24 @@ def healthy(problem: Problem) -> Iterator[Measurement]:
 TASKS: Mapping[str, Task] = {
     "knn": nearest_neighbours,
     "linear": linear_probe,
+    "ridge": ridge_regression,
     "few-label": few_labels,
+    "semi": semi,
     "health": healthy,
+    "retrieval": retrieval,
 }
 """Name -> task. To add one, add a line."""
+DEFAULT_TASKS = ("knn", "linear", "few-label", "health")
+"""Those that take no longer than the features do."""
 
 
-def constant(labels: Tensor, test_labels: Tensor, classes: int) -> Tensor:
-    """Float `[1, M]`: which test samples the most frequent training class gets right."""
-    return (test_labels == torch.bincount(labels, minlength=classes).argmax())[None].float()
+def constant(labels: Tensor, test_labels: Tensor, classes: int, task: str) -> Tensor:
+    """Float `[1, M]`: what each test sample scores where all samples look the same.
+
+    The most frequent training class is then the answer to all; a ranking has no order, and finds the class of a query
+    as often as the training part holds it.
+    """
+    count = torch.bincount(labels, minlength=classes)
+    if task == "retrieval":
+        return (count[test_labels] / len(labels))[None]
+    return (test_labels == count.argmax())[None].float()

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Features, View
+
+Answers = Mapping[str, Any]
+"""What is said about each sample of a batch: name -> B values, on the CPU."""
+Scores = Callable[[Tensor], Mapping[str, Tensor]]
+"""How often each of N samples counts in each of R resamples, float64 `[R, N]` -> metrics by name, `[R]` each.
+
+A row of ones gives the plain metrics, random rows a bootstrap. The first metric decides which weights are kept; larger
+is better there.
+"""
 
 
 class Targets(ABC):
@@ -34,18 +43,34 @@ class Targets(ABC):
     def to(self, device: torch.device | str) -> Targets:
         """The same truth on another device."""
 
+    def __deepcopy__(self, memo: Any) -> Targets:
+        """Itself: nothing writes to it, and copies of a learner share what is known."""
+        return self
+
+    def groups(self) -> Tensor | None:
+        """Long `[N]`, a number by which a part can be drawn evenly, such as the class; None where there is none."""
+        return None
+
 
 class Head(nn.Module, ABC):
-    """A module from features to answers. Built as `cls(config, encoder, sample, targets)`.
+    """A module from features to answers. Built as `cls(config, encoder, sample, classes)`, before training prepared.
 
-    `sample` are the plain views of a few training samples and `targets` the truth about all of them: what counts,
-    class weights and scales are taken from. Nothing of them but buffers and `classes` is kept.
+    `sample` are the plain views of a few samples; `classes` those of the targets. A head that is loaded gets its
+    state in place of `prepare`.
     """
 
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[Named]]
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    """Partial settings of `tacit finetune` that suit the head; what the user says goes on top."""
+    floor: ClassVar[str]
+    """What `blind` does, in two words: `majority class`."""
+    mixes: ClassVar[bool] = False
+    """Whether a mixture of two samples has the mixture of their truths (mix-up)."""
+    nothing_learnt: float = 0.0
+    """The loss of an answer that is the same for all samples, set by `prepare`; 0 where it is not known."""
 
     @abstractmethod
-    def __init__(self, config: Any, encoder: Encoder, sample: View, targets: Targets) -> None:
+    def __init__(self, config: Any, encoder: Encoder, sample: View, classes: Sequence[str]) -> None:
         super().__init__()
 
     @classmethod
@@ -54,17 +79,28 @@ class Head(nn.Module, ABC):
         """What a modality must offer (see `Modality.offers`)."""
 
     @abstractmethod
+    def prepare(self, targets: Targets) -> None:
+        """Take class weights, scales and `nothing_learnt` from the truth about all training samples."""
+
+    @abstractmethod
     def forward(self, features: Features) -> Any:
-        """Outputs for a batch, as tensors: what `loss` and `answers` read."""
+        """Outputs for a batch, as tensors in float32: what `loss` and `answers` read."""
 
     @abstractmethod
     def loss(self, outputs: Any, truth: Any) -> Tensor:
         """`[B]`, one loss a sample; `truth` is what `Targets.of` returned for the view."""
 
     @abstractmethod
-    def answers(self, outputs: Any) -> Mapping[str, Any]:
-        """What is said about each sample of the batch: name -> B values, on the CPU."""
+    def answers(self, outputs: Any) -> Answers:
+        """What is said about each sample of the batch."""
 
     @abstractmethod
-    def judge(self, answers: Sequence[Mapping[str, Any]], targets: Targets) -> Mapping[str, float]:
-        """Metrics of the `answers` to all samples, in batches, by name. The first one decides; larger is better."""
+    def blind(self, targets: Targets, count: int) -> Answers:
+        """The answers to `count` samples of somebody who knows the training `targets` and looks at nothing."""
+
+    @abstractmethod
+    def judge(self, answers: Sequence[Answers], targets: Targets) -> Scores:
+        """The metrics of the `answers` to all N samples, in batches in the order of `targets`.
+
+        Whatever takes long is done here, so that the returned function can be called with thousands of resamples.
+        """

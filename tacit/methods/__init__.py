@@ -2,8 +2,13 @@
 
 from tacit.core import Learner
 from tacit.methods.autoencoder import Autoencoder
+from tacit.methods.colorization import Colorization
+from tacit.methods.denoising import Denoising
+from tacit.methods.inpainting import Inpainting
+from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.moco import MoCo
 from tacit.methods.patches import Patches
+from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
 
@@ -11,6 +16,11 @@ METHODS: dict[str, type[Learner]] = {
     "simclr": SimCLR,
     "moco": MoCo,
     "rotation": Rotation,
+    "jigsaw": Jigsaw,
+    "relative-patch": RelativePatch,
+    "colorization": Colorization,
+    "inpainting": Inpainting,
+    "denoising": Denoising,
     "autoencoder": Autoencoder,
     "patches": Patches,
 }

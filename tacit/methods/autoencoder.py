@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import nn
 
 from tacit.config import Config
-from tacit.core import Encoder, Method, Modality, Progress, Step, View
+from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 
 
 class Autoencoder(Method):
-    """Learns a code from which the modality's decoder rebuilds its target (for images: the pixels).
+    """Learns a code from which the modality's decoder rebuilds the sample's values (for images: the pixels).
 
     The oldest of the methods and a sober floor: what rebuilds pixels well need not tell classes apart. On CIFAR-10,
     after five minutes on two cores, it is no better than an untrained network with few labels per class.
@@ -40,15 +40,14 @@ class Autoencoder(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         assert modality.decoder is not None
-        assert modality.target is not None
         self.backbone = encoder
+        self.target = modality.targets["values"]
         self.code = nn.Linear(encoder.dim, config.code)
-        self.decode = modality.decoder(config.code, sample)
-        self.target = modality.target
+        self.decode = modality.decoder(config.code, self.target.of(sample))
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset((*cls.views, "decoder"))
+        return frozenset((*cls.views, "targets:values", "decoder"))
 
     @property
     def encoder(self) -> Encoder:
@@ -56,8 +55,14 @@ class Autoencoder(Method):
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         (view,) = views
-        target = self.target(view).flatten(1)
+        target = self.target.of(view).flatten(1)
         drawn = self.decode(self.code(self.backbone(view).pooled)).float().flatten(1)
         loss = (drawn - target).square().mean(dim=1)
         # whoever has learnt nothing draws the batch's mean
         return Step(loss, (target - target.mean(dim=0)).square().mean())
+
+    def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
+        truth = views[0][:count]
+        drawn = self.target.paint(truth, self.decode(self.code(self.backbone(truth).pooled)))
+        code = f"what it draws from {self.code.out_features} numbers"
+        return [Exhibit("what it sees", truth), Exhibit(code, drawn)]

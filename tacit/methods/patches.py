@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from tacit.config import Config
-from tacit.core import ClosedForm, Encoder, Modality, View
+from tacit.core import ClosedForm, Encoder, Exhibit, Modality, Samples, View
 from tacit.errors import UsageError
 from tacit.nn.patches import PatchEncoder, contrast
 from tacit.nn.whiten import zca
 
 MOMENTS, START, LLOYD = 0, 1, 2  # stages: statistics, first atoms, then one stage an iteration of k-means
+ATOMS = 3
+"""How many of a sample's strongest patches are shown."""
 
 
 class Patches(ClosedForm):
@@ -25,10 +29,10 @@ class Patches(ClosedForm):
     """
 
     paper = "Coates, Lee and Ng 2011, An Analysis of Single-Layer Networks in Unsupervised Feature Learning, AISTATS"
-    formula = "f_k(x) = max(0, mean_j |x - c_j| - |x - c_k|),  c = k-means of whitened patches, pooled over quadrants"
+    formula = "f_k(x) = sqrt(mean over a quadrant of max(0, mean_j |x - c_j| - |x - c_k|)),  c = k-means, whitened"
     presets = {
-        "default": {"encoder": {"name": "patches", "filters": 1600}},
-        "paper": {"encoder": {"name": "patches", "filters": 4000}, "method": {"iterations": 50}},
+        "default": {"encoder": {"name": "patches", "filters": 2000}},
+        "paper": {"encoder": {"name": "patches", "filters": 4000}, "method": {"iterations": 50, "ridge": 0.1}},
     }
 
     count: Tensor
@@ -43,7 +47,9 @@ class Patches(ClosedForm):
         iterations: int = Field(default=10, ge=0, description="rounds of k-means")
         patches: int = Field(default=200_000, ge=1000, description="patches that each round sees")
         each: int = Field(default=32, ge=1, description="patches taken from a sample, at random places")
-        ridge: float = Field(default=0.1, gt=0, description="added to the variances before whitening")
+        ridge: float = Field(
+            default=1.0, gt=0, description="added to the variances before whitening: large, smooth atoms"
+        )
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
@@ -108,6 +114,23 @@ class Patches(ClosedForm):
             self.learnt.atoms[alive] = self.sums[alive] / self.members[alive, None]
         self.sums.zero_()
         self.members.zero_()
+
+    def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
+        x = views[0].x[:count]
+        fired = self.learnt.activations(x)
+        strongest = fired.amax(dim=(2, 3)).topk(ATOMS, dim=1).indices
+        atoms = self.learnt.atoms.view(-1, x.shape[1], self.learnt.config.patch, self.learnt.config.patch)
+        low, high = atoms.amin((1, 2, 3), keepdim=True), atoms.amax((1, 2, 3), keepdim=True)
+        atoms = (atoms - low) / (high - low).clamp_min(1e-6)
+        rows = torch.arange(count, device=x.device)
+        shown = [Exhibit("the sample", views[0][:count])]
+        for number in range(ATOMS):
+            which = strongest[:, number]
+            light = F.interpolate(fired[rows, which][:, None], x.shape[2:], mode="nearest")
+            light = 0.2 + 0.8 * light / light.amax((2, 3), keepdim=True).clamp_min(1e-6)
+            shown.append(Exhibit(f"patch {number + 1} of the dictionary", View(atoms[which])))
+            shown.append(Exhibit("where it lies", View(x * light)))
+        return shown
 
     def _some(self, view: View) -> Tensor:
         """`each` patches of every sample at random places: `[B each, P]`; the engine seeds the places by the step."""

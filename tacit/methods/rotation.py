@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import nn
 
 from tacit.config import Config
-from tacit.core import Encoder, Method, Modality, Progress, Step, View, concatenate
+from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View, concatenate
 
 
 class Rotation(Method):
@@ -43,9 +43,9 @@ class Rotation(Method):
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
-        self.family = tuple(modality.transformations[config.family])
+        self.family = modality.transformations[config.family]
         self.backbone = encoder
-        self.head = nn.Linear(encoder.dim, len(self.family))
+        self.head = nn.Linear(encoder.dim, self.family.labels)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
@@ -57,8 +57,22 @@ class Rotation(Method):
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         (view,) = views
-        shown = concatenate([transform(view) for transform in self.family])
-        label = torch.arange(len(self.family), device=shown.x.device).repeat_interleave(len(view))
+        K, B = self.family.labels, len(view)
+        label = torch.arange(K, device=view.x.device).repeat_interleave(B)
+        shown = self.family.apply(concatenate([view] * K), label, Draws.fresh(K * B, view.x.device))
         logits = self.head(self.backbone(shown).pooled).float()
-        loss = F.cross_entropy(logits, label, reduction="none").view(len(self.family), -1).mean(dim=0)
-        return Step(loss, math.log(len(self.family)), {"accuracy": (logits.argmax(1) == label).float().mean()})
+        loss = F.cross_entropy(logits, label, reduction="none").view(K, B).mean(dim=0)
+        return Step(loss, math.log(K), {"accuracy": (logits.argmax(1) == label).float().mean()})
+
+    def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
+        view, draws = views[0][:count], Draws.fresh(count, views[0].x.device)
+        label = draws.integers(self.family.labels)
+        shown = self.family.apply(view, label, draws)
+        p, guess = self.head(self.backbone(shown).pooled).softmax(dim=1).max(dim=1)
+        names = self.family.names or tuple(map(str, range(self.family.labels)))
+        said = [f"{names[k]}\np = {share:.2f}" for k, share in zip(guess.tolist(), p.tolist(), strict=True)]
+        return [
+            Exhibit("what it sees", shown, [names[k] for k in label.tolist()]),
+            Exhibit("undone as predicted", self.family.undo(shown, guess), said, (guess == label).tolist()),
+            Exhibit("the truth", view),
+        ]

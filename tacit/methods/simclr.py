@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from pydantic import Field
 
 from tacit.config import Config
-from tacit.core import Encoder, Method, Modality, Progress, Step, View
+from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import nt_xent
+from tacit.methods.similar import negatives, positive
 from tacit.nn.heads import Embedder, mlp
 
 
@@ -49,6 +52,7 @@ class SimCLR(Method):
                     "noise": 0.05,
                     "outside": "zeros",
                 },
+                "weak": {"crop": [0.8, 1.2], "flip": 0.0, "outside": "zeros"},
             },
             "optimiser": {"lr": 2e-3},
             "budget": {"epochs": 60},
@@ -90,6 +94,22 @@ class SimCLR(Method):
         z = self.embedder.each(views)  # [V, B, out]
         loss = nt_xent(z, self.config.temperature)
         return Step(loss, nothing_learnt=math.log(z.shape[0] * z.shape[1] - 1))
+
+    def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
+        z = F.normalize(self.embedder.each(views), dim=2)
+        query, others = z[0, :count], z[1]  # one more view stands for all of them
+        cosine = query @ others.T
+        own = torch.eye(count, len(others), dtype=torch.bool, device=z.device)
+        negative = cosine.masked_fill(own, -1)
+        hardest = negative.amax(dim=1)
+        return [
+            Exhibit("a view", views[0][:count]),
+            *(
+                positive(f"positive {number}", view[:count], (query * key[:count]).sum(dim=1), hardest)
+                for number, (view, key) in enumerate(zip(views[1:], z[1:], strict=True), 1)
+            ),
+            *negatives("hardest negative", negative, lambda which: views[1][which]),
+        ]
 
 
 def _views(config: SimCLR.Config) -> tuple[str, ...]:

@@ -27,13 +27,13 @@ from pydantic import Field
 
 from tacit.core import Layout, Raw
 from tacit.errors import DataError, Unreadable
-from tacit.modalities.pixels import Frame, Pixels, fit, shrink, to_8_bits, upright
+from tacit.modalities.pixels import MAX_CHANNELS, Frame, Pixels, check_pixels, fit, shrink, to_8_bits, upright
+from tacit.modalities.scans import scan
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+    | {".dcm", ".dicom"}
 )
-MEGAPIXELS = 64
-MAX_CHANNELS = 64
 PROBES = 64
 
 # Pillow's own `Image.open` warns about large images; that warning cannot be caught within one thread. Choosing the
@@ -91,7 +91,7 @@ def survey(
     reasons: Counter[str] = Counter()
     for raw in raws:
         try:
-            with _net():
+            with net():
                 probes.append(_probe(raw))
         except Unreadable as error:
             reasons[str(error)] += 1
@@ -120,13 +120,30 @@ def read(raw: Raw, layout: ImageLayout) -> Pixels:
     Raises:
         Unreadable: with the reason, for whatever is wrong with the sample; nothing else is raised.
     """
-    with _net():
+    with net():
+        raw = opened(raw, layout.channels)
         pixels = _read_array(raw, layout) if isinstance(raw, np.ndarray) else _read_file(raw, layout)
         return np.ascontiguousarray(fit(pixels, layout.channels).transpose(2, 0, 1))
 
 
+def extent(raw: Raw) -> tuple[int, int, int]:
+    """Width and height in pixels of the upright image, and the EXIF orientation of the file, 1 where there is none.
+
+    Nothing is decoded. Raises `Unreadable`.
+    """
+    with net():
+        raw = opened(raw, None)
+        if isinstance(raw, np.ndarray):
+            height, width = _check_array(raw).shape[:2]
+            return width, height, 1
+        image = undecoded(raw)
+        turn = _orientation(image)
+        lies = turn in (5, 6, 7, 8) and not isinstance(image, TiffImageFile)  # Pillow gives TIFFs' sizes upright
+        return (*(image.size[::-1] if lies else image.size), turn)
+
+
 @contextmanager
-def _net() -> Iterator[None]:
+def net() -> Iterator[None]:
     """Below the decoders: what they raise on damaged files is not a closed list."""
     try:
         yield
@@ -137,29 +154,36 @@ def _net() -> Iterator[None]:
         raise Unreadable("truncated file" if "truncated" in text.lower() else f"damaged file: {text}") from None
 
 
+def opened(raw: Raw, channels: int | None) -> Raw:
+    """The raw sample; scans as arrays (see `scan`), all else as it is."""
+    array = scan(raw, channels) if isinstance(raw, bytes) else None
+    return raw if array is None else array
+
+
 def _probe(raw: Raw) -> tuple[int, int, int]:
     """(channels, short side, largest value where samples are wider than 8 bit and integer, else 0)."""
+    raw = opened(raw, None)
     if isinstance(raw, np.ndarray):
         array = _check_array(raw)
         wide = array.dtype.kind in "iu" and array.dtype != np.uint8
         return array.shape[2], min(array.shape[:2]), int(array.max()) if wide else 0
-    image = _open(raw)
+    image = undecoded(raw)
     short = min(image.size)
     if image.mode not in _GREY_MODES:
         return 3, short, 0
     wide = image.mode.startswith("I")
     peak = int(np.asarray(image).max()) if wide else 0
-    return _pages(image), short, max(0, peak)
+    return pages(image), short, max(0, peak)
 
 
-def _open(raw: bytes) -> ImageFile:
+def undecoded(raw: bytes) -> ImageFile:
     """The undecoded image in a file's bytes, known by its signature and not by its name."""
     if not raw:
         raise Unreadable("empty file (0 bytes)")
     for _, offset, signatures, decoder in _FORMATS:
         if raw.startswith(signatures, offset):
             image = decoder(io.BytesIO(raw))
-            _check_pixels(*image.size)
+            check_pixels(*image.size)
             return image
     start = raw[:40].decode("utf-8", "replace")
     if all(character.isprintable() or character.isspace() for character in start.rstrip("�")):
@@ -168,18 +192,10 @@ def _open(raw: bytes) -> ImageFile:
 
 
 def _format_names() -> str:
-    return ", ".join(name for name, *_ in _FORMATS)
+    return ", ".join([*(name for name, *_ in _FORMATS), "DICOM"])
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if min(width, height) < 1:
-        raise Unreadable(f"no pixels: {width} x {height}")
-    if width * height > MEGAPIXELS * 10**6:
-        millions = width * height / 10**6
-        raise Unreadable(f"{width} x {height} are {millions:.0f} megapixels, more than the limit of {MEGAPIXELS}")
-
-
-def _pages(image: ImageFile) -> int:
+def pages(image: ImageFile) -> int:
     """How many pages a stack of equal grey TIFF pages has; 1 for everything else."""
     if not isinstance(image, TiffImageFile) or image.mode not in _GREY_MODES:
         return 1
@@ -198,12 +214,12 @@ def _pages(image: ImageFile) -> int:
 
 
 def _read_file(raw: bytes, layout: ImageLayout) -> Pixels:
-    image = _open(raw)
+    image = undecoded(raw)
     if isinstance(image, JpegImageFile):  # decodes at 1/2, 1/4 or 1/8, never below twice the wanted size
         image.draft(None, (2 * layout.size, 2 * layout.size))
-    pages = layout.channels if layout.channels > 1 and _pages(image) == layout.channels else 1
+    count = layout.channels if layout.channels > 1 and pages(image) == layout.channels else 1
     planes = []
-    for page in range(pages):
+    for page in range(count):
         image.seek(page)
         planes.append(shrink(_plain(image, layout.white), layout.size, layout.frame))
     return upright(np.concatenate(planes, axis=2), _orientation(image))  # the square is smaller, the result the same
@@ -249,7 +265,7 @@ def _check_array(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise Unreadable(f"an array of shape {list(raw.shape)}; channels come last: [H, W, C]")
     if channels > MAX_CHANNELS:
         raise Unreadable(f"{channels} channels, more than the limit of {MAX_CHANNELS}")
-    _check_pixels(width, height)
+    check_pixels(width, height)
     return array
 
 

@@ -13,7 +13,19 @@ from tacit.errors import Unreadable
 GREY = 128
 """What shows through transparent pixels: the middle, which suits dark and bright subjects alike."""
 
+MEGAPIXELS = 64
+MAX_CHANNELS = 64
+
 Pixels = npt.NDArray[np.uint8]
+
+
+def check_pixels(width: int, height: int) -> None:
+    """Raise `Unreadable` for a size that is none, or beyond the limit."""
+    if min(width, height) < 1:
+        raise Unreadable(f"no pixels: {width} x {height}")
+    if width * height > MEGAPIXELS * 10**6:
+        millions = width * height / 10**6
+        raise Unreadable(f"{width} x {height} are {millions:.0f} megapixels, more than the limit of {MEGAPIXELS}")
 
 
 def to_8_bits(values: npt.NDArray[Any], white: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from tacit.config import Config
 from tacit.core import Encoder, Features, View
 from tacit.errors import UsageError, nearest
-from tacit.nn.standardise import Standardise
+from tacit.nn.standardise import IMAGENET, Standardise
 from tacit.nn.stem import PatchStem
 
 
@@ -37,6 +38,21 @@ def _stages(stages: nn.Sequential, x: Tensor) -> list[Tensor]:
         x = stage(x)
         maps.append(x)
     return maps
+
+
+def _sound(x: Tensor, stride: int) -> AbstractContextManager[object]:
+    """Single precision on a CPU for images `x` so small that the last of the halvings to `stride` reads one cell.
+
+    There oneDNN leaves gradients of the weights of 3x3 convolutions in bfloat16 partly unwritten: now and then NaN.
+    """
+    single = x.device.type == "cpu" and 2 * min(x.shape[2:]) <= stride
+    return torch.autocast("cpu", enabled=False) if single else nullcontext()
+
+
+def _staged(names: Iterable[str], starts: Sequence[Sequence[str]]) -> list[list[str]]:
+    """`names` by stage: those that begin with one of the `starts` of the stage."""
+    listed = list(names)
+    return [[name for name in listed if name.startswith(tuple(each))] for each in starts]
 
 
 def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -69,6 +85,10 @@ class ConvNet(Encoder):
             _block(w, last),
         ).to(memory_format=torch.channels_last)
 
+    def stages(self) -> Sequence[Sequence[str]]:
+        """Three: the computed layer, the first and the second trained one."""
+        return _staged(self.state_dict(), [("standardise.", "body.0."), ("body.2.",), ("body.4.",)])
+
     def forward(self, view: View) -> Features:
         """Pooled `[B, 16/3 width]` (mean and maximum of the last maps), tokens `[B, H W / 64, 8/3 width]`.
 
@@ -99,13 +119,38 @@ class ResNet18(Encoder):
             stem = [nn.Conv2d(channels, 64, 3, 1, 1, bias=False), net.bn1, net.relu]
         else:
             stem = [nn.Conv2d(channels, 64, 7, 2, 3, bias=False), net.bn1, net.relu, net.maxpool]
+        self.stride = 8 if height <= 64 else 32
         stages = (nn.Sequential(*stem, net.layer1), net.layer2, net.layer3, net.layer4)
         self.body = nn.Sequential(*stages).to(memory_format=torch.channels_last)
+
+    def published(self) -> Mapping[str, str]:
+        """torchvision's and timm's names."""
+        first = self.body[0]
+        assert isinstance(first, nn.Sequential)
+        layer = len(first) - 1
+        theirs = {"body.0.0.": "conv1.", "body.0.1.": "bn1.", f"body.0.{layer}.": "layer1."}
+        theirs |= {f"body.{number}.": f"layer{number + 1}." for number in (1, 2, 3)}
+        return {
+            name: to + name.removeprefix(start)
+            for name in self.state_dict()
+            for start, to in theirs.items()
+            if name.startswith(start)
+        }
+
+    def expected(self) -> Mapping[str, Tensor]:
+        """ImageNet's statistics."""
+        return {f"standardise.{name}": value for name, value in self.standardise.as_published(*IMAGENET).items()}
+
+    def stages(self) -> Sequence[Sequence[str]]:
+        """Four: the stem with the first group of blocks, and the other three groups."""
+        starts = [("standardise.", "body.0."), *((f"body.{number}.",) for number in (1, 2, 3))]
+        return _staged(self.state_dict(), starts)
 
     def forward(self, view: View) -> Features:
         """Pooled `[B, 512]` (mean of the last maps), tokens `[B, H W / s^2, 512]`; maps at 1, 2, 4, 8 or 4 to 32."""
         x = self.standardise(view.x).contiguous(memory_format=torch.channels_last)
-        return grid_features(_stages(self.body, x), x.shape[2], peaks=False)
+        with _sound(x, self.stride):
+            return grid_features(_stages(self.body, x), x.shape[2], peaks=False)
 
 
 class Timm(Encoder):
@@ -122,21 +167,55 @@ class Timm(Encoder):
         if not timm.is_model(config.model):
             raise UsageError(f"timm has no model {config.model!r}; {nearest(config.model, timm.list_models())[:200]}")
         channels, height, width = sample.x.shape[1:]
+        self.model = config.model
         self.standardise = Standardise(sample.x)
         # transformers fix their number of positions when they are built; conv nets do not know the argument
         fixed = timm.get_pretrained_cfg(config.model).fixed_input_size
         size = {"img_size": (height, width)} if fixed else {}
+        self.only = (height, width) if fixed else None
         self.body = timm.create_model(config.model, pretrained=False, num_classes=0, in_chans=channels, **size)
         self.mapped = hasattr(self.body, "forward_intermediates")  # a few of timm's models are not built of maps
+        self.stride = self.body.feature_info[-1]["reduction"] if self.mapped else 1
         with torch.no_grad():  # `num_features` is another number for models with a layer behind the pooling
             self.dim = self.body.eval()(self.standardise(sample.x[:1])).shape[1]
         self.body.train()
 
+    def published(self) -> Mapping[str, str]:
+        """timm's names."""
+        return {name: name.removeprefix("body.") for name in self.state_dict() if name.startswith("body.")}
+
+    def expected(self) -> Mapping[str, Tensor]:
+        """The statistics that timm notes for the model."""
+        import timm
+
+        noted = timm.get_pretrained_cfg(self.model)
+        state = self.standardise.as_published(noted.mean, noted.std)
+        return {f"standardise.{name}": value for name, value in state.items()}
+
+    def stages(self) -> Sequence[Sequence[str]]:
+        """As timm groups the model's parameters: stem, then stages, or blocks of a transformer, then what is behind."""
+        from timm.models import group_parameters
+
+        groups = group_parameters(self.body, self.body.group_matcher(coarse=True))
+        # buffers, such as a norm's running statistics, go with the parameters of their layer
+        starts = [
+            [f"body.{name[: name.rfind('.') + 1] or name}" for name in names] for _, names in sorted(groups.items())
+        ]
+        starts[0].append("standardise.")
+        return _staged(self.state_dict(), starts)
+
     def forward(self, view: View) -> Features:
         """Pooled `[B, D]` as the model pools; maps at the strides that the model has, where it is built of maps."""
+        if self.only is not None and view.x.shape[2:] != self.only:
+            raise UsageError(
+                f"timm's {self.model} reads images of {self.only[1]} x {self.only[0]} pixels alone, and this method "
+                f"shows it some of {view.x.shape[3]} x {view.x.shape[2]}: choose a convolutional --encoder, such as "
+                "resnet10t, or a method that shows whole images (simclr does with --set method.local=0)"
+            )
         x = self.standardise(view.x)
         if not self.mapped:
             return Features(self.body(x))
-        last, maps = self.body.forward_intermediates(x)
-        pyramid = {round(x.shape[2] / each.shape[2]): each for each in maps}
-        return Features(self.body.forward_head(last, pre_logits=True), maps=pyramid)
+        with _sound(x, self.stride):
+            last, maps = self.body.forward_intermediates(x)
+            pyramid = {round(x.shape[2] / each.shape[2]): each for each in maps}
+            return Features(self.body.forward_head(last, pre_logits=True), maps=pyramid)

@@ -36,3 +36,20 @@ class Embedder(nn.Module):
         pooled = torch.cat([self.encoder(concatenate(group)).pooled for group in groups])
         out: Tensor = self.head(pooled)
         return out.float().view(len(views), len(views[0]), -1)
+
+
+class Recogniser(nn.Module):
+    """Says which transformation a sample has been through, from pieces that the encoder reads each on its own."""
+
+    def __init__(self, encoder: Encoder, pieces: int, labels: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pieces = pieces
+        self.each = nn.Sequential(nn.Linear(encoder.dim, hidden), nn.ReLU())
+        self.together = mlp(pieces * hidden, 2 * hidden, labels)
+
+    def forward(self, shown: View) -> Tensor:
+        """Logits `[B, labels]` float32 of the pieces `[B pieces, ...]`, sample by sample."""
+        each = self.each(self.encoder(shown).pooled)
+        out: Tensor = self.together(each.view(-1, self.pieces * each.shape[1]))
+        return out.float()

@@ -18,8 +18,10 @@ from tacit.core import Encoder, Features, View
 class PatchEncoder(Encoder):
     """How near each patch lies to each of K whitened atoms, pooled over quadrants (Coates, Lee and Ng 2011).
 
-    f_k(x) = max(0, mean_j z_j - z_k) with z_k = |x - c_k|, the triangle activation (section 4.2 there). Distances,
-    activation and pooling run tile by tile, so that the K maps of an image never leave the cache.
+    f_k(x) = max(0, mean_j z_j - z_k) with z_k = |x - c_k|, the triangle activation (section 4.2 there), pooled, and
+    the square root of that: a patch that fills a quadrant should not outweigh all others (Perronnin et al. 2010 on
+    Fisher vectors). Distances, activation and pooling run tile by tile, so that the K maps of an image never leave
+    the cache.
     """
 
     atoms: Tensor
@@ -28,7 +30,7 @@ class PatchEncoder(Encoder):
 
     class Config(Config):
         name: Literal["patches"] = "patches"
-        filters: int = Field(default=1600, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")
+        filters: int = Field(default=2000, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")
         patch: int = Field(default=6, ge=2, le=16, description="side of a patch in pixels")
         size: int = Field(default=32, ge=8, le=128, description="larger images are reduced to this side")
 
@@ -61,6 +63,14 @@ class PatchEncoder(Encoder):
 
         return Features(torch.cat(in_parallel(encode, torch.split(view.x, 16))))
 
+    @torch.no_grad()
+    def activations(self, x: Tensor) -> Tensor:
+        """Where each atom fires in the images `x [B, C, H, W]`, before pooling: `[B, K, h, w]`, a number a patch."""
+        side = min(x.shape[-1], self.config.size) - self.config.patch + 1
+        z = torch.matmul(self._rows(x), self._distances()).clamp_min_(0).sqrt_()
+        fired = (z.mean(dim=-1, keepdim=True) - z).relu_()
+        return fired.transpose(1, 2).reshape(len(x), -1, side, side)
+
     def _distances(self) -> Tensor:
         """`[P + 2, K]`: what rows of `_rows` have to be multiplied with to become squared distances to the atoms.
 
@@ -91,11 +101,11 @@ def contrast(rows: Tensor) -> Tensor:
 
 
 def _triangle(rows: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
-    """max(0, mean - z) pooled, for one image's rows `[L, P + 2]`: `[4 K]`, in few passes over `[L, K]`."""
+    """The root of max(0, mean - z) pooled, for one image's rows `[L, P + 2]`: `[4 K]`, in few passes over `[L, K]`."""
     z = torch.matmul(rows, distances).clamp_min_(0).sqrt_()
     # the difference before the sum: in bfloat16 the pooled mean and the pooled z would agree in all their digits
     near = torch.sub(z.mean(dim=-1, keepdim=True), z, out=z).relu_()
-    return torch.matmul(pool, near).flatten().float()
+    return torch.matmul(pool, near).flatten().float().sqrt_()
 
 
 def in_parallel(function: Callable[[Tensor], Tensor], tiles: Sequence[Tensor]) -> list[Tensor]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Means and standard deviations of red, green and blue in [0, 1], by which most published weights were trained."""
 
 
 class Standardise(nn.Module):
@@ -23,3 +29,16 @@ class Standardise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The standardised `x [B, C, ...]`."""
         return (x - self.mean) / self.std
+
+    def as_published(self, means: Sequence[float], stds: Sequence[float]) -> dict[str, Tensor]:
+        """The buffers that make it standardise as weights expect that were trained on red, green and blue.
+
+        One channel gets the colours' average; more than three repeat them.
+        """
+        channels = len(self.mean)
+        state = {}
+        for name, own, values in (("mean", self.mean, means), ("std", self.std, stds)):
+            colours = torch.tensor(values)
+            wanted = colours.mean()[None] if channels == 1 else colours.repeat(-(-channels // 3))[:channels]
+            state[name] = wanted.view_as(own)
+        return state

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tacit.evaluation.bench import Evaluation, Kind
+from tacit.evaluation.few_label import IN_ALL
 from tacit.evaluation.verdict import figure
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ LOOKS: dict[Kind, tuple[str, str]] = {
     "untrained": ("#656d76", "^"),
     "scratch": ("#8a3ea8", "D"),
     "method": ("#1b7f5c", "v"),
+    "random": ("#b4540a", "s"),
 }
 """Kind of row -> colour and marker; apart for the colour-blind by their lightness, in grey by the markers."""
 STYLE: dict[Any, Any] = {
@@ -31,6 +33,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "tacit",
 }
 """The font that travels with matplotlib, drawn as outlines: the same picture on every machine."""
+TASKS = ("few-label", "few-label-finetuned", "select")
+"""Tasks whose metrics are numbers of labels: an evaluation holds one of them."""
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 """Where the vertical axis may have a tick."""
 HEADROOM = 0.8
@@ -51,10 +55,10 @@ class Line:
     high: tuple[float, ...]
 
 
-def draw(evaluation: Evaluation, folder: Path, *, title: str, footnote: str) -> tuple[Path, Path]:
-    """Write `curve.svg` and `curve.png` into `folder` and return their paths.
+def draw(evaluation: Evaluation, folder: Path, *, title: str, footnote: str, stem: str = "curve") -> tuple[Path, Path]:
+    """Write `STEM.svg` and `STEM.png` into `folder` and return their paths.
 
-    `title` says what was learnt on what, `footnote` the protocol. Needs the tasks `few-label` or `linear`.
+    `title` says what was learnt on what, `footnote` the protocol. Needs one of `TASKS` or the task `linear`.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,12 +69,13 @@ def draw(evaluation: Evaluation, folder: Path, *, title: str, footnote: str) -> 
         picture = Figure(figsize=(8.4, 5.4), dpi=160, facecolor="white")
         FigureCanvasAgg(picture)
         axes = picture.add_axes((0.095, 0.165, 0.675, 0.625))
-        _frame(axes, ticks, lines)
+        in_all = any(result.task in TASKS and result.metric.endswith(IN_ALL) for result in evaluation.results)
+        _frame(axes, ticks, lines, IN_ALL if in_all else " per class")
         for line in lines:
             _draw_line(axes, line)
         _name_lines(axes, lines)
         _words(picture, evaluation, title, footnote)
-        paths = folder / "curve.svg", folder / "curve.png"
+        paths = folder / f"{stem}.svg", folder / f"{stem}.png"
         picture.savefig(paths[0], metadata={"Date": None})
         picture.savefig(paths[1], metadata={"Software": None})
     return paths
@@ -78,12 +83,13 @@ def draw(evaluation: Evaluation, folder: Path, *, title: str, footnote: str) -> 
 
 def _lines(evaluation: Evaluation) -> tuple[list[Line], dict[float, str]]:
     """The lines, the encoder last so that it lies on top, and the axis' ticks."""
-    results = [result for result in evaluation.results if result.task in ("few-label", "linear")]
-    sizes = sorted({int(result.metric) for result in results if result.task == "few-label"})
-    ticks = {log10(size): str(size) for size in sizes}
-    end = max(ticks, default=0.0) + GAP
-    ticks[end] = "all"
-    at = {label: x for x, label in ticks.items()}
+    results = [result for result in evaluation.results if result.task in (*TASKS, "linear")]
+    few = {result.metric: int(result.metric.removesuffix(IN_ALL)) for result in results if result.task in TASKS}
+    ticks = {log10(size): f"{size:,}" for size in sorted(few.values())}
+    at = {metric: log10(size) for metric, size in few.items()}
+    if len(few) < len({result.metric for result in results}):
+        at["all"] = max(ticks, default=0.0) + GAP
+        ticks[at["all"]] = "all"
     lines = []
     for name, kind in dict.fromkeys((result.row, result.kind) for result in results):
         own = sorted((r for r in results if r.row == name), key=lambda result: at[result.metric])
@@ -94,8 +100,8 @@ def _lines(evaluation: Evaluation) -> tuple[list[Line], dict[float, str]]:
     return sorted(lines, key=lambda line: line.kind == "encoder"), ticks
 
 
-def _frame(axes: Axes, ticks: dict[float, str], lines: Sequence[Line]) -> None:
-    """Axes with a grid that stays in the background, and no box."""
+def _frame(axes: Axes, ticks: dict[float, str], lines: Sequence[Line], unit: str) -> None:
+    """Axes with a grid that stays in the background, and no box; `unit` says what labels are counted over."""
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xlim(min(ticks) - 0.06, max(ticks) + 0.06)
     low = height(min(min(line.low) for line in lines))
@@ -110,8 +116,9 @@ def _frame(axes: Axes, ticks: dict[float, str], lines: Sequence[Line]) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#b6bcc4")
-    axes.axvline(max(ticks) - GAP / 2, color="#b6bcc4", linewidth=0.8, linestyle=(0, (1, 3)))
-    axes.set_xlabel("labels per class", fontsize=9.5, color=GREY, labelpad=5)
+    if "all" in ticks.values():
+        axes.axvline(max(ticks) - GAP / 2, color="#b6bcc4", linewidth=0.8, linestyle=(0, (1, 3)))
+    axes.set_xlabel(f"labels{unit}", fontsize=9.5, color=GREY, labelpad=5)
     axes.text(-0.012, 1.0, "accuracy", transform=axes.transAxes, fontsize=9.5, color=GREY, ha="right", va="bottom")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tacit.evaluation.bench import Evaluation, Kind, Result
+from tacit.evaluation.few_label import words
 from tacit.evaluation.verdict import figure
 
 if TYPE_CHECKING:
@@ -18,9 +19,14 @@ NOTES: dict[Kind, str] = {
     "raw": "floor",
     "scratch": "floor",
     "majority": "floor",
+    "random": "floor",
     "method": "rival",
 }
 """What is said under a row's name."""
+
+
+FEW_TASKS = {"few-label": "", "semi": "semi, ", "few-label-finetuned": "", "select": ""}
+"""Tasks whose metrics are numbers of labels, and what is said in front of them."""
 
 
 def table(evaluation: Evaluation) -> Table:
@@ -68,16 +74,17 @@ def representations(evaluation: Evaluation) -> list[tuple[str, Kind]]:
 
 def metrics(evaluation: Evaluation) -> list[tuple[str, str]]:
     """(task, metric) of all accuracies, few labels in front of all labels as on the curve, then the health."""
-    order = {"knn": 0, "few-label": 1, "linear": 2, "health": 3}
+    order = {"knn": 0, "few-label": 1, "semi": 2, "linear": 3, "health": 4}
     keys = dict.fromkeys((result.task, result.metric) for result in evaluation.results)
     return sorted(keys, key=lambda key: order.get(key[0], len(order)))
 
 
 def label(task: str, metric: str) -> str:
     """What a metric is called in a table."""
-    if task == "few-label":
-        return f"{metric} label{'s' if metric != '1' else ''} per class"
-    return {"knn": f"kNN, {metric}", "linear": "all labels (linear)"}.get(task, metric)
+    if task in FEW_TASKS:
+        return f"{FEW_TASKS[task]}{words(metric)}"
+    names = {"knn": f"kNN, {metric}", "linear": "all labels (linear)", "retrieval": f"retrieval, {metric}"}
+    return names.get(task, metric)
 
 
 def _cell(result: Result, best: bool) -> Text:

@@ -23,6 +23,13 @@ def test_npy(tmp_path, array):
     assert source.labels.tolist() == [-1] * 6
 
 
+def test_labels_that_are_numbers_keep_their_text(tmp_path):
+    np.savez(tmp_path / "x.npz", x=X, y=[0.5, 2.25, np.nan, 0.5, -1e-3, 7.0])
+    source = open_npz(tmp_path / "x.npz")
+    read = [float(source.classes[label]) if label >= 0 else None for label in source.labels]
+    assert read == [0.5, 2.25, None, 0.5, -1e-3, 7.0]
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("name", ["x", "images", "arr_0"])
 def test_npz(tmp_path, save, name):
@@ -63,7 +70,7 @@ def test_labels_may_be_texts(tmp_path):
     [
         ({"z": X}, "holds z; the samples are looked for under x, images, arr_0"),
         ({"x": X, "y": [1, 2]}, r"6 samples, but labels of shape \[2\]"),
-        ({"x": X, "y": [0.5] * 6}, "labels of type float64"),
+        ({"x": X, "y": [1j] * 6}, "labels of type complex128"),
         ({"x": X, "split": ["tset"] * 6}, "did you mean 'test'"),
         ({"x": X, "y": [5] * 6, "classes": ["a"]}, "label 5, but only 1 classes"),
         ({"x": np.arange(6)}, r"shape \[6\]; expected samples along the first axis"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from tacit.evaluation.logistic import LinearClassifier, Scaler, _minimise, _Problem, fit
+from tacit.evaluation.logistic import LinearClassifier, Scaler, _minimise, _Problem, condense, fit
 
 
 def problems(draws: int, rows: int, dim: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -120,3 +120,18 @@ def test_the_gram_of_scaled_features_has_a_trace_of_one() -> None:
     scaler = Scaler.of(x)
     assert scaler.gram(x).diagonal().sum() == pytest.approx(1, abs=1e-4)
     torch.testing.assert_close(scaler.gram(x), scaler(x).T @ scaler(x) / 500, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_few_rows_of_many_dimensions_are_solved_in_their_span(repeated: bool) -> None:
+    x, y = problems(2, 40, 300, 5)
+    if repeated:  # rows that do not span all their number
+        x[:, 20:], y[:, 20:] = x[:, :20], y[:, :20]
+    rows, widen = condense(x)
+    torch.testing.assert_close(rows @ rows.mT, x @ x.mT, atol=1e-2, rtol=1e-4)
+    scaler = Scaler(torch.zeros(300), torch.ones(300))
+    wide = fit(x, y, 5, 1e-2, scaler=scaler, tolerance=1e-6)
+    short = fit(x, y, 5, 1e-2, tolerance=1e-6)
+    fresh = torch.randn(200, 300, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(short.logits(fresh), wide.logits(fresh), atol=5e-3, rtol=0)
+    assert torch.equal(widen(fit(rows, y, 5, 1e-2, tolerance=1e-6)).predict(fresh), short.predict(fresh))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from tacit.errors import UsageError
 from tacit.evaluation import few_label
 from tacit.evaluation.linear import GRID, linear_probe
 from tacit.evaluation.logistic import Scaler
@@ -51,26 +54,51 @@ def test_linear_probe_listens_to_a_validation_part_of_the_data(digits: tuple[Ten
 
 def test_draws_are_nested_paired_and_balanced() -> None:
     labels = torch.randint(3, (90,), generator=torch.Generator().manual_seed(0))
-    small, large = (few_label.draw(labels, 3, size, draws=6, seed=4) for size in (2, 10))
+    small, large = (few_label.draw(labels, 3, total, draws=6, seed=4) for total in (6, 30))
     for few, many in zip(small, large, strict=True):
         assert set(few.tolist()) < set(many.tolist())
         assert len(set(many.tolist())) == 30
         assert torch.bincount(labels[many]).tolist() == [10, 10, 10]
-    assert torch.equal(few_label.draw(labels, 3, 2, draws=3, seed=4), small[:3])
+    assert torch.equal(few_label.draw(labels, 3, 6, draws=3, seed=4), small[:3])
     assert not torch.equal(small[0], small[1])
-    assert not torch.equal(few_label.draw(labels, 3, 2, draws=6, seed=5), small)
+    assert not torch.equal(few_label.draw(labels, 3, 6, draws=6, seed=5), small)
 
 
 def test_sizes_that_the_rarest_class_cannot_serve_are_left_out() -> None:
     labels = torch.tensor([0] * 50 + [1] * 7)
-    assert few_label.fitting_sizes(labels, 2) == (1, 2, 5)
+    assert few_label.amounts(2, labels, few_label.SIZES, ()) == {"1": 2, "2": 4, "5": 10}
+
+
+def test_totals_are_counted_over_all_classes_and_refused_where_the_rarest_class_is_too_small() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 7)
+    assert few_label.amounts(2, labels, few_label.SIZES, (14, 2)) == {"2 in all": 2, "14 in all": 14}
+    with pytest.raises(UsageError, match="the rarest has 7 training samples; give 14 or less"):
+        few_label.amounts(2, labels, few_label.SIZES, (15,))
+    with pytest.raises(UsageError, match="fewer than the 2 classes"):
+        few_label.amounts(2, labels, few_label.SIZES, (1,))
+    assert few_label.per_class("14 in all", 2) == few_label.per_class("7", 2) == 7
+    assert few_label.words("14 in all") == "14 labels in all"
+    assert few_label.words("1") == "1 label per class"
+
+
+@given(st.integers(3, 60), st.integers(0, 5))
+def test_any_total_is_drawn_as_evenly_as_it_can_be(total: int, seed: int) -> None:
+    labels = torch.arange(90) % 3
+    drawn = few_label.draw(labels, 3, total, draws=4, seed=seed)
+    assert drawn.shape == (4, total)
+    for rows in drawn:
+        counts = torch.bincount(labels[rows], minlength=3)
+        assert len(rows.unique()) == total
+        assert counts.max() - counts.min() <= 1
+    larger = few_label.draw(labels, 3, total + 1, draws=4, seed=seed)
+    assert all(set(few.tolist()) < set(many.tolist()) for few, many in zip(drawn, larger, strict=True))
 
 
 def test_few_labels_reach_what_raw_digits_are_known_to_reach(digits: tuple[Tensor, ...]) -> None:
     train, labels, test, test_labels = digits
     reached = []
-    for size in (1, 10):
-        found = few_label.few_label(train, labels, test, 10, size)
+    drawn = [few_label.draw(labels, 10, total) for total in (10, 100)]
+    for found in few_label.few_label(train, labels, test, 10, drawn):
         assert found.shape == (20, 500)
         reached.append((found == test_labels).double().mean().item())
     assert reached[0] > 0.60
@@ -79,9 +107,10 @@ def test_few_labels_reach_what_raw_digits_are_known_to_reach(digits: tuple[Tenso
 
 def test_few_labels_do_not_depend_on_units_or_on_idle_dimensions(digits: tuple[Tensor, ...]) -> None:
     train, labels, test, _ = digits
-    plain = few_label.few_label(train, labels, test, 10, 5, draws=4)
-    louder = few_label.few_label(100 * train + 3, labels, 100 * test + 3, 10, 5, draws=4)
-    wider = few_label.few_label(train.repeat(1, 8), labels, test.repeat(1, 8), 10, 5, draws=4)
+    drawn = [few_label.draw(labels, 10, 50, draws=4)]
+    (plain,) = few_label.few_label(train, labels, test, 10, drawn)
+    (louder,) = few_label.few_label(100 * train + 3, labels, 100 * test + 3, 10, drawn)
+    (wider,) = few_label.few_label(train.repeat(1, 8), labels, test.repeat(1, 8), 10, drawn)
     assert (plain == louder).double().mean() > 0.995
     assert (plain == wider).double().mean() > 0.995
 
@@ -90,7 +119,8 @@ def test_draws_solved_in_turns_equal_draws_solved_at_once(
     digits: tuple[Tensor, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, labels, test, _ = digits
-    at_once = few_label.few_label(train, labels, test, 10, 2, draws=5)
+    drawn = [few_label.draw(labels, 10, 20, draws=5)]
+    (at_once,) = few_label.few_label(train, labels, test, 10, drawn)
     monkeypatch.setattr(few_label, "_GATHERED_BYTES", 1)
-    in_turns = few_label.few_label(train, labels, test, 10, 2, draws=5)
+    (in_turns,) = few_label.few_label(train, labels, test, 10, drawn)
     assert (at_once == in_turns).double().mean() > 0.995

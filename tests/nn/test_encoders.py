@@ -92,7 +92,7 @@ def test_patches_equal_the_formula_read_aloud(size, filters):
     near = (z.mean(-1, keepdim=True) - z).clamp_min(0).view(3, side, side, filters)
     half = -(-side // 2)
     expected = [near[:, rows, columns].mean((1, 2)) for rows, columns in _quadrants(half)]
-    assert torch.allclose(encoder(View(x)).pooled, torch.cat(expected, 1), atol=1e-4)
+    assert torch.allclose(encoder(View(x)).pooled.square(), torch.cat(expected, 1), atol=1e-4)
 
 
 def test_patches_keep_their_meaning_in_bfloat16():
@@ -138,3 +138,23 @@ def test_the_width_of_timm_models_is_that_of_what_they_return():
     encoder = Timm(Timm.Config(model="mobilenetv3_small_050"), View(torch.rand(2, 3, 64, 64))).eval()
     pooled = encoder(View(torch.rand(2, 3, 64, 64))).pooled
     assert pooled.shape == (2, encoder.dim)
+
+
+def test_a_transformer_of_one_size_names_it_where_a_method_shows_parts():
+    encoder = Timm(Timm.Config(model="vit_tiny_patch16_224"), View(torch.rand(2, 3, 32, 32)))
+    with pytest.raises(UsageError, match=r"32 x 32 pixels alone.*8 x 8"):
+        encoder(View(torch.rand(2, 3, 8, 8)))
+
+
+@pytest.mark.parametrize(("encoder", "side"), [("resnet18", 4), ("timm", 8), ("timm", 16)])
+def test_gradients_of_images_of_a_few_pixels_are_numbers(encoder, side):
+    """In bfloat16 about every third of these was not."""
+    sample = View(torch.rand(8, 3, 32, 32))
+    kind, config = (ResNet18, ResNet18.Config()) if encoder == "resnet18" else (Timm, Timm.Config(model="resnet50"))
+    network = kind(config, sample)
+    for _ in range(3):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            pooled = network(View(torch.rand(8, 3, side, side))).pooled
+        assert pooled.dtype == torch.float32
+        pooled.square().mean().backward()
+        assert all(weight.grad.isfinite().all() for weight in network.parameters() if weight.grad is not None)

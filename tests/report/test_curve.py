@@ -51,6 +51,15 @@ def test_draws_what_there_is(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     assert all(path.stat().st_size for path in draw(evaluation(sizes=sizes), tmp_path, title="t", footnote="f"))
 
 
+@pytest.mark.parametrize("totals", [(40,), (10, 40, 4000)])
+def test_draws_labels_counted_over_all_classes_under_a_name_of_its_own(tmp_path: Path, totals: tuple[int, ...]) -> None:
+    rows: tuple[tuple[str, Kind], ...] = (("chosen", "encoder"), ("random", "random"), ("majority", "majority"))
+    results = [Result(row, kind, "select", f"{n} in all", 0.5, 0.4, 0.6, {}) for row, kind in rows for n in totals]
+    paths = draw(Evaluation(tuple(results), (), None, {}), tmp_path, title="t", footnote="f", stem="selection-curve")
+    assert [path.name for path in paths] == ["selection-curve.svg", "selection-curve.png"]
+    assert all(path.stat().st_size for path in paths)
+
+
 @given(wanted=st.lists(st.floats(-3, 7), min_size=1, max_size=9))
 def test_labels_keep_their_distance_and_order(wanted: list[float]) -> None:
     places = apart(wanted, 0.5, 7.0)

@@ -1,0 +1,181 @@
+"""COCO JSON: `images`, `categories` and `annotations` in one file, the samples in a folder beside or above it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tacit import interrupt
+from tacit.data.annotation import Boxes
+from tacit.data.boxes import Drawn, annotated_source, boxes_of
+from tacit.data.listing import NO_PART, SPLIT_NAMES, Source, printable
+from tacit.data.outlines import masks_of
+from tacit.errors import DataError, Unreadable
+
+KEYS = ("images", "annotations", "categories")
+EXPORTED = "_annotations.coco.json"
+_PROBED = 20
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CocoFile:
+    """A COCO file, its entries as they stand."""
+
+    path: Path
+    part: int
+    """Index into `PARTS`, as the name of the file or of its folder says."""
+    samples: Sequence[Entry]
+    drawn: Mapping[Any, Sequence[Entry]]
+    """Id of an entry of `samples` -> what is drawn on it, without crowds."""
+    crowds: Mapping[Any, Sequence[Entry]]
+    """The same for crowds."""
+    categories: Mapping[Any, str]
+    """Id -> name, in the order of the ids, which need not be contiguous."""
+    notes: tuple[str, ...]
+
+
+def open_coco(path: Path, suffixes: frozenset[str]) -> Source | None:
+    """The set that a .json file describes, or those in a folder: annotations/instances_*.json, an exported file a part,
+    or a single .json in the folder itself; None where there is none.
+
+    Crowds are left out. Raises `DataError` where the file is none of COCO's, or names no file that there is.
+    """
+    files = [read_coco(path)] if path.is_file() else list(_found(path))
+    if not files:
+        return None
+    categories = files[0].categories
+    for file in files[1:]:
+        if dict(file.categories) != dict(categories):
+            raise DataError(f"{files[0].path} and {file.path} have different categories: they are two sets, open one")
+    root = path if path.is_dir() else path.parent
+    codes = {key: code for code, key in enumerate(categories)}
+    parts: dict[str, int] = {}
+    drawn = []
+    for file in files:
+        folder = _folder(file)
+        for entry in file.samples:
+            interrupt.check()
+            name = os.path.relpath(folder / str(entry["file_name"]), root)
+            if name in parts:
+                raise DataError(f"{file.path}: {printable(name)} stands twice in the set")
+            parts[name] = file.part
+            drawn.append(Drawn(name, file.part, _boxes(entry, file.drawn.get(entry["id"], ()), codes)))
+    notes = [note for file in files for note in file.notes]
+    source = annotated_source(str(path), root, drawn, tuple(categories.values()), suffixes, notes)
+    assert source.annotations is not None
+    return replace(source, annotations=replace(source.annotations, twin=masks_of(files, read_coco)))
+
+
+def read_coco(path: Path) -> CocoFile:
+    """The file at `path`. Raises `DataError` where it is none of COCO's."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no valid JSON: {error}") from None
+    if not _is_coco(content):
+        raise DataError(f"{path} is no COCO file: it must be an object with the lists {', '.join(KEYS)}")
+    listed = _entries(content, "images", ("id", "file_name"), path)
+    named = _entries(content, "categories", ("id", "name"), path)
+    known = {entry["id"] for entry in listed}
+    if len(known) < len(listed) or len({entry["id"] for entry in named}) < len(named):
+        raise DataError(f"{path}: an id stands twice among its images or categories")
+    if not named:
+        raise DataError(f"{path} has no categories, so there is nothing to detect")
+    drawn: dict[Any, list[Entry]] = {}
+    crowded: dict[Any, list[Entry]] = {}
+    crowds = strangers = 0
+    for entry in _entries(content, "annotations", ("image_id", "category_id"), path):
+        crowds += bool(entry.get("iscrowd"))
+        strangers += entry["image_id"] not in known
+        if entry["image_id"] in known:
+            (crowded if entry.get("iscrowd") else drawn).setdefault(entry["image_id"], []).append(entry)
+    notes = []
+    if crowds:
+        notes.append(f"{path.name}: {crowds:,} crowds are left out")
+    if strangers:
+        notes.append(f"{path.name}: {strangers:,} annotations are of samples that it does not list and are left out")
+    ordered = sorted(named, key=lambda entry: (isinstance(entry["id"], str), entry["id"]))
+    categories = {entry["id"]: str(entry["name"]) for entry in ordered}
+    return CocoFile(path, _part(path), listed, drawn, crowded, categories, tuple(notes))
+
+
+def _is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS)
+
+
+def _entries(content: Entry, key: str, needed: Sequence[str], path: Path) -> Sequence[Entry]:
+    for number, entry in enumerate(content[key]):
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), int | str) for name in needed):
+            raise DataError(f"{path}: {key}[{number}] must have {' and '.join(needed)}")
+    return list(content[key])
+
+
+def _found(folder: Path) -> Iterator[CocoFile]:
+    """The COCO files of a folder."""
+    paths = sorted((folder / "annotations").glob("instances_*.json"))
+    paths = paths or sorted(file for file in folder.glob(f"*/{EXPORTED}") if file.parent.name.lower() in SPLIT_NAMES)
+    if paths:
+        yield from map(read_coco, paths)
+        return
+    alone = sorted(folder.glob("*.json"))
+    try:
+        known = len(alone) == 1 and _is_coco(json.loads(alone[0].read_bytes()))
+    except (ValueError, RecursionError):  # some other file that happens to lie here
+        return
+    if known:
+        yield read_coco(alone[0])
+
+
+def _part(path: Path) -> int:
+    words = [path.parent.name.lower()] if path.name == EXPORTED else re.split(r"[^a-z]+", path.stem.lower())
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), NO_PART)
+
+
+def _folder(file: CocoFile) -> Path:
+    """Where the samples lie: the usual place where most of the first names are found."""
+    beside, above = file.path.parent, file.path.parent.parent
+    stem = file.path.stem.removeprefix("instances_")
+    tried = [beside, beside / "images", above, above / "images", above / stem, above / "images" / stem]
+    names = [str(entry["file_name"]) for entry in file.samples[:_PROBED]]
+    counts = [sum((place / name).is_file() for name in names) for place in tried]
+    if names and not any(counts):
+        looked = ", ".join(str(place) for place in tried)
+        raise DataError(f"{file.path} names {printable(names[0])} and others, and none of them lies in {looked}")
+    return tried[counts.index(max(counts))]
+
+
+def _boxes(entry: Entry, drawn: Sequence[Entry], codes: Mapping[Any, int]) -> Boxes | str:
+    """The boxes of one sample, or why they cannot be read."""
+    try:
+        rows, labels = [], []
+        for one in drawn:
+            if one["category_id"] not in codes:
+                raise Unreadable(f"category {one['category_id']!r} is none of the {len(codes)} categories")
+            labels.append(codes[one["category_id"]])
+            rows.append(_corners(one.get("bbox")))
+        width, height = (_side(entry, name) for name in ("width", "height"))
+        return boxes_of(rows, labels, width, height)
+    except Unreadable as error:
+        return str(error)
+
+
+def _corners(bbox: Any) -> list[float]:
+    """`[left, upper, width, height]` as edges."""
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(isinstance(value, int | float) for value in bbox):
+        raise Unreadable(f"bbox is {str(bbox)[:40]}, expected [left, upper, width, height]")
+    left, upper, width, height = map(float, bbox)
+    return [left, upper, left + width, upper + height]
+
+
+def _side(entry: Entry, name: str) -> int:
+    value = entry.get(name) or 0
+    if not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise Unreadable(f"its {name} is {value!r}")
+    return int(value)

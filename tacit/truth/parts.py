@@ -1,0 +1,104 @@
+"""Samples with truth, split into what is learnt from, what decides, and what judges once at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tacit.console import say
+from tacit.data.dataset import Dataset, Subset
+from tacit.data.listing import printable
+from tacit.errors import DataError
+from tacit.evaluation.linear import HELD_OUT, held_out
+from tacit.heads.head import Targets
+from tacit.truth import TRUTH
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Samples and what is known about them."""
+
+    samples: Subset
+    targets: Targets
+
+    def select(self, rows: Tensor) -> Part:
+        """Some of them, numbered anew."""
+        return Part(self.samples.select(rows), self.targets.select(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A set with truth, split. `val` and `test` are None where there are no samples for them."""
+
+    train: Part
+    val: Part | None
+    test: Part | None
+    protocol: str
+    """Where the validation part comes from."""
+
+
+def split(dataset: Dataset, task: str, *, seed: int = 0) -> Parts:
+    """The samples whose truth for `task` is known, by part; a fifth of train is held out where the data bring no `val`.
+
+    Raises `DataError` where there are not enough to learn from.
+    """
+    targets, known = TRUTH[task](dataset)
+    whole = Part(dataset.everything(), targets)
+    found = {}
+    for name, members in dataset.parts.items():
+        rows = torch.from_numpy(members)
+        labelled = rows[known[rows]]
+        if len(labelled) < len(rows):
+            missing = len(rows) - len(labelled)
+            say(f"note: {missing:,} of {len(rows):,} samples of the {name} part are left out: no label")
+        if len(labelled):
+            found[name] = whole.select(labelled)
+    unit = dataset.modality.unit
+    if "train" not in found or len(found["train"].samples) < 2:
+        raise DataError(
+            f"{printable(dataset.name)} has fewer than 2 labelled {unit} in its training part, and learning needs at "
+            "least 2, better a dozen of each class: label more of them"
+        )
+    train, val, where = found["train"], found.get("val"), "the data's own"
+    if val is None:
+        rows = _held_out(train, seed)
+        kept = torch.ones(len(train.samples), dtype=torch.bool)
+        kept[rows] = False
+        where = (
+            f"{HELD_OUT:.0%} of the training part, drawn by {'group' if train.samples.groups is not None else 'class'}"
+        )
+        if len(rows) and kept.sum() > 1:
+            train, val = train.select(kept.nonzero().flatten()), train.select(rows.sort().values)
+        else:
+            where = "none: too few samples to hold some out, so the last weights are kept"
+    _note_rare(train.targets)
+    return Parts(train, val, found.get("test"), where)
+
+
+def _held_out(train: Part, seed: int) -> Tensor:
+    """Rows, long: about a fifth, whole groups where the data know groups, else by class."""
+    groups = train.samples.groups
+    if groups is None:
+        labels = train.targets.groups()
+        return held_out(labels if labels is not None else torch.zeros(len(train.samples)), seed)
+    alone = len(groups) + torch.arange(len(groups)) + int(groups.max())
+    units, of = torch.unique(torch.where(groups >= 0, groups, alone), return_inverse=True)
+    order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))
+    sizes = torch.bincount(of)[order]
+    chosen = order[sizes.cumsum(0) <= HELD_OUT * len(groups)]
+    return torch.isin(of, chosen).nonzero().flatten()
+
+
+def _note_rare(targets: Targets) -> None:
+    """Say which classes have hardly a sample to learn from."""
+    groups = targets.groups()
+    if groups is None:
+        return
+    counts = torch.bincount(groups, minlength=len(targets.classes)).tolist()
+    for few, words in ((0, "no sample"), (1, "a single sample")):
+        names = [name for name, count in zip(targets.classes, counts, strict=True) if count == few]
+        if names:
+            shown = ", ".join(repr(name) for name in names[:5]) + (", ..." if names[5:] else "")
+            say(f"note: {words} to learn from for {shown}")

@@ -1,0 +1,77 @@
+"""The two value types in which methods and modalities meet: what an encoder eats, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One view of a batch: the only thing an encoder reads."""
+
+    x: Tensor
+    """`[B, ...]`, floating point or token ids."""
+    valid: Tensor | None = None
+    """Boolean `[B, L]`, False on padding and on missing values; None where every position is real."""
+    where: Tensor | None = None
+    """`[B, L(, k)]`, each position's coordinates in the original sample, so that two crops can be aligned."""
+    index: Tensor | None = None
+    """Long `[B]`, each sample's row in its data set: what banks, labels and masks of true negatives look up."""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: slice | Tensor) -> View:
+        """Some of the samples: a slice, or their places (long or boolean)."""
+
+        def pick(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[rows]
+
+        return View(self.x[rows], pick(self.valid), pick(self.where), pick(self.index))
+
+    def to(self, device: torch.device | str) -> View:
+        """The same view on another device."""
+
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return View(self.x.to(device, non_blocking=True), move(self.valid), move(self.where), move(self.index))
+
+    def with_x(self, x: Tensor) -> View:
+        """The same samples with other values `x [B, ...]`."""
+        return replace(self, x=x)
+
+
+def concatenate(views: Sequence[View]) -> View:
+    """Views of one shape as one batch, in order: `[B1 + B2 + ..., ...]`."""
+
+    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
+        present = [part for part in parts if part is not None]
+        assert len(present) in (0, len(parts)), "either every view has a member or none"
+        return torch.cat(present) if present else None
+
+    return View(
+        torch.cat([view.x for view in views]),
+        join([view.valid for view in views]),
+        join([view.where for view in views]),
+        join([view.index for view in views]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What an encoder returns."""
+
+    pooled: Tensor
+    """`[B, D]`, one vector a sample: what probes, indexes and projectors read."""
+    tokens: Tensor | None = None
+    """`[B, L, D']`, one vector a position, where the encoder has them."""
+    valid: Tensor | None = None
+    """Boolean `[B, L]` for `tokens`."""
+    maps: Mapping[int, Tensor] = field(default_factory=dict)
+    """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
+    all dense tasks read."""
