@@ -173,7 +173,10 @@ def to_csv(found: Duplicates, path: Path) -> None:
             label = dataset.classes[labels[row]] if labels[row] >= 0 else ""
             name = printable(samples.names[row])
             writer.writerow((*said, name, part_of[row] or "", label, f"{similarity:.4f}"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.WriteError(path, error) from None
     files.write(path, text.getvalue().encode())
 
 

@@ -110,10 +110,11 @@ def _paint_values(seen: View, drawn: Tensor) -> View:
 
 def _colours(view: View) -> Tensor:
     """a and b of CIE Lab, `[B, 2, H, W]`."""
-    if view.x.shape[1] != 3:
+    channels = view.x.shape[1]
+    if channels != 3:
         raise DataError(
-            f"colours are to be predicted, and these images have {view.x.shape[1]} channels, not red, green and blue: "
-            "choose another method, or --set modality.channels=3 where the files have colours"
+            f"colours are to be predicted, and these images have {channels} channel{'s' * (channels > 1)}, not red, "
+            "green and blue: choose another method, or --set modality.channels=3 where the files have colours"
         )
     return to_lab(view.x)[:, 1:]
 
