@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Features, View
 from tacit.errors import DataError
 from tacit.heads.average_precision import LIMIT, scores
@@ -93,7 +93,7 @@ class Detect(Head):
     sums over the batch by its number of answering places.
     """
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["detect"] = "detect"
         width: int = Field(default=64, ge=8, le=1024, description="channels of the pyramid and the tower")
         depth: int = Field(default=1, ge=1, le=8, description="convolutions of the tower; FCOS has 4")

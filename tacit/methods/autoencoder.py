@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 
 
@@ -31,7 +31,7 @@ class Autoencoder(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["autoencoder"] = "autoencoder"
         code: int = Field(default=128, ge=1, description="width of the code that the decoder sees")
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 
 NEAREST, SIGMA = 5, 5.0
@@ -41,7 +41,7 @@ class Colorization(Method):
     weight: Tensor
     prior: Tensor
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["colorization"] = "colorization"
         mix: float = Field(default=0.5, gt=0, le=1, description="lambda: 1 weighs all colours alike, .1 rare ones most")
         temperature: float = Field(default=0.38, gt=0, le=1, description="of the mean that is drawn: 1 is dull")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 
 
@@ -29,7 +29,7 @@ class Denoising(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["denoising"] = "denoising"
         corruption: str = Field(default="noise", description="which of the modality's corruptions to undo")
 

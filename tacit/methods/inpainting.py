@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.errors import UsageError
 
@@ -33,7 +33,7 @@ class Inpainting(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["inpainting"] = "inpainting"
         corruption: str = Field(default="holes", description="which of the modality's corruptions to undo")
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.nn.heads import Recogniser
 
@@ -36,7 +36,7 @@ class Jigsaw(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["jigsaw"] = "jigsaw"
         family: str = Field(default="jigsaw", description="which of the modality's families to predict")
         hidden: int = Field(default=128, ge=1, description="width of what is known of a tile when they are compared")

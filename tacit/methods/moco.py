@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import info_nce
 from tacit.methods.similar import negatives, positive
@@ -53,7 +53,7 @@ class MoCo(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["moco"] = "moco"
         temperature: float = Field(default=0.1, gt=0, description="divides the similarities")
         momentum: float = Field(default=0.99, ge=0, lt=1, description="share of itself that the teacher keeps a step")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import ClosedForm, Encoder, Exhibit, Modality, Samples, View
 from tacit.errors import UsageError
 from tacit.nn.patches import PatchEncoder, contrast
@@ -42,7 +42,7 @@ class Patches(ClosedForm):
     filled: Tensor
     sums: Tensor
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["patches"] = "patches"
         iterations: int = Field(default=10, ge=0, description="rounds of k-means")
         patches: int = Field(default=200_000, ge=1000, description="patches that each round sees")

@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from pydantic import Field
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.nn.heads import Recogniser
 
@@ -34,7 +34,7 @@ class RelativePatch(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["relative-patch"] = "relative-patch"
         family: str = Field(default="neighbours", description="which of the modality's families to predict")
         hidden: int = Field(default=128, ge=1, description="width of what is known of a patch when they are compared")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View, concatenate
 
 
@@ -35,7 +35,7 @@ class Rotation(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["rotation"] = "rotation"
         family: str = Field(default="rotation", description="which of the modality's families to predict")
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import nt_xent
 from tacit.methods.similar import negatives, positive
@@ -69,7 +69,7 @@ class SimCLR(Method):
         },
     }
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["simclr"] = "simclr"
         temperature: float = Field(default=0.5, gt=0, description="divides the similarities; small looks at near ones")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")

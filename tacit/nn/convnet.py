@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Features, View
 from tacit.errors import UsageError, nearest
 from tacit.nn.standardise import IMAGENET, Standardise
@@ -67,7 +67,7 @@ class ConvNet(Encoder):
     to 16 px) skip the first pooling, so that the last grid is never a single cell.
     """
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["convnet"] = "convnet"
         width: int = Field(default=96, ge=4, le=1024, description="channels of the first trained layer")
 
@@ -104,7 +104,7 @@ class ConvNet(Encoder):
 class ResNet18(Encoder):
     """ResNet-18 (He et al. 2016), with the 3x3 stem without pooling for images up to 64 px (SimCLR, appendix B.9)."""
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["resnet18"] = "resnet18"
 
     def __init__(self, config: Config, sample: View) -> None:
@@ -156,7 +156,7 @@ class ResNet18(Encoder):
 class Timm(Encoder):
     """Any image model of the timm library by name, randomly initialised, without its classifier."""
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["timm"] = "timm"
         model: str = Field(default="resnet10t", description="a model name of timm, such as vit_tiny_patch16_224")
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from tacit.config import Config
+from tacit.config import Named
 from tacit.core import Encoder, Features, View
 
 
@@ -28,7 +28,7 @@ class PatchEncoder(Encoder):
     mean: Tensor
     whiten: Tensor
 
-    class Config(Config):
+    class Config(Named):
         name: Literal["patches"] = "patches"
         filters: int = Field(default=2000, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")
         patch: int = Field(default=6, ge=2, le=16, description="side of a patch in pixels")
