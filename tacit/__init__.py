@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tacit.applying.transformer import EncoderTransformer
     from tacit.encoder import load
     from tacit.library import evaluate, finetune, predict, select, train
     from tacit.model import load_model
-    from tacit.transformer import EncoderTransformer
 
 __all__ = ["EncoderTransformer", "evaluate", "finetune", "load", "load_model", "predict", "select", "train"]
 
 _HOMES = {
-    "EncoderTransformer": "tacit.transformer",
+    "EncoderTransformer": "tacit.applying.transformer",
     "evaluate": "tacit.library",
     "finetune": "tacit.library",
     "load": "tacit.encoder",

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tacit import desk, proof
+from tacit import desk
 from tacit.console import say
+from tacit.proving import outcome, proof
 from tacit.training import configure, train
 
 DATA, METHOD, PRESET = "digits", "simclr", "strokes"
@@ -24,7 +25,7 @@ def run(out: Path | None, epochs: int | None) -> None:
     encoder = train(configure(layers, preset=PRESET), folder)
     say(f"$ tacit evaluate {folder} {DATA}")
     done = proof.prove(encoder, DATA)
-    written = proof.write(done, folder)
+    written = outcome.write(done, folder)
     desk.show(done.evaluation)
     sys.stdout.write(
         "\nThe curve: " + ", ".join(str(path) for path in written if path.suffix in (".svg", ".png")) + "\n"

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tacit import finetuning, predicting, selecting
+from tacit.adapting import finetuning
+from tacit.applying import predicting, selecting
 from tacit.encoder import TrainedEncoder, load
-from tacit.exams import judge
 from tacit.model import TrainedModel, load_model
-from tacit.proof import DEFAULT_TASKS, Proof
+from tacit.proving.exams import judge
+from tacit.proving.outcome import Proof
+from tacit.proving.proof import DEFAULT_TASKS
 from tacit.training import configure, encoder_named
 from tacit.training import train as run
 

@@ -14,15 +14,15 @@ from tacit.config import Config, flat, merge
 from tacit.console import say
 from tacit.core import ClosedForm, Encoder, Learner, Method, Progress, View
 from tacit.data.dataset import Dataset, Subset, open_dataset
-from tacit.drift import report_drift
 from tacit.encoder import Spec, TrainedEncoder, write_spec
 from tacit.engine import closed, loop
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, UsageError, nearest
 from tacit.evaluation.features import settle, watched_rows
 from tacit.evaluation.health import watch_evaluator
+from tacit.initial.drift import report_drift
+from tacit.initial.start import Start
 from tacit.settings import ENCODERS, RunConfig, build
-from tacit.start import Start
 
 SAMPLE = 1024
 """Samples whose statistics standardise the encoder's input."""

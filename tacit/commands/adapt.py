@@ -95,7 +95,9 @@ def finetune(
     print_config
         Print all settings as YAML, and stop.
     """
-    from tacit import desk, finetuning, predicting, settings, training
+    from tacit import desk, settings, training
+    from tacit.adapting import finetuning
+    from tacit.applying import predicting
 
     if resume and out is None:
         raise UsageError(f"--resume needs --out, the run to go on with; {desk.resumable(desk.RUNS)}")
@@ -146,8 +148,8 @@ def predict(model: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
     max_bad
         Largest share of files that may be unreadable; they are left out and named.
     """
+    from tacit.applying.predicting import predict_to
     from tacit.model import load_model
-    from tacit.predicting import predict_to
 
     loaded = load_model(model)
     count = predict_to(loaded, data, out, batch=batch, max_bad=max_bad)

@@ -41,7 +41,8 @@ def inspect(
     json_
         Print everything as JSON instead of the text.
     """
-    from tacit import inspecting, settings, training
+    from tacit import settings, training
+    from tacit.looking import inspecting
     from tacit.report import sheet
     from tacit.report.inspection import text
 

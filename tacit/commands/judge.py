@@ -53,21 +53,22 @@ def evaluate(
     max_bad
         Largest share of files that may be unreadable.
     """
-    from tacit import desk, exams, proof
+    from tacit import desk
     from tacit.encoder import load
+    from tacit.proving import exams, outcome, proof
 
     limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
     loaded = load(encoder)
     tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
     totals = tuple(map(_count, labels.split(","))) if labels else ()
     done = exams.judge(loaded, data, tasks=tasks, seed=seed, totals=totals, draws=folds, max_bad=max_bad)
-    written = proof.write(done, out if out is not None else desk.home(loaded.path))
+    written = outcome.write(done, out if out is not None else desk.home(loaded.path))
     if json_:
         sys.stdout.write(json.dumps(done.to_json(), indent=1, ensure_ascii=False) + "\n")
     else:
         desk.show(done.evaluation)
     sys.stderr.write("written: " + ", ".join(str(path) for path in written) + "\n")
-    proof.gate(done.evaluation, limits)
+    outcome.gate(done.evaluation, limits)
 
 
 def _pair(text: str) -> tuple[str, str]:

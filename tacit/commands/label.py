@@ -51,7 +51,7 @@ def select(
     max_bad
         Largest share of files that may be unreadable.
     """
-    from tacit import selecting
+    from tacit.applying import selecting
     from tacit.encoder import load
 
     selecting.free(out)

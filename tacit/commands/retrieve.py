@@ -32,7 +32,7 @@ def index(encoder: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
         Largest share of files that may be unreadable.
     """
     from tacit.encoder import load
-    from tacit.index import build
+    from tacit.searching.index import build
 
     made = build(load(encoder), data, out, batch=batch, max_bad=max_bad)
     sys.stdout.write(f"{out}: {made.count} vectors of {made.dim} numbers\n")
@@ -64,11 +64,12 @@ def search(
     picture
         Write the first queries with what was found for them as a picture, .png or .jpg.
     """
-    from tacit import interrupt, retrieval_desk
+    from tacit import interrupt
     from tacit.encoder import load
-    from tacit.index import open_index
     from tacit.report import sheet
-    from tacit.retrieval import search as answers
+    from tacit.searching import retrieval_desk
+    from tacit.searching.index import open_index
+    from tacit.searching.retrieval import search as answers
 
     if picture is not None:
         sheet.check(picture)
@@ -120,10 +121,10 @@ def duplicates(
     max_bad
         Largest share of files that may be unreadable.
     """
-    from tacit import retrieval_desk
-    from tacit.duplicates import find_in
     from tacit.encoder import load
     from tacit.report import sheet
+    from tacit.searching import retrieval_desk
+    from tacit.searching.duplicates import find_in
 
     if picture is not None:
         sheet.check(picture)

@@ -29,7 +29,7 @@ def show(run: str, data: str | None = None, *, out: Path | None = None, count: i
     seed
         Of the choice of samples and of all that is drawn at random.
     """
-    from tacit.showing import show as draw
+    from tacit.looking.showing import show as draw
 
     sys.stdout.write(f"{draw(run, data, out=out, count=count, seed=seed)}\n")
 

@@ -24,7 +24,7 @@ def embed(encoder: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
     max_bad
         Largest share of files that may be unreadable.
     """
-    from tacit.embedding import embed_to
+    from tacit.applying.embedding import embed_to
     from tacit.encoder import load
 
     count, dim = embed_to(load(encoder), data, out, batch=batch, max_bad=max_bad)

@@ -1,0 +1,1 @@
+"""Encoders and models at work: vectors, predictions, and which samples to label next."""

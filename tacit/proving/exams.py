@@ -1,0 +1,59 @@
+"""Every way to judge an encoder: the tasks on one vector a sample, and those that have an examination of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tacit.encoder import TrainedEncoder
+from tacit.errors import UsageError, nearest
+from tacit.evaluation.tasks import TASKS
+from tacit.proving import choosing, copies, detection, few_labels, segmentation
+from tacit.proving.outcome import Proof
+from tacit.proving.proof import DEFAULT_TASKS, SCRATCH, prove
+
+Exam = Callable[..., Proof]
+"""Called as `exam(encoder, data, seed=..., max_bad=...)`."""
+
+EXAMS: Mapping[str, Exam] = {
+    detection.TASK: detection.detect,
+    segmentation.TASK: segmentation.segment,
+    copies.TASK: copies.copies,
+}
+"""Task -> examination with rows, floors and metrics of its own."""
+LABEL_EXAMS: Mapping[str, Exam] = {
+    few_labels.TASK: few_labels.few_labels_finetuned,
+    choosing.TASK: choosing.choosing,
+}
+"""The same for those that also read `totals` and `draws`."""
+
+
+def judge(
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    tasks: Sequence[str] = DEFAULT_TASKS,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
+) -> Proof:
+    """Judge `encoder` on `data` by `tasks`: an examination of its own, one at a time, or any of `proof.prove`.
+
+    `totals` and `draws`: numbers of few labels in all, and how often each is drawn, for the tasks that ask for them.
+    """
+    known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)
+    for task in tasks:
+        if task not in known:
+            raise UsageError(f"no task {task!r}; {nearest(task, known)}")
+    if draws is not None and draws < 1:
+        raise UsageError(f"--folds {draws}: give 1 or more")
+    own = [task for task in tasks if task in (*EXAMS, *LABEL_EXAMS)]
+    if not own:
+        return prove(encoder, data, tasks=tasks, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
+    if len(tasks) > 1:
+        raise UsageError(f"task {own[0]} has rows and floors of its own: ask for it alone, not together with others")
+    if own[0] in LABEL_EXAMS:
+        return LABEL_EXAMS[own[0]](encoder, data, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
+    if totals or draws:
+        raise UsageError(f"task {own[0]} sets its own numbers of labels: leave out --labels and --folds")
+    return EXAMS[own[0]](encoder, data, seed=seed, max_bad=max_bad)

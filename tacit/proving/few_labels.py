@@ -1,0 +1,116 @@
+"""Few labels, all of the network learning from them: `tacit evaluate --task few-label-finetuned`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tacit import interrupt
+from tacit.console import progress, say
+from tacit.data.dataset import open_dataset
+from tacit.encoder import TrainedEncoder
+from tacit.engine.settings import Optimiser
+from tacit.errors import UsageError
+from tacit.evaluation import few_label
+from tacit.evaluation.bench import Bench, Kind, PredictedRow, evaluate
+from tacit.evaluation.features import must_be_finite
+from tacit.evaluation.tasks import Key
+from tacit.heads.finetune import Finetune
+from tacit.heads.pooled import LINEAR_RATE
+from tacit.proving.outcome import Proof, name_of
+from tacit.proving.proof import bench_of, features_of, fitted, from_scratch
+
+TASK = "few-label-finetuned"
+SIZES = (4, 25)
+"""Labels per class where no totals are given: those of the field's 40 and 250 on CIFAR-10."""
+DRAWS = 5
+STEPS, MANY, MORE_STEPS = 200, 1000, 500
+"""Steps with few labels, and with `MANY` or more."""
+RECIPE = {"head": "alone at first, then all, the encoder at a tenth of the rate", "lr": LINEAR_RATE, "epoch": "last"}
+SCRATCH_RECIPE = {"lr": 2e-3, "views": "weak", "epoch": "last"}
+
+
+def few_labels_finetuned(
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
+) -> Proof:
+    """Judge `encoder` by what fine-tuning it on few labels of `data` gives, beside training from scratch on the same.
+
+    The draws are those of the task `few-label`, whose logistic regression on the frozen features stands beside. Raises
+    as `proof.prove`.
+    """
+    with interrupt.listening():
+        modality = encoder.modality
+        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
+        for note in dataset.notes:
+            say(f"note: {note}")
+        bench = bench_of(dataset, seed=seed, totals=totals, draws=draws or DRAWS)
+        labels, classes = bench.train_labels, len(bench.classes)
+        drawn = {
+            metric: few_label.draw(labels, classes, total, draws=bench.draws, seed=seed)
+            for metric, total in few_label.amounts(classes, labels, SIZES, totals).items()
+        }
+        if not drawn:
+            raise UsageError(
+                f"the rarest class has fewer than {min(SIZES)} training samples: say how many with --labels"
+            )
+        name, recipe = name_of(encoder), {**RECIPE, **encoder.spec.training}
+        rows = [
+            _trained(name, "encoder", partial(_tuned, encoder, bench), bench, drawn, recipe),
+            _trained("from scratch", "scratch", partial(from_scratch, encoder, bench), bench, drawn, SCRATCH_RECIPE),
+            _frozen(f"{name}, frozen", encoder, bench, drawn),
+        ]
+        curve = "The whole network learns, mean of paired draws; frozen: logistic regression"
+        return Proof(evaluate(bench, rows, ()), dataset, encoder, TASK, curve)
+
+
+def _tuned(encoder: TrainedEncoder, bench: Bench, rows: Tensor, steps: int) -> Tensor:
+    """Classes of the test part, long `[M]`, by the encoder fine-tuned on the labels of `rows`."""
+    network = copy.deepcopy(encoder.network)
+    return fitted(encoder, bench, rows, network, Finetune.Config(), Optimiser(lr=LINEAR_RATE), steps)
+
+
+def _trained(
+    name: str,
+    kind: Kind,
+    answers: Callable[[Tensor, int], Tensor],
+    bench: Bench,
+    drawn: Mapping[str, Tensor],
+    protocol: Mapping[str, Any],
+) -> PredictedRow:
+    """A row of networks, one a draw; `answers`: (rows, steps) -> classes of the test part, long `[M]`."""
+    found: dict[Key, Tensor] = {}
+    with progress(name, bench.draws * len(drawn)) as tick:
+        for metric, draws in drawn.items():
+            steps = STEPS if draws.shape[1] < MANY else MORE_STEPS
+            answered = []
+            for rows in draws:
+                interrupt.check()
+                answered.append(answers(rows, steps))
+                tick(len(found) * bench.draws + len(answered), few_label.words(metric))
+            found[TASK, metric] = torch.stack(answered)
+    steps_taken = f"{STEPS}, {MORE_STEPS} with {MANY:,} labels or more"
+    shared = {"draws": bench.draws, "draw_seed": bench.seed, "steps": steps_taken, "balance": "by class"}
+    return PredictedRow(name, kind, found, {**protocol, **shared})
+
+
+def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str, Tensor]) -> PredictedRow:
+    """Logistic regression on the features as they are, at the same draws."""
+    train, test = (
+        must_be_finite(features_of(encoder.network, samples, device=encoder.device, title="features"), name)
+        for samples in (bench.train, bench.test)
+    )
+    answers = few_label.few_label(train, bench.train_labels, test, len(bench.classes), list(drawn.values()))
+    found = {(TASK, metric): each for metric, each in zip(drawn, answers, strict=True)}
+    protocol = {"C": few_label.C, "draws": bench.draws, "draw_seed": bench.seed, "balance": "by class"}
+    return PredictedRow(name, "method", found, protocol)

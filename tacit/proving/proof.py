@@ -1,0 +1,250 @@
+"""Did it help? The rows of an evaluation: an encoder and all floors on one split of one set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from tacit import interrupt
+from tacit.console import say
+from tacit.core import Encoder, Samples
+from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.encoder import TrainedEncoder
+from tacit.engine import closed, loop
+from tacit.engine.environment import computes_bf16
+from tacit.engine.settings import Budget, EngineConfig, Optimiser
+from tacit.errors import DataError, UsageError, nearest
+from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
+from tacit.evaluation.features import extract, extract_floor, extract_pairs, settle
+from tacit.evaluation.few_label import DRAWS, amounts, draw
+from tacit.evaluation.tasks import DEFAULT_TASKS as DEFAULT_TASKS
+from tacit.evaluation.tasks import TASKS, Key
+from tacit.heads.classify import Classify
+from tacit.heads.finetune import Finetune
+from tacit.heads.pooled import TableTargets
+from tacit.methods.patches import Patches
+from tacit.nn.patches import PatchEncoder
+from tacit.proving.outcome import Proof, name_of
+from tacit.proving.shelf import Shelf
+from tacit.training import sample_of
+
+UNTRAINED = 3
+"""Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
+RIVAL_FILTERS = 400
+SCRATCH = "scratch"
+SCRATCH_STEPS = 200
+"""Steps from scratch on few labels; on all labels as many as pre-training had, and no fewer than these."""
+
+
+def prove(
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    tasks: Sequence[str] = DEFAULT_TASKS,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
+) -> Proof:
+    """Judge `encoder` on the labelled set `data`, beside every floor.
+
+    `tasks`: names among `TASKS`, and `scratch` for the same network trained from scratch on the same labels; `totals`:
+    numbers of few labels in all, 1 to 100 per class where none is given; `draws` of them (20), paired across all rows.
+    Raises `UsageError` where the set cannot serve a total, and `DataError` where the set has no labels to judge by.
+    """
+    for task in tasks:
+        if task not in (*TASKS, SCRATCH):
+            raise UsageError(f"no task {task!r}; {nearest(task, (*TASKS, SCRATCH))}")
+    with interrupt.listening():
+        modality = encoder.modality
+        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
+        for note in dataset.notes:
+            say(f"note: {note}")
+        bench = bench_of(dataset, seed=seed, totals=totals, draws=draws or DRAWS)
+        rows: list[Row | PredictedRow] = [
+            _encoder_row(encoder, bench),
+            *_untrained(encoder, bench),
+            *_raw(encoder),
+            *_rival(encoder, bench),
+        ]
+        if SCRATCH in tasks:
+            rows.append(_scratch(encoder, bench))
+        judged = evaluate(bench, rows, [task for task in tasks if task != SCRATCH], Shelf())
+        return Proof(judged, dataset, encoder)
+
+
+def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int) -> Bench:
+    """The labelled samples of `dataset`; raises `DataError` where they cannot judge anything."""
+    train, test = _labelled(dataset, "train"), _labelled(dataset, "test")
+    val = _labelled(dataset, "val") if "val" in dataset.parts else None
+    return Bench(
+        train=train,
+        train_labels=train.labels,
+        test=test,
+        test_labels=test.labels,
+        classes=dataset.classes,
+        val=(val, val.labels) if val is not None and len(val) else None,
+        protocol={"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol},
+        seed=seed,
+        totals=totals,
+        draws=draws,
+    )
+
+
+def _labelled(dataset: Dataset, part: str) -> Subset:
+    subset = dataset.part(part)
+    rows = (subset.labels >= 0).nonzero().flatten()
+    if len(rows) == 0:
+        kind = dataset.annotations.kind if dataset.annotations else ""
+        drawn = {"": "", "boxes": "; its boxes judge --task detect", "masks": "; its masks judge --task segment"}[kind]
+        raise DataError(
+            f"no sample of the {part} part of {dataset.name} has a label, and judging an encoder needs some: put "
+            f"the files into one sub-folder per class, or give a CSV with the columns path,label{drawn}"
+        )
+    return subset if len(rows) == len(subset) else subset.select(rows)
+
+
+def _encoder_row(encoder: TrainedEncoder, bench: Bench) -> Row:
+    spec = encoder.spec
+    augment = encoder.modality.augment(encoder.modality.config.parse(spec.modality))
+    features = partial(features_of, encoder.network, device=encoder.device, title="features of the encoder")
+    pairs = partial(
+        extract_pairs, encoder.network, bench.test, (augment["weak"], augment["weak"]), device=encoder.device
+    )
+    protocol = {"layer": "pooled", "crops": "one, the whole sample", "last_or_best": "last", **spec.training}
+    return Row(name_of(encoder), "encoder", features, protocol, pairs)
+
+
+def features_of(network: Encoder, samples: Samples, *, device: torch.device, title: str) -> Tensor:
+    """Features `[N, D]` of all `samples`, in the precision in which the device computes."""
+    return extract(network, samples, device=device, bf16=computes_bf16(device), title=title)
+
+
+def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
+    """The encoder's own architecture with random weights, its normalisation fitted to `samples`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1_000 + seed)
+        kind = encoder.modality.encoders[encoder.spec.encoder["name"]]
+        network = kind(kind.Config.parse(encoder.spec.encoder), sample_of(samples)).to(encoder.device)
+    settle(network, samples, device=encoder.device)
+    return network.eval()
+
+
+def _untrained(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
+    train = bench.train
+    assert isinstance(train, Subset)
+    if encoder.spec.encoder["name"] == "patches":
+        return []  # a dictionary of zeros has no untrained features
+
+    def features(seed: int) -> Callable[[Samples], Tensor]:
+        network: list[Encoder] = []
+
+        def compute(samples: Samples) -> Tensor:
+            if not network:
+                network.append(untrained(encoder, train, seed))
+            return features_of(network[0], samples, device=encoder.device, title="features of an untrained encoder")
+
+        return compute
+
+    protocol = {"layer": "pooled", "crops": "one, the whole sample"}
+    identity = {"kind": "untrained", "encoder": dict(encoder.spec.encoder), "layout": dict(encoder.spec.layout)}
+    return [
+        Row(
+            "untrained",
+            "untrained",
+            features(seed),
+            {**protocol, "seed": seed},
+            identity={**identity, "seed": seed},
+        )
+        for seed in range(UNTRAINED)
+    ]
+
+
+def _raw(encoder: TrainedEncoder) -> list[Row]:
+    layout = dict(encoder.spec.layout)
+    return [
+        Row(
+            name,
+            "raw",
+            partial(extract_floor, function, title=name),
+            {"layer": "input"},
+            identity={"kind": "raw", "name": name, "layout": layout},
+        )
+        for name, function in encoder.modality.floors.items()
+    ]
+
+
+def _rival(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
+    """`patches` on the training part: the closed form that a deep network has to beat on a CPU."""
+    train, modality = bench.train, encoder.modality
+    assert isinstance(train, Subset)
+    if encoder.spec.encoder["name"] == "patches" or Patches.needs(Patches.Config()) - modality.offers:
+        return []
+    fitted: list[Encoder] = []
+
+    def features(samples: Samples) -> Tensor:
+        if not fitted:
+            sample = sample_of(train)
+            network = PatchEncoder(PatchEncoder.Config(filters=RIVAL_FILTERS), sample)
+            closed.fit(Patches(Patches.Config(), network, modality, sample), train, EngineConfig(device="cpu"))
+            fitted.append(network)
+        return features_of(fitted[0], samples, device=torch.device("cpu"), title="features of patches")
+
+    identity = {
+        "kind": "patches",
+        "filters": RIVAL_FILTERS,
+        "method": Patches.Config().model_dump(),
+        "layout": dict(encoder.spec.layout),
+    }
+    return [Row("patches", "method", features, {"layer": "pooled", "filters": RIVAL_FILTERS}, identity=identity)]
+
+
+def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:
+    """The same network from scratch on the same labels: all of them, and in every draw ten per class or the totals."""
+    steps, few = max(SCRATCH_STEPS, int(encoder.spec.training.get("steps", 0))), SCRATCH_STEPS
+    predictions: dict[Key, Tensor] = {}
+    classes = len(bench.classes)
+    everything = torch.arange(len(bench.train_labels))
+    predictions["linear", "all"] = from_scratch(encoder, bench, everything, steps)[None]
+    for metric, total in amounts(classes, bench.train_labels, (10,), bench.totals).items():
+        rows = draw(bench.train_labels, classes, total, draws=bench.draws, seed=bench.seed)
+        predictions["few-label", metric] = torch.stack([from_scratch(encoder, bench, some, few) for some in rows])
+    protocol = {"steps_all": steps, "steps_few": few, "optimiser": "adamw, lr 0.002", "views": "weak", "epoch": "last"}
+    return PredictedRow("from scratch", "scratch", predictions, protocol)
+
+
+def from_scratch(encoder: TrainedEncoder, bench: Bench, rows: Tensor, steps: int) -> Tensor:
+    """Classes of the test part, long `[M]`, by the encoder's own architecture trained on the labels of `rows` alone."""
+    assert isinstance(bench.train, Subset)
+    network = untrained(encoder, bench.train, seed=0)
+    return fitted(encoder, bench, rows, network, Finetune.Config(linear=0.0, rate=1.0), Optimiser(lr=2e-3), steps)
+
+
+def fitted(
+    encoder: TrainedEncoder,
+    bench: Bench,
+    rows: Tensor,
+    network: Encoder,
+    recipe: Finetune.Config,
+    optimiser: Optimiser,
+    steps: int,
+) -> Tensor:
+    """Classes of the test part, long `[M]`, by `network` and a linear layer after `steps` on the labels of `rows`."""
+    train, modality = bench.train, encoder.modality
+    assert isinstance(train, Subset)
+    some, targets = train.select(rows), TableTargets(bench.train_labels[rows], bench.classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(bench.seed)
+        head = Classify(Classify.Config(), network, sample_of(some), bench.classes)
+    head.prepare(targets)
+    head.to(encoder.device)
+    learner = Finetune(recipe, network, head, targets)
+    augment = modality.augment(modality.config.parse(encoder.spec.modality))
+    config = EngineConfig(budget=Budget(steps=steps), optimiser=optimiser, batch=min(128, len(rows)), evaluations=0)
+    loop.fit(learner, some, augment, config)
+    learner.eval()
+    with torch.no_grad():
+        return extract_floor(lambda view: head(network(view.to(encoder.device))), bench.test, title="answers").argmax(1)

@@ -1,0 +1,1 @@
+"""What is like what: indexes of vectors, answers to queries, duplicates."""
