@@ -6,7 +6,7 @@ Each measure comes with what it would have been on resampled test samples, the s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -50,6 +50,19 @@ def compare(task: str, measured: Sequence[Resampled], deciding: Mapping[str, str
         results.append(Result(one.row, one.kind, task, one.metric, around.value, around.low, around.high, protocol))
     gains = tuple(_gains(task, trial, results, pooled, LEVEL))
     return Evaluation(tuple(results), gains, _verdict(task, results, pooled, deciding), {})
+
+
+def compare_both(
+    task: str, measured: Sequence[Resampled], whole: Sequence[str], deciding: Mapping[str, str], *, seed: int = 0
+) -> Evaluation:
+    """The same for encoders that learn as a `whole` (the names of these rows, the one on trial first) and, of all other
+    rows, for frozen ones: two verdicts in one, of which the first decides."""
+    learnt = compare(task, measured, deciding, seed=seed)
+    probed = compare(task, [one for one in measured if one.row not in whole], deciding, seed=seed)
+    assert learnt.verdict is not None
+    assert probed.verdict is not None
+    sentence = f"Learning as a whole: {learnt.verdict.sentence} Frozen features: {probed.verdict.sentence}"
+    return replace(learnt, verdict=Verdict(learnt.verdict.helped, sentence))
 
 
 def _over_seeds(one: Resampled, seed: int) -> Tensor:

@@ -19,7 +19,7 @@ from tacit.engine import loop, order
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError
 from tacit.evaluation.bench import Kind
-from tacit.evaluation.resampled import Resampled, compare, sample_weights
+from tacit.evaluation.resampled import Resampled, compare_both, sample_weights
 from tacit.evaluation.verdict import figure
 from tacit.heads.average_precision import scores
 from tacit.heads.boxes import BoxTargets
@@ -89,9 +89,10 @@ def detect(
     """Judge `encoder` by what it is worth to a detector of the boxes in `data`, beside its floors.
 
     The same detector is trained on 10, 50 and all labelled samples of the training part, with the same steps and
-    draws, from the pre-trained encoder, on top of it while it stands still, and from random weights; a floor that looks
-    at nothing guesses the usual boxes. AP50 and AP of the test part are means over the draws, with intervals over draws
-    and test samples. Raises `DataError` where there are no boxes to learn from or to judge by.
+    draws, from the pre-trained encoder and from random weights, each learning as a whole and standing still under the
+    detector; a floor that looks at nothing guesses the usual boxes. AP50 and AP of the test part are means over the
+    draws, with intervals over draws and test samples. Raises `DataError` where there are no boxes to learn from or to
+    judge by.
     """
     with interrupt.listening():
         modality = encoder.modality
@@ -104,11 +105,13 @@ def detect(
             Start(name, "encoder", lambda _: copy.deepcopy(encoder.network)),
             Start(f"{name}, frozen", "encoder", lambda _: copy.deepcopy(encoder.network), "all"),
             Start("from scratch", "scratch", lambda number: untrained(encoder, trial.train, number)),
+            Start("untrained, frozen", "untrained", lambda number: untrained(encoder, trial.train, number), "all"),
         )
         measured = [found for start in starts for found in _measured(trial, start)]
         measured += _blind(trial)
         deciding = {_metric(METRICS[0], size, trial): _words(size, trial) for size in trial.steps}
-        return Proof(compare(TASK, measured, deciding, seed=seed), dataset, encoder, "detection")
+        judged = compare_both(TASK, measured, (name, "from scratch"), deciding, seed=seed)
+        return Proof(judged, dataset, encoder, "detection")
 
 
 def _trial(encoder: TrainedEncoder, dataset: Dataset, seed: int, effort: Effort) -> Trial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,8 +21,8 @@ from tacit.evaluation import segment as frozen
 from tacit.evaluation.bench import Evaluation, Kind, Result
 from tacit.evaluation.features import inference
 from tacit.evaluation.overlap import accuracy, iou, mean_iou, tally, weighted
-from tacit.evaluation.resampled import Resampled, compare
-from tacit.evaluation.verdict import Verdict, figure
+from tacit.evaluation.resampled import Resampled, compare_both
+from tacit.evaluation.verdict import figure
 from tacit.heads.finetune import Finetune, respond
 from tacit.heads.segment import Segment, occurrences
 from tacit.nn.pyramid import joined
@@ -220,14 +220,8 @@ def _concluded(trial: Trial, measured: Sequence[Resampled], by_class: Sequence[R
     unit, ends = trial.encoder.modality.unit, (trial.sizes[0], trial.sizes[-1])
     words = {size: f"{'all' if size == len(trial.train) else size} labelled {unit}" for size in ends}
     deciding = {f"mIoU, {trial.labelled(size)}": said for size, said in words.items()}
-    learnt = compare(TASK, measured, deciding, seed=trial.seed)
-    whole = {measured[0].row, SCRATCH}
-    probed = compare(TASK, [one for one in measured if one.row not in whole], deciding, seed=trial.seed)
-    assert learnt.verdict is not None
-    assert probed.verdict is not None
-    sentence = f"Learning as a whole: {learnt.verdict.sentence} Frozen features: {probed.verdict.sentence}"
-    results = (*learnt.results, *by_class)
-    return Evaluation(results, learnt.differences, Verdict(learnt.verdict.helped, sentence), {})
+    found = compare_both(TASK, measured, (measured[0].row, SCRATCH), deciding, seed=trial.seed)
+    return replace(found, results=(*found.results, *by_class))
 
 
 def _resampled(

@@ -37,7 +37,7 @@ def test_rows_budgets_and_floors(encoder, tmp_path):
     proof = detect(loaded, str(data), effort=Effort(steps={4: 3, 200: 3}, steps_all=25, draws=2))
     rows = list(dict.fromkeys((result.row, result.kind) for result in proof.evaluation.results))
     assert rows == [("rotation", "encoder"), ("rotation, frozen", "encoder"), ("from scratch", "scratch"),
-                    ("usual boxes", "majority")]  # fmt: skip
+                    ("untrained, frozen", "untrained"), ("usual boxes", "majority")]  # fmt: skip
     metrics = list(dict.fromkeys(result.metric for result in proof.evaluation.results))
     assert metrics == ["AP50, 4 images", "AP, 4 images", "AP50, all images", "AP, all images"]
     for result in proof.evaluation.results:
@@ -45,11 +45,13 @@ def test_rows_budgets_and_floors(encoder, tmp_path):
         assert len(result.protocol["values"]) == 2
     assert proof.evaluation.find("rotation", "detect", "AP50, all images").value > 0.1
     assert {difference.row for difference in proof.evaluation.differences} == {name for name, _ in rows[1:]}
-    assert "With 4 labelled images pre-training reaches AP50 " in proof.evaluation.verdict.sentence
+    learnt, frozen = proof.evaluation.verdict.sentence.split("Frozen features: ")
+    for sentence in (learnt, frozen):
+        assert "With 4 labelled images pre-training reaches AP50 " in sentence
     (path,) = write(proof, tmp_path)
     assert path.name == "detection.json"
-    assert len(json.loads(path.read_text())["results"]) == 16
-    assert markdown(proof.evaluation).count("\n") == 6
+    assert len(json.loads(path.read_text())["results"]) == 20
+    assert markdown(proof.evaluation).count("\n") == 7
 
 
 def test_the_same_seed_gives_the_same_figures(encoder):
