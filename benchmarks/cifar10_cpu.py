@@ -3,8 +3,8 @@
     python benchmarks/cifar10_cpu.py --write             all methods, 5 minutes each, as `make bench` does
     python benchmarks/cifar10_cpu.py --methods simclr --minutes 1
 
-The data are looked up in $TACIT_DATA, then in the user's cache, then fetched. A method that has been done is not run
-again: delete its folder to do so. Protocol: the official split, pre-training on the 50,000 training images without
+The data are looked up in $TACIT_DATA, then in the user's cache, then fetched. What has been done is not
+done again: delete its folder, or its evaluation.json, to do so. Protocol: the official split, pre-training on the 50,000 training images without
 labels, the last step's encoder, one view of the whole image, probes as in `tacit evaluate`, the test set used once.
 """
 
@@ -56,16 +56,14 @@ def main() -> None:
 
 
 def run(method: str, given: argparse.Namespace) -> None:
-    """Train and evaluate one method in its own processes, and note the seconds."""
+    """Train and evaluate one method in its own processes, and note the seconds of training."""
     folder = given.runs / method
-    if (folder / "evaluation.json").is_file():
-        return
-    budget = () if method == "patches" else ("--time", f"{given.minutes:g}m")
-    seconds = {
-        "train": tacit("train", given.data, "--method", method, *budget, "--out", folder),
-        "evaluate": tacit("evaluate", folder, given.data),
-    }
-    (folder / "seconds.json").write_text(json.dumps(seconds))
+    if not (folder / "seconds.json").is_file():
+        budget = () if method == "patches" else ("--time", f"{given.minutes:g}m")
+        seconds = {"train": tacit("train", given.data, "--method", method, *budget, "--out", folder)}
+        (folder / "seconds.json").write_text(json.dumps(seconds))
+    if not (folder / "evaluation.json").is_file():
+        tacit("evaluate", folder, given.data)
 
 
 def table(found: dict[str, dict], runs: Path) -> str:

@@ -114,8 +114,8 @@ def few_labels(problem: Problem) -> Iterator[Measurement]:
     drawn = problem.drawn()
     answers = few_label.few_label(problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()))
     for (metric, rows), found in zip(drawn.items(), answers, strict=True):
-        protocol = {"C": few_label.C, **_draws(problem, rows)}
-        yield Measurement.of(metric, found == problem.test_labels, protocol)
+        protocol = {"C": found.c, **_draws(problem, rows)}
+        yield Measurement.of(metric, found.predictions == problem.test_labels, protocol)
 
 
 def semi(problem: Problem) -> Iterator[Measurement]:

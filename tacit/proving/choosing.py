@@ -98,20 +98,20 @@ def _row(
     bench: Bench,
 ) -> PredictedRow:
     drawn = [torch.stack([each[method].rows for each in found]) for found in choices.values()]
-    answers = few_label.few_label(train, bench.train_labels, test, len(bench.classes), drawn)
+    answers = list(few_label.few_label(train, bench.train_labels, test, len(bench.classes), drawn))
     keys: list[Key] = [(TASK, f"{total}{few_label.IN_ALL}") for total in choices]
     protocol = {
         "method": method,
         "seeds": bench.draws,
         "axes": selection.WIDTH,
         "dimension": train.shape[1],
-        "C": few_label.C,
+        "C": [each.c for each in answers],
         "classes_found": {
             str(total): round(sum(len(set(bench.train_labels[row].tolist())) for row in rows) / len(rows), 2)
             for total, rows in zip(choices, drawn, strict=True)
         },
     }
-    return PredictedRow(name, kind, dict(zip(keys, answers, strict=True)), protocol)
+    return PredictedRow(name, kind, dict(zip(keys, (each.predictions for each in answers), strict=True)), protocol)
 
 
 def _verdict(judged: Evaluation, totals: Sequence[int]) -> Verdict:

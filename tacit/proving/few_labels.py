@@ -110,7 +110,7 @@ def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str
         must_be_finite(features_of(encoder.network, samples, device=encoder.device, title="features"), name)
         for samples in (bench.train, bench.test)
     )
-    answers = few_label.few_label(train, bench.train_labels, test, len(bench.classes), list(drawn.values()))
-    found = {(TASK, metric): each for metric, each in zip(drawn, answers, strict=True)}
-    protocol = {"C": few_label.C, "draws": bench.draws, "draw_seed": bench.seed, "balance": "by class"}
+    answers = list(few_label.few_label(train, bench.train_labels, test, len(bench.classes), list(drawn.values())))
+    found = {(TASK, metric): each.predictions for metric, each in zip(drawn, answers, strict=True)}
+    protocol = {"C": [each.c for each in answers], "draws": bench.draws, "draw_seed": bench.seed, "balance": "by class"}
     return PredictedRow(name, "method", found, protocol)

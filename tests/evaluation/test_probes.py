@@ -99,8 +99,8 @@ def test_few_labels_reach_what_raw_digits_are_known_to_reach(digits: tuple[Tenso
     reached = []
     drawn = [few_label.draw(labels, 10, total) for total in (10, 100)]
     for found in few_label.few_label(train, labels, test, 10, drawn):
-        assert found.shape == (20, 500)
-        reached.append((found == test_labels).double().mean().item())
+        assert found.predictions.shape == (20, 500)
+        reached.append((found.predictions == test_labels).double().mean().item())
     assert reached[0] > 0.60
     assert reached[1] > 0.89
 
@@ -111,8 +111,8 @@ def test_few_labels_do_not_depend_on_units_or_on_idle_dimensions(digits: tuple[T
     (plain,) = few_label.few_label(train, labels, test, 10, drawn)
     (louder,) = few_label.few_label(100 * train + 3, labels, 100 * test + 3, 10, drawn)
     (wider,) = few_label.few_label(train.repeat(1, 8), labels, test.repeat(1, 8), 10, drawn)
-    assert (plain == louder).double().mean() > 0.995
-    assert (plain == wider).double().mean() > 0.995
+    assert (plain.predictions == louder.predictions).double().mean() > 0.995
+    assert (plain.predictions == wider.predictions).double().mean() > 0.995
 
 
 def test_draws_solved_in_turns_equal_draws_solved_at_once(
@@ -123,4 +123,26 @@ def test_draws_solved_in_turns_equal_draws_solved_at_once(
     (at_once,) = few_label.few_label(train, labels, test, 10, drawn)
     monkeypatch.setattr(few_label, "_GATHERED_BYTES", 1)
     (in_turns,) = few_label.few_label(train, labels, test, 10, drawn)
-    assert (at_once == in_turns).double().mean() > 0.995
+    assert (at_once.predictions == in_turns.predictions).double().mean() > 0.995
+
+
+def test_c_is_chosen_where_labels_suffice_and_never_by_the_test_part(digits: tuple[Tensor, ...]) -> None:
+    """Where a third of the labels is wrong, a strong penalty is right."""
+    train, labels, test, test_labels = digits
+    generator = torch.Generator().manual_seed(0)
+    wrong = torch.rand(len(labels), generator=generator) < 0.35
+    noisy = torch.where(wrong, torch.randint(10, labels.shape, generator=generator), labels)
+    drawn = [few_label.draw(noisy, 10, total, draws=6) for total in (50, 400)]
+    few, chosen = few_label.few_label(train, noisy, test, 10, drawn)
+    assert few.c == few_label.C
+    assert chosen.c < few_label.C
+    right = {}
+    for c in few_label.CHOICES:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(few_label, "CHOICES", (c,))
+            *_, fixed = few_label.few_label(train, noisy, test, 10, drawn)
+        right[c] = (fixed.predictions == test_labels).double().mean().item()
+    assert right[chosen.c] >= max(right.values()) - 0.01
+    assert right[chosen.c] > right[few_label.C] + 0.02
+    _, part = few_label.few_label(train, noisy, test[:5], 10, drawn)
+    assert part.c == chosen.c
