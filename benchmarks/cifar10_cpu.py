@@ -3,9 +3,10 @@
     python benchmarks/cifar10_cpu.py --write             all methods, 5 minutes each, as `make bench` does
     python benchmarks/cifar10_cpu.py --methods simclr --minutes 1
 
-The data are looked up in $TACIT_DATA, then in the user's cache, then fetched. What has been done is not
-done again: delete its folder, or its evaluation.json, to do so. Protocol: the official split, pre-training on the 50,000 training images without
-labels, the last step's encoder, one view of the whole image, probes as in `tacit evaluate`, the test set used once.
+The data are looked up in $TACIT_DATA, then in the user's cache, then fetched. What has been done is not done again:
+delete a method's folder, or its evaluation.json, to do so. Protocol: the official split, pre-training on the 50,000
+training images without labels, the last step's encoder, one view of the whole image, probes as in `tacit evaluate`, the
+test set used once.
 """
 
 from __future__ import annotations
