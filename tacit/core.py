@@ -43,7 +43,8 @@ class Step:
     loss: Tensor
     """`[B]`, one loss a sample; its mean is minimised, alone it is an anomaly score."""
     nothing_learnt: float | Tensor
-    """The loss of a model that has learnt nothing (ln N for a choice among N): the line to draw beside `loss`."""
+    """The loss of a model that has learnt nothing (ln N for a choice among N): the line to draw beside `loss`; 0
+    where it is not known."""
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
     """Scalars worth a line in the log."""
     carry: Mapping[str, Tensor] = field(default_factory=dict)

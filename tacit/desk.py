@@ -19,6 +19,7 @@ from rich.table import Table
 
 from tacit.config import flat, read_yaml
 from tacit.core import ClosedForm
+from tacit.data.listing import printable
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
 
@@ -64,16 +65,44 @@ def rehearse(config: Any) -> str:
     samples = dataset.part("train")
     learner = make_learner(config, samples, start)
     count = sum(parameter.numel() for parameter in learner.parameters())
-    batch = config.batch_size(len(samples))
-    seconds = config.budget.seconds
-    budget = f"{seconds:g} s" if seconds else config.budget.model_dump(exclude_none=True)
     lines = {
         "data": f"{config.data}: {len(dataset)} {config.kind.unit}, {len(samples)} for training; {dataset.protocol}",
         "layout": dataset.layout.model_dump(),
         "method": config.method.model_dump(),
         "encoder": f"{config.encoder.model_dump()}, {learner.encoder.dim} dimensions, {count:,} parameters in all",
-        "batch": f"{batch}, {len(samples) // batch} steps an epoch",
-        "budget": budget,
+    }
+    return _rehearsed(lines, config, len(samples))
+
+
+def rehearse_finetuning(config: Any) -> str:
+    """What fine-tuning by this configuration would be, without doing it."""
+    from tacit.adapting.finetuning import prepare
+
+    dataset, parts, learner = prepare(config)
+    train, classes = parts.train, parts.train.targets.classes
+    count = sum(parameter.numel() for parameter in learner.backbone.parameters())
+    fixed = sum(parameter.numel() for parameter in learner.backbone.parameters() if not parameter.requires_grad)
+    sizes = {"learnt from": len(train.samples)}
+    sizes |= {name: len(part.samples) for name, part in (("val", parts.val), ("test", parts.test)) if part}
+    named = ", ".join(map(printable, classes[:8])) + (f" and {len(classes) - 8} more" if classes[8:] else "")
+    weights = f"{count:,} parameters, {fixed:,} of them fixed"
+    lines = {
+        "data": f"{config.data}: {len(dataset)} {config.kind.unit}; {dataset.protocol}",
+        "labelled": f"{', '.join(f'{name} {size}' for name, size in sizes.items())}; val is {parts.protocol}",
+        "answers": named,
+        "layout": dataset.layout.model_dump(),
+        "head": config.head.model_dump(),
+        "method": config.method.model_dump(),
+        "encoder": f"{config.encoder.model_dump()} from {config.init_from}, {weights}",
+    }
+    return _rehearsed(lines, config, len(train.samples))
+
+
+def _rehearsed(lines: dict[str, Any], config: Any, samples: int) -> str:
+    batch, seconds = config.batch_size(samples), config.budget.seconds
+    lines |= {
+        "batch": f"{batch}, {samples // batch} steps an epoch",
+        "budget": f"{seconds:g} s" if seconds else config.budget.model_dump(exclude_none=True),
     }
     return "".join(f"{name:8} {value}\n" for name, value in lines.items()) + "nothing was trained (--dry-run)\n"
 

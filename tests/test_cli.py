@@ -9,11 +9,11 @@ import pytest
 from toys import folder_of_shapes
 
 from tacit.cli import run
+from tacit.commands import COMMANDS, WAY
 from tacit.methods import METHODS
 from tacit.settings import RunConfig
 
 QUICK = ["--steps", "2", "--batch", "16", "--set", "encoder.width=12"]
-COMMANDS = ["inspect", "train", "evaluate", "embed", "select", "methods", "runs", "doctor", "demo"]
 
 
 def program(*words, **environment):
@@ -88,6 +88,26 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(shapes, tmp_path, monk
     for part in ("60 images", "simclr", "convnet", "parameters", "600 s"):
         assert part in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_of_finetune_says_what_would_run_and_writes_nothing(shapes, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", shapes, *QUICK, "--out", "run"]) == 0
+    capfd.readouterr()
+    assert run(["finetune", "run", shapes, "--freeze", "all", "--epochs", "3", "--dry-run"]) == 0
+    said = capfd.readouterr().out
+    for part in ("60 images", "learnt from 36, val 9", "drawn by class", "bar, disc, ring", "classify", "from run"):
+        assert part in said, said
+    assert "'epochs': 3" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_every_command_has_its_place_on_the_way(capfd):
+    placed = [name for names in WAY.values() for name in names]
+    assert sorted(placed) == sorted(COMMANDS)
+    assert run(["--help"]) == 0
+    said = capfd.readouterr().out
+    assert [said.index(title) for title in WAY] == sorted(said.index(title) for title in WAY)
 
 
 def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypatch):

@@ -128,11 +128,8 @@ def finetune(
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with interrupt.listening(), RunFolder(out, resume=resume) as folder:
-        start = Start.at(config.init_from)
-        dataset = _open(config, start)
+        dataset, parts, learner = prepare(config)
         dataset.write_skipped(out / "skipped.txt")
-        parts = split(dataset, config.head.name, seed=config.seed)
-        learner = _learner(config, parts, start)
         before = copy.deepcopy(learner.encoder)
         spec = _spec(config, dataset, parts, learner)
         if not resume:
@@ -151,6 +148,14 @@ def finetune(
         model.base.save(folder.encoder)
         model.save(folder.path / MODEL, card(model.spec, tested))
         return model, tested
+
+
+def prepare(config: FinetuneConfig) -> tuple[Dataset, Parts, Finetune]:
+    """The data, their parts, and the network as it is before the first step. Raises `UsageError`, `DataError`."""
+    start = Start.at(config.init_from)
+    dataset = _open(config, start)
+    parts = split(dataset, config.head.name, seed=config.seed)
+    return dataset, parts, _learner(config, parts, start)
 
 
 def _open(config: FinetuneConfig, start: Start) -> Dataset:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from cyclopts import App
+from cyclopts import App, Group
 
 from tacit.commands import adapt, inspect, judge, label, learn, look, retrieve, show, use
+
+WAY = {
+    "First steps": ("demo", "methods", "doctor"),
+    "Look at the data": ("inspect", "duplicates"),
+    "Learn without labels": ("train", "show"),
+    "Judge what was learnt": ("evaluate", "runs"),
+    "Use it: vectors and search": ("embed", "index", "search"),
+    "Use it: labels and answers": ("select", "finetune", "predict"),
+}
+"""The commands by what they are for, in the order in which somebody new needs them."""
+OTHER = Group("This program", sort_key=len(WAY))
 
 app = App(
     name="tacit",
@@ -23,7 +34,16 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-app.register_install_completion_command()
-for module in (inspect, learn, judge, use, label, adapt, retrieve, show, look):
-    for command, examples in module.COMMANDS:
-        app.command(command, help_epilogue=examples or None)
+app.register_install_completion_command(group=OTHER)
+for flag in ("--help", "--version"):
+    app[flag].group = (OTHER,)
+COMMANDS = {
+    command.__name__: (command, examples)
+    for module in (inspect, learn, judge, use, label, adapt, retrieve, show, look)
+    for command, examples in module.COMMANDS
+}
+for place, (title, names) in enumerate(WAY.items()):
+    group = Group(title, sort_key=place)
+    for order, name in enumerate(names):
+        command, examples = COMMANDS[name]
+        app.command(command, group=group, sort_key=order, help_epilogue=examples or None)

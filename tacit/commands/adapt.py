@@ -41,6 +41,7 @@ def finetune(
     resume: Annotated[bool, Parameter(group=PLACE, negative="", show_default=False)] = False,
     allow_changes: Annotated[bool, Parameter(group=PLACE, negative="", show_default=False)] = False,
     max_bad: Annotated[float | None, Parameter(group=PLACE)] = None,
+    dry_run: Annotated[bool, Switch] = False,
     print_config: Annotated[bool, Switch] = False,
 ) -> None:
     """Teach an encoder a task from labels: first a new head alone, then all of the network at a lower rate.
@@ -71,7 +72,7 @@ def finetune(
     batch
         Samples per optimiser step.
     lr
-        Largest learning rate of the head; the encoder's is a tenth of it.
+        Largest learning rate of the head; the encoder's is a tenth of it, for segment and detect the same.
     seed
         Everything random is a function of it.
     config
@@ -92,6 +93,8 @@ def finetune(
         Resume although threads, versions or settings differ, to other bits.
     max_bad
         Largest share of files that may be unreadable.
+    dry_run
+        Say what would run, and stop.
     print_config
         Print all settings as YAML, and stop.
     """
@@ -122,6 +125,9 @@ def finetune(
     run = finetuning.configure(layers, resume=out if resume else None)
     if print_config:
         sys.stdout.write(run.to_yaml())
+        return
+    if dry_run:
+        sys.stdout.write(desk.rehearse_finetuning(run))
         return
     folder = out if out is not None else desk.free_folder(run.data, run.head.name)
     _, tested = finetuning.finetune(run, folder, resume=resume, allow_changes=allow_changes)

@@ -103,8 +103,9 @@ class _Meter:
         elapsed = time.monotonic() - self._since
         speed, waiting = self._steps * self._batch / elapsed, self._waited / elapsed
         self._since, self._steps, self._waited = time.monotonic(), 0, 0.0
+        nothing = f" ({record['nothing_learnt']:.4g} is nothing learnt)" if record["nothing_learnt"] else ""
         self.text = (
-            f"loss {record['loss']:.4g} ({record['nothing_learnt']:.4g} is nothing learnt), lr {record['lr']:.2g}, "
+            f"loss {record['loss']:.4g}{nothing}, lr {record['lr']:.2g}, "
             f"{speed:.0f} samples/s, {waiting:.0%} waiting for data"
         )
         return record | {"samples_per_second": round(speed, 1), "waiting": round(waiting, 4)}

@@ -216,7 +216,8 @@ def _masks(dataset: Dataset) -> Drawn:
     """Raises `DataError` where the masks fit neither the samples nor each other."""
     packed = pack_masks(dataset, max_bad=1.0)
     rows = dataset.everything().source_rows
-    whole = int(dataset.annotations.present[rows].sum()) if dataset.annotations else 0
+    masks = dataset.annotations.of("masks") if dataset.annotations else None
+    whole = int(masks.present[rows].sum()) if masks else 0
     rows = rows[packed.place[rows] >= 0]
     counts = np.zeros(256, np.int64)
     for some in np.array_split(rows[_spread_rows(len(rows), LOOKED_AT)], 50):
@@ -224,7 +225,8 @@ def _masks(dataset: Dataset) -> Drawn:
         counts += np.bincount(packed.take(some).ravel(), minlength=256)
     shares = counts[: len(packed.classes)] / max(1, counts.sum())
     classes = dict(zip(map(printable, packed.classes), shares.tolist(), strict=True))
-    return Drawn("masks", whole, min(len(rows), LOOKED_AT), whole - len(rows), classes, None)
+    named = masks is not None and masks.legend is not None
+    return Drawn("masks", whole, min(len(rows), LOOKED_AT), whole - len(rows), classes, None, named)
 
 
 def draw(dataset: Dataset, path: Path, *, seed: int = 0) -> None:

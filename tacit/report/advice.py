@@ -127,6 +127,12 @@ def _drawn(seen: Inspection) -> Iterator[str]:
                 f"{drawn.small:.0%} of the boxes are under 8 cells wide once packed, two cells of the finest maps that "
                 "a detector reads: pack larger samples (--set modality.size=...)"
             )
+        if not drawn.named:
+            yield (
+                f"the masks do not say what their classes are called, so results speak of {next(iter(drawn.classes))}: "
+                "put a classes.txt into the data's folder, a name a line, the first one for the value 0; or, where "
+                "masks hold colours, a colours.csv with the columns name,r,g,b"
+            )
 
 
 def _split(seen: Inspection) -> Iterator[str]:

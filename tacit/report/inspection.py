@@ -38,6 +38,8 @@ class Drawn:
     """Boxes a class; or the share of all cells of masks that a class covers."""
     small: float | None
     """The share of boxes whose shorter side is under 8 cells once packed; None for masks."""
+    named: bool = True
+    """Whether the data say what the classes are called; if not, masks are known by their values or colours."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def _drawn(drawn: Drawn) -> str:
         words = f"share of all cells, from {drawn.read:,}: " + ", ".join(
             f"{name} {share:.1%}" for name, share in shares
         )
+        words += "" if drawn.named else "; what they are called is not known"
     return words + (f"; {drawn.unreadable:,} unreadable" if drawn.unreadable else "")
 
 

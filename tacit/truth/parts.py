@@ -66,15 +66,19 @@ def split(dataset: Dataset, task: str, *, seed: int = 0) -> Parts:
         rows = _held_out(train, seed)
         kept = torch.ones(len(train.samples), dtype=torch.bool)
         kept[rows] = False
-        where = (
-            f"{HELD_OUT:.0%} of the training part, drawn by {'group' if train.samples.groups is not None else 'class'}"
-        )
+        where = f"{HELD_OUT:.0%} of the training part, drawn {_way(train)}"
         if len(rows) and kept.sum() > 1:
             train, val = train.select(kept.nonzero().flatten()), train.select(rows.sort().values)
         else:
             where = "none: too few samples to hold some out, so the last weights are kept"
     _note_rare(train.targets)
     return Parts(train, val, found.get("test"), where)
+
+
+def _way(train: Part) -> str:
+    if train.samples.groups is not None:
+        return "by group"
+    return "at random" if train.targets.groups() is None else "by class"
 
 
 def _held_out(train: Part, seed: int) -> Tensor:

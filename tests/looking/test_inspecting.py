@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mask_toys import CLASSES, camvid
 from PIL import Image
 from toys import folder_of_shapes, shape
 
@@ -129,9 +130,22 @@ def test_masks_are_counted(tmp_path):
         mask = np.zeros((32, 32), np.uint8)
         mask[:8] = 1
         Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.png")
-    (drawn,) = look(tmp_path)[0].drawn
+    seen = look(tmp_path)[0]
+    (drawn,) = seen.drawn
     assert (drawn.kind, drawn.samples, drawn.unreadable, drawn.small) == ("masks", 6, 0, None)
     assert list(drawn.classes.values()) == pytest.approx([0.75, 0.25])
+    assert "what they are called is not known" in " ".join(text(seen).split())
+    assert "results speak of class 0: put a classes.txt" in " ".join(seen.advice)
+
+
+def test_masks_are_called_what_the_legend_says(tmp_path):
+    seen = look(camvid(tmp_path))[0]
+    (drawn,) = seen.drawn
+    assert list(drawn.classes) == list(CLASSES)
+    assert drawn.named
+    assert "ground" in text(seen)
+    assert "not known" not in " ".join(text(seen).split())
+    assert "classes.txt" not in " ".join(seen.advice)
 
 
 def plain(**changes):
