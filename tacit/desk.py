@@ -67,7 +67,7 @@ def rehearse(config: Any) -> str:
     count = sum(parameter.numel() for parameter in learner.parameters())
     lines = {
         "data": f"{config.data}: {len(dataset)} {config.kind.unit}, {len(samples)} for training; {dataset.protocol}",
-        "layout": dataset.layout.model_dump(),
+        "layout": dataset.layout.brief(),
         "method": config.method.model_dump(),
         "encoder": f"{config.encoder.model_dump()}, {learner.encoder.dim} dimensions, {count:,} parameters in all",
     }

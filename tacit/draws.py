@@ -20,18 +20,23 @@ class Draws:
 
     _GOLDEN = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed 64-bit integer
 
-    def __init__(self, keys: Tensor) -> None:
-        """`keys`: long `[B]`, one stream each."""
+    def __init__(self, keys: Tensor, view: int = 0, shared: Tensor | None = None) -> None:
+        """`keys`: long `[B]`, one stream each; `shared`: those of the samples, whatever the view."""
         self._keys = keys
+        self._shared = keys if shared is None else shared
         self._drawn = 0
+        self.view = view
+        """The number of the view among those of its method."""
 
     @classmethod
     def of(cls, seed: int, epoch: int, index: Tensor, view: int) -> Draws:
         """The streams of the samples `index` (long `[B]`) in `epoch` for the method's view number `view`."""
         key = torch.zeros_like(index)
-        for part in (seed, epoch, view):
+        for part in (seed, epoch):
             key = _mix(key + cls._GOLDEN + part)
-        return cls(_mix(key + cls._GOLDEN * (index + 1)))
+        own, shared = (_mix(key + cls._GOLDEN + part) for part in (view, -1))
+        place = cls._GOLDEN * (index + 1)
+        return cls(_mix(own + place), view, _mix(shared + place))
 
     @classmethod
     def fresh(cls, count: int, device: torch.device) -> Draws:
@@ -40,6 +45,10 @@ class Draws:
         The engine seeds that generator by (seed, step, micro-batch), so that such numbers repeat like all others.
         """
         return cls(torch.randint(2**62, (count,), device=device))
+
+    def shared(self) -> Draws:
+        """Numbers that are the same in all views of a sample: what views divide among themselves."""
+        return Draws(self._shared, self.view)
 
     def __len__(self) -> int:
         return len(self._keys)

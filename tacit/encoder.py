@@ -122,13 +122,13 @@ def samples_as_views(
             except (OSError, Unreadable) as error:
                 raise DataError(f"sample {number} cannot be read: {error}") from None
             number += 1
-        yield modality.collate(torch.from_numpy(np.stack(packed)))
+        yield modality.collate(torch.from_numpy(np.stack(packed)), layout)
 
 
 def blank(spec: Spec) -> View:
     """Two samples of the shape that the encoder reads, for building networks."""
     layout = spec.kind.layout.parse(spec.layout)
-    return spec.kind.collate(torch.zeros((2, *layout.shape), dtype=getattr(torch, layout.dtype)))
+    return spec.kind.collate(torch.zeros((2, *layout.shape), dtype=getattr(torch, layout.dtype)), layout)
 
 
 def build(spec: Spec) -> Encoder:
@@ -231,7 +231,7 @@ def card(spec: Spec) -> str:
         "",
         "```python",
         "import tacit",
-        f'encoder = tacit.load("this/folder")   # reads {dict(spec.layout)}',
+        f'encoder = tacit.load("this/folder")   # reads {spec.kind.layout.parse(spec.layout).brief()}',
         f"vectors = encoder.embed(data)          # float32 [N, {spec.dim}]",
         "```",
         "",

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from tacit.config import Config, Named, merge, read_yaml
 from tacit.core import Encoder, Learner, Modality
+from tacit.data.kind import kind_of
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError, nearest
 from tacit.methods import METHODS
@@ -20,7 +21,12 @@ from tacit.modalities import MODALITIES
 ENCODERS: dict[str, type[Encoder]] = {
     name: kind for modality in MODALITIES.values() for name, kind in modality.encoders.items()
 }
-DEFAULT_METHOD, DEFAULT_MODALITY, DEFAULT_ENCODER = "simclr", "image", "convnet"
+DEFAULT_METHOD, DEFAULT_MODALITY = "simclr", "image"
+
+
+def modality_of(data: str) -> Modality:
+    """The modality of DATA as its files tell it, images where nothing tells."""
+    return MODALITIES[kind_of(data, MODALITIES) or DEFAULT_MODALITY]
 
 
 def any_of(kinds: Sequence[type[Config]]) -> Any:
@@ -71,11 +77,15 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
     presets = METHODS[method].presets
     if preset is not None and preset not in presets:
         raise UsageError(f"method {method} has no preset {preset!r}; {nearest(preset, presets)}")
-    recipe = merge(presets.get("default", {}), presets.get(preset, {}) if preset else {})
-    encoder = _name(merge(recipe, told), "encoder", DEFAULT_ENCODER, ENCODERS)
-    modality = _name(merge(recipe, told), "modality", DEFAULT_MODALITY, MODALITIES)
+    modality = _name(told, "modality", DEFAULT_MODALITY, MODALITIES)
+    kind = MODALITIES[modality]
+    own = [presets.get("default", {}), kind.recipes.get(method, {}), presets.get(preset, {}) if preset else {}]
+    recipe = merge(*own)
+    encoder = _name(merge(recipe, told), "encoder", next(iter(kind.encoders)), ENCODERS)
+    if encoder not in kind.encoders:
+        raise UsageError(f"encoder {encoder} does not read {kind.unit}; {nearest(encoder, kind.encoders)}")
     base = {
-        "modality": MODALITIES[modality].config().model_dump(mode="json"),
+        "modality": kind.config().model_dump(mode="json"),
         "method": METHODS[method].Config().model_dump(mode="json"),
         "encoder": ENCODERS[encoder].Config().model_dump(mode="json"),
     }

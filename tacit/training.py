@@ -22,7 +22,7 @@ from tacit.evaluation.features import settle, watched_rows
 from tacit.evaluation.health import watch_evaluator
 from tacit.initial.drift import report_drift
 from tacit.initial.start import Start
-from tacit.settings import ENCODERS, RunConfig, build
+from tacit.settings import ENCODERS, RunConfig, build, modality_of
 
 SAMPLE = 1024
 """Samples whose statistics standardise the encoder's input."""
@@ -43,7 +43,7 @@ def configure(
         return resumed(resume, layers, lambda all_layers: build(all_layers, preset), RunConfig)
     told = merge(*layers)
     if told.get("init_from") is None:
-        return build(layers, preset)
+        return build([_guessed(told), *layers], preset)
     inherited = Start.at(told["init_from"]).settings()
     config = build([inherited, *layers], preset)
     if told.get("optimiser", {}).get("lr") is not None or issubclass(config.learner, ClosedForm):
@@ -54,6 +54,14 @@ def configure(
         "weights drawn at random: large steps forget what is known (arXiv 2308.04014). --lr sets another"
     )
     return build([inherited, {"optimiser": {"lr": rate}}, *layers], preset)
+
+
+def _guessed(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The modality of the data, where the settings do not name it and the data's files do."""
+    modality = told.get("modality", {})
+    if not isinstance(modality, Mapping) or "name" in modality or not isinstance(told.get("data"), str):
+        return {}
+    return {"modality": {"name": modality_of(told["data"]).name}}
 
 
 def resumed(

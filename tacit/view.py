@@ -1,12 +1,16 @@
-"""The two value types in which methods and modalities meet: what an encoder eats, and what it returns."""
+"""Where methods and modalities meet: what an encoder eats, what it returns, and the encoder itself."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from tacit.config import Config
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +25,8 @@ class View:
     """`[B, L(, k)]`, each position's coordinates in the original sample, so that two crops can be aligned."""
     index: Tensor | None = None
     """Long `[B]`, each sample's row in its data set: what banks, labels and masks of true negatives look up."""
+    vocabulary: int | None = None
+    """How many ids there are where `x` holds token ids: 0 is padding, 1 what is not in the vocabulary."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -31,7 +37,7 @@ class View:
         def pick(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
 
-        return View(self.x[rows], pick(self.valid), pick(self.where), pick(self.index))
+        return View(self.x[rows], pick(self.valid), pick(self.where), pick(self.index), self.vocabulary)
 
     def to(self, device: torch.device | str) -> View:
         """The same view on another device."""
@@ -39,7 +45,8 @@ class View:
         def move(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
-        return View(self.x.to(device, non_blocking=True), move(self.valid), move(self.where), move(self.index))
+        x = self.x.to(device, non_blocking=True)
+        return View(x, move(self.valid), move(self.where), move(self.index), self.vocabulary)
 
     def with_x(self, x: Tensor) -> View:
         """The same samples with other values `x [B, ...]`."""
@@ -59,6 +66,7 @@ def concatenate(views: Sequence[View]) -> View:
         join([view.valid for view in views]),
         join([view.where for view in views]),
         join([view.index for view in views]),
+        views[0].vocabulary,
     )
 
 
@@ -75,3 +83,27 @@ class Features:
     maps: Mapping[int, Tensor] = field(default_factory=dict)
     """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
     all dense tasks read."""
+
+
+class Encoder(nn.Module, ABC):
+    """Reads a view, returns features. Normalisation of the input is its first layer, so that it cannot get lost."""
+
+    Config: ClassVar[type[Config]]
+    dim: int
+    """D, the width of `pooled`."""
+
+    @abstractmethod
+    def forward(self, view: View) -> Features:
+        """Features of `view`; padding enters nothing."""
+
+    def published(self) -> Mapping[str, str]:
+        """The names of its state -> those under which others publish it; nothing where the design is tacit's own."""
+        return {}
+
+    def expected(self) -> Mapping[str, Tensor]:
+        """State by name that published weights rely on and do not hold: how their input was standardised."""
+        return {}
+
+    def stages(self) -> Sequence[Sequence[str]]:
+        """The names of its state by depth, from the input on: what can be kept as it is while the rest learns."""
+        return [list(self.state_dict())]

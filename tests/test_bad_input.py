@@ -1,5 +1,6 @@
 """Whatever the user gives: one clear message with the fix, the right exit code, no traceback, no hang, nothing lost."""
 
+import gzip
 import io
 import json
 import os
@@ -84,7 +85,7 @@ def one_image(tmp):
 
 def empty(tmp):
     (tmp / "data").mkdir()
-    (tmp / "data" / "notes.txt").write_text("nothing here")
+    (tmp / "data" / "notes.doc").write_text("nothing here")
     return tmp / "data"
 
 
@@ -212,7 +213,7 @@ SIDES = lambda n: f"{'ab'[n % 2]},{('train', 'test')[n % 3 == 0]},g"  # noqa: E7
 HALF = lambda n: "a" if n % 2 else ""  # noqa: E731
 
 CASES = [
-    Case("empty folder", empty, 3, ("holds no images", ".png", ".txt")),
+    Case("empty folder", empty, 3, ("holds no images", ".png", ".doc")),
     Case("no such folder", lambda tmp: tmp / "nowhere", 3, ("nowhere",)),
     Case("misspelt built-in", lambda tmp: "digit", 3, ("digits",)),
     Case("one image", one_image, 3, ("1 image", "at least 2")),
@@ -568,6 +569,57 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
     assert run(["train", str(fill(home / "data")), *QUICK, "--out", str(home / "run")]) == 0
     return home / "run"
+
+
+def lines(name, *rows):
+    """A file of a dozen good lines and then `rows`: bytes as they are, all else as JSON."""
+
+    def prepare(tmp):
+        good = [{"text": f"sentence number {n} of a story", "label": "ab"[n % 2]} for n in range(12)]
+        whole = b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in [*good, *rows])
+        (tmp / name).write_bytes(gzip.compress(whole) if name.endswith(".gz") else whole)
+        return tmp / name
+
+    return prepare
+
+
+def written(name, content):
+    def prepare(tmp):
+        (tmp / name).parent.mkdir(exist_ok=True)
+        (tmp / name).write_bytes(content)
+        return tmp / name.split("/")[0]
+
+    return prepare
+
+
+TEXT = ("train", "{data}", "--steps", "2", "--batch", "4", "--out", "{out}")
+LENIENT_TEXT = (*TEXT, "--max-bad", "0.5")
+AS_TEXT = (*TEXT, "--set", "modality.name=text")
+CASES += [
+    Case("texts: a line that is no JSON", lines("x.jsonl", b"{"), 3, ("line 13", "no JSON object", "--max-bad"), TEXT),
+    Case("texts: bytes that are no UTF-8", lines("x.jsonl", b'{"text": "\xff"}'), 3, ("no UTF-8 at byte",), TEXT),
+    Case("texts: half a character", lines("x.jsonl", b'{"text": "\\ud800 x"}'), 3, ("no Unicode text",), TEXT),
+    Case("texts: no text", lines("x.jsonl", {"text": ""}), 3, ("no words",), TEXT),
+    Case("texts: numbers", lines("x.jsonl", {"text": 7}), 3, ("is no text",), TEXT),
+    Case("texts: bad lines are allowed", lines("x.jsonl", b"{", {"text": "  "}), 0, ("2 of 14",), LENIENT_TEXT),
+    Case("texts: NUL and no newline at the end", lines("x.jsonl", {"text": "a\0b, and words"}), 0, (), TEXT),
+    Case("texts: labels on some", lines("x.jsonl", {"text": "one more"}), 0, ("1 of 13 samples have no label",), TEXT),
+    Case("texts: a truncated archive", lambda tmp: cut(lines("x.jsonl.gz")(tmp)), 3, ("Copy it again",), TEXT),
+    Case("texts: another column", written("x.csv", b"txt,label\na,b\n"), 3, ("no column 'text'", "x.csv#txt"), AS_TEXT),
+    Case("texts: nothing in a table", written("x.csv", b"text,label\n"), 3, ("no records",), TEXT),
+    Case("texts: an empty file", written("x.jsonl", b""), 3, ("no records",), AS_TEXT),
+    Case("texts: one line", written("x.txt", b"To be, or not to be"), 3, ("1 text", "at least 2"), TEXT),
+    Case("texts: a folder without any", written("data/x.doc", b"words"), 3, ("holds no texts", ".doc 1"), AS_TEXT),
+    Case("texts: an encoder of images", lines("x.jsonl"), 2, ("does not read texts", "bag"),
+         (*TEXT, "--encoder", "convnet")),
+    Case("texts: a method of images", lines("x.jsonl"), 2, ("rotation", "text data do not have"),
+         (*TEXT, "--method", "rotation")),
+]  # fmt: skip
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-12])
+    return path
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -55,6 +55,18 @@ def test_successive_draws_differ_and_integers_cover_their_range():
     assert 0.2 < draws.chance(0.25).float().mean() < 0.3
 
 
+def test_the_views_of_a_sample_share_numbers_that_are_no_view_s_own():
+    rows = torch.arange(100)
+    first, second = (Draws.of(1, 2, rows, view) for view in (0, 1))
+    own = first.uniform()
+    assert torch.equal(first.shared().uniform(), second.shared().uniform())
+    assert (first.view, second.view) == (0, 1)
+    for other in (own, second.uniform(), Draws.of(1, 3, rows, 0).shared().uniform()):
+        assert not torch.isclose(first.shared().uniform(), other).any()
+    alone = Draws.of(1, 2, rows[7:8], 5).shared().uniform()
+    assert torch.equal(alone, first.shared().uniform()[7:8])
+
+
 def test_some_samples_of_a_view_keep_all_that_belongs_to_them():
     view = View(torch.rand(5, 2), torch.rand(5, 3) > 0.5, torch.rand(5, 3), torch.arange(5))
     for rows in (slice(1, 4), torch.tensor([3, 0, 3]), torch.tensor([True, False, True, False, False])):

@@ -85,6 +85,9 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     """Commands and programs, as they follow each other, in a folder with some pictures that stand for photographs."""
     folder_of_shapes(tmp_path / "flowers" / "train", each=34)
     folder_of_shapes(tmp_path / "flowers" / "val", each=10, first=34)
+    reviews = ["good film of a cat and its dog", "bad film of the dog and a cat", "a good book", "the bad book"]
+    lines = [{"text": f"{reviews[n % 4]}, seen {n} times", "label": ["good", "bad"][n % 2]} for n in range(120)]
+    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(console|python)\n(.*?)```", page.read_text(), re.DOTALL):
         if language == "python":

@@ -1,4 +1,4 @@
-"""Sets that are known by name: digits, cifar10, cifar100."""
+"""Sets that are known by name: digits, cifar10, cifar100, imdb."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from tacit.data.archive import open_zip
 from tacit.data.arrays import from_arrays, open_npz
 from tacit.data.cache import cache_folder
 from tacit.data.listing import Source
+from tacit.data.records import open_records, recorded
+from tacit.errors import DataError
 
-NAMES = ("digits", "cifar10", "cifar100")
+KINDS = {"digits": "image", "cifar10": "image", "cifar100": "image", "imdb": "text"}
+"""Built-in set -> its modality."""
+NAMES = tuple(KINDS)
 _DIGITS_TESTED = 500
 
 
@@ -23,12 +27,21 @@ def open_builtin(name: str, cache_dir: Path | None = None, *notes: str) -> Sourc
     """The built-in set `name`; `notes` are added to its own.
 
     `digits`: the 1,797 images of 8 x 8 pixels inside scikit-learn (Alpaydin and Kaynak 1998), 500 of them for testing.
+    `imdb` (Maas et al. 2011): 25,000 reviews for training and 25,000 for testing, labelled, and 50,000 without labels,
+    in files such as `train_pos.jsonl.gz`; it is not fetched.
     `cifar10`, `cifar100` (Krizhevsky 2009): from `$TACIT_DATA`, or the cache, or fetched into the cache.
 
     Raises:
         DataError: it is not there and cannot be fetched; the message names the file to put where.
     """
-    source = _digits() if name == "digits" else _cifar(name, cache_folder(cache_dir))
+    cache = cache_folder(cache_dir)
+    match name:
+        case "digits":
+            source = _digits()
+        case "imdb":
+            source = _imdb(cache)
+        case _:
+            source = _cifar(name, cache)
     return replace(source, title=name, notes=(*notes, *source.notes))
 
 
@@ -41,6 +54,25 @@ def _digits() -> Source:
     splits = np.zeros(len(images), np.int8)
     splits[order[:_DIGITS_TESTED]] = 2
     return from_arrays("digits", [images], (1,), labels=bunch.target, splits=splits)
+
+
+def _imdb(cache: Path) -> Source:
+    own = os.environ.get("TACIT_DATA")
+    places = [*([Path(own) / "text" / "imdb", Path(own) / "imdb"] if own else []), cache / "imdb"]
+    for place in places:
+        paths = recorded(place) if place.is_dir() else []
+        if paths:
+            return open_records("imdb", paths, "text", _sentiment)
+    raise DataError(
+        "imdb is not here and is not fetched: put its reviews, as JSON lines with a member `text`, into "
+        f"{places[-1]}, in files named train_pos.jsonl, train_neg.jsonl, train_unsup.jsonl, test_pos.jsonl and "
+        "test_neg.jsonl, or the same with .gz behind"
+    )
+
+
+def _sentiment(path: Path) -> str:
+    """The label that a file's name tells: `train_pos_00.jsonl.gz` holds `pos`; unlabelled reviews are `unsup`."""
+    return next((word for word in ("pos", "neg") if word in path.name.split(".")[0].split("_")), "")
 
 
 def _cifar(name: str, cache: Path) -> Source:

@@ -15,13 +15,13 @@ from tacit.config import Config
 from tacit.core import Layout, Modality, Raw, View
 from tacit.data import cache
 from tacit.data.annotation import Annotations
-from tacit.data.listing import Longs, Names, Source, describe, printable
+from tacit.data.listing import PARTS, Longs, Names, Source, describe, printable
 from tacit.data.mapped import MappedRows
 from tacit.data.source import open_source
 from tacit.data.splits import assign
 from tacit.errors import DataError, Unreadable
 
-_CANDIDATES = 256
+_TEST = PARTS.index("test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class Subset:
     """Some samples of a data set, numbered from 0; implements `Samples`. N is their number."""
 
     modality: Modality
+    layout: Layout
     names: Names
     """`[N]`; may hold surrogates where the file system's names are no UTF-8 (see `listing.printable`)."""
     labels: Tensor
@@ -46,7 +47,7 @@ class Subset:
     def view(self, rows: Tensor) -> View:
         """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
         packed = self._packed.take(self._rows[rows.cpu().numpy()])
-        return replace(self.modality.collate(torch.from_numpy(packed)), index=rows)
+        return replace(self.modality.collate(torch.from_numpy(packed), self.layout), index=rows)
 
     def select(self, rows: Tensor) -> Subset:
         """The samples `rows` (long `[N]`) as a subset of their own, numbered anew."""
@@ -143,11 +144,11 @@ def open_dataset(
         DataError: DATA is nothing that can be opened, is empty, or more than the fraction `max_bad` is unreadable.
         RunError: the cache cannot be written.
     """
-    source = open_source(data, modality.suffixes, cache_dir)
+    source = open_source(data, modality.suffixes, cache_dir, modality.records)
     if len(source) == 0:
         raise _empty(source, modality)
     if layout is None:
-        layout = cache.survey(source, modality, _some(source), wanted, cache_dir)
+        layout = cache.survey(source, modality, _some(source, modality.surveyed), wanted, cache_dir)
     packed = cache.pack(source, modality, layout, max_bad=max_bad, cache_dir=cache_dir)
     split = assign(source, packed, seed=seed)
     labels = torch.from_numpy(source.labels[packed.kept].astype(np.int64))
@@ -166,15 +167,20 @@ def open_dataset(
         annotations=source.annotations,
         raw=source.raw,
         tokens=packed.tokens,
-        _whole=Subset(modality, names, labels, groups, packed.kept, packed.rows, np.arange(len(packed))),
+        _whole=Subset(modality, layout, names, labels, groups, packed.kept, packed.rows, np.arange(len(packed))),
     )
 
 
-def _some(source: Source) -> Iterator[Raw]:
-    """Raw samples spread evenly over the source, at most 256 of them. Raises `DataError` where none can be had."""
+def _some(source: Source, most: int) -> Iterator[Raw]:
+    """Raw samples spread evenly over what the source does not set aside for testing, at most `most` of them.
+
+    Raises `DataError` where none can be had.
+    """
     reasons: list[str] = []
     found = False
-    for row in np.unique(np.linspace(0, len(source) - 1, _CANDIDATES).astype(np.int64)).tolist():
+    rows = np.arange(len(source)) if source.splits is None else np.flatnonzero(source.splits != _TEST)
+    rows = rows if len(rows) else np.arange(len(source))
+    for row in rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(np.int64))].tolist():
         try:
             raw = source.raw(row)
         except Unreadable as error:

@@ -17,6 +17,7 @@ from tacit.data.folder import open_folder
 from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, read_file, stamp, suffix
 from tacit.data.pairing import paired
 from tacit.data.parquet import open_parquet
+from tacit.data.records import open_records, recorded
 from tacit.data.saved import is_saved, open_saved
 from tacit.data.shards import below, expand
 from tacit.data.table import open_table
@@ -34,7 +35,9 @@ _EXPECTED = (
 )
 
 
-def open_source(data: str, suffixes: frozenset[str], cache_dir: Path | None = None) -> Source:
+def open_source(
+    data: str, suffixes: frozenset[str], cache_dir: Path | None = None, records: str | None = None
+) -> Source:
     """The samples in DATA, unread.
 
     DATA is a folder (searched recursively; its sub-folders name classes, and splits where one is `train`), a .tar or
@@ -42,7 +45,8 @@ def open_source(data: str, suffixes: frozenset[str], cache_dir: Path | None = No
     folder of them (`DATA#COLUMN` where several columns hold samples), WebDataset shards (a folder of them, or
     `train-{000..012}.tar`), a data set that Hugging Face saved to disk, a COCO .json or a folder laid out like Pascal
     VOC, COCO or YOLO, which bring their boxes, one file, or the name of a built-in set.
-    `suffixes` are the file names' endings that are looked for; `cache_dir` is where built-in sets go.
+    `suffixes` are the file names' endings that are looked for; `cache_dir` is where built-in sets go; `records` names
+    the column of samples where files hold those themselves (see `records.open_records`), or None.
 
     Raises:
         DataError: DATA is none of these, or cannot be opened.
@@ -59,12 +63,16 @@ def open_source(data: str, suffixes: frozenset[str], cache_dir: Path | None = No
             return _open_shards(data, expand(data), suffixes)
         head, mark, column = data.rpartition("#")
         if mark and os.path.exists(head):  # noqa: PTH110 - a NUL is no error to it
+            if records is not None and (paths := recorded(Path(head))):
+                return open_records(data, paths, column)
             return _open_column(Path(head), column)
         raise _missing(data, error) from None
     if data in builtin.NAMES:
         note = f"{data} is the built-in set; for the file or folder of this name write .{os.sep}{data}"
         return builtin.open_builtin(data, cache_dir, note)
     try:
+        if records is not None and (paths := recorded(path)):
+            return open_records(data, paths, records)
         if stat.S_ISDIR(status.st_mode):
             return _open_folder(path, suffixes)
         if not stat.S_ISREG(status.st_mode):

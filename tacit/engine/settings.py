@@ -67,7 +67,10 @@ class EngineConfig(Config):
 
     optimiser: Optimiser = Optimiser()
     budget: Budget = Budget()
-    batch: int | None = Field(default=None, ge=1, description="samples per optimiser step; 256, or less for few data")
+    batch: int | None = Field(default=None, ge=1, description="samples per optimiser step; by default as many as suit")
+    usual_batch: int = Field(
+        default=256, ge=2, description="the batch where none is given; fewer data get a smaller one"
+    )
     accumulate: int = Field(default=1, ge=1, description="micro-batches per optimiser step, to save memory")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto is bf16 where the processor computes in it, fp32 elsewhere"
@@ -92,10 +95,10 @@ class EngineConfig(Config):
     def batch_size(self, samples: int) -> int:
         """Samples per optimiser step for a set of `samples`.
 
-        As given; or else 256, or for fewer than 1024 samples the largest power of two that leaves four batches an
-        epoch (at least 2), rounded to a multiple of `accumulate`.
+        As given; or else `usual_batch`, or for fewer samples than four of those the largest power of two that leaves
+        four batches an epoch (at least 2), rounded to a multiple of `accumulate`.
         """
         if self.batch is not None:
             return self.batch
         power = 1 << max(1, (samples // 4).bit_length() - 1)
-        return max(1, min(256, power) // self.accumulate) * self.accumulate
+        return max(1, min(self.usual_batch, power) // self.accumulate) * self.accumulate

@@ -64,7 +64,7 @@ def inspect(layers: Sequence[Mapping[str, Any]], *, seconds: float = TRIAL) -> t
             classes=_classes(dataset),
             unlabelled=int((dataset.labels < 0).sum()),
             groups=_groups(dataset),
-            layout=dataset.layout.model_dump(),
+            layout=dataset.layout.brief(),
             looked_at=max((len(known) for known in values.values()), default=0),
             facts=facts,
             drawn=tuple(_drawn(dataset, notes)),

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field
+from torch import nn
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
@@ -72,7 +73,7 @@ class SimCLR(Method):
     class Config(Named):
         name: Literal["simclr"] = "simclr"
         temperature: float = Field(default=0.5, gt=0, description="divides the similarities; small looks at near ones")
-        hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
+        hidden: int = Field(default=512, ge=0, description="hidden width of the projector; 0: none")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
         local: int = Field(default=0, ge=0, description="small crops a sample beside one full view; 0: two full views")
 
@@ -80,7 +81,8 @@ class SimCLR(Method):
         super().__init__(config, encoder, modality, sample)
         self.config = config
         self.views = _views(config)
-        self.embedder = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
+        head = mlp(encoder.dim, config.hidden, config.out) if config.hidden else nn.Identity()
+        self.embedder = Embedder(encoder, head)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:

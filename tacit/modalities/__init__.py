@@ -2,5 +2,6 @@
 
 from tacit.core import Modality
 from tacit.modalities.image import IMAGE
+from tacit.modalities.text import TEXT
 
-MODALITIES: dict[str, Modality] = {"image": IMAGE}
+MODALITIES: dict[str, Modality] = {"image": IMAGE, "text": TEXT}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Literal
 
@@ -18,8 +18,9 @@ from tacit.augment.image import Recipe, image_view, quarter_turns
 from tacit.augment.lab import gamut, to_lab, to_rgb
 from tacit.augment.tiles import COMPASS, neighbours, neighbours_laid, puzzle, puzzle_laid
 from tacit.config import Config
-from tacit.core import Augmentation, Draws, Encoder, Family, Modality, Raw, Target, View
+from tacit.core import Augmentation, Draws, Encoder, Family, Modality, Raw, Samples, Target, View
 from tacit.errors import DataError
+from tacit.modalities.closed import patches
 from tacit.modalities.facts import advice, facts
 from tacit.modalities.likeness import perceptual_hash
 from tacit.modalities.marks import stored, whole
@@ -49,7 +50,7 @@ def _survey(raws: Iterable[Raw], config: ImageConfig) -> ImageLayout:
     return survey(raws, config.size, config.channels, config.frame)
 
 
-def _collate(packed: Tensor) -> View:
+def _collate(packed: Tensor, layout: ImageLayout) -> View:
     """uint8 `[B, C, H, W]` -> floats in [0, 1]."""
     return View(packed.float().div_(255))
 
@@ -146,6 +147,10 @@ def _window(width: int, height: int, layout: ImageLayout) -> tuple[float, float,
     return kept(width, height, layout.frame)
 
 
+def _patches(samples: Samples) -> Callable[[View], Tensor]:
+    return patches(samples, IMAGE)
+
+
 IMAGE = Modality(
     name="image",
     unit="images",
@@ -158,6 +163,7 @@ IMAGE = Modality(
     augment=_augment,
     encoders={"convnet": ConvNet, "resnet18": ResNet18, "timm": Timm, "patches": PatchEncoder},
     floors={"raw pixels": _pixels},
+    rivals={"patches": _patches},
     transformations={
         "rotation": Family(4, _turned, _turned_back, names=("upright", "turned left", "upside down", "turned right")),
         "jigsaw": Family(72, partial(puzzle, side=3), partial(puzzle_laid, side=3), pieces=9),

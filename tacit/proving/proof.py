@@ -10,10 +10,10 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.console import say
-from tacit.core import Encoder, Samples
+from tacit.core import Classifier, Encoder, Samples, View
 from tacit.data.dataset import Dataset, Subset, open_dataset
 from tacit.encoder import TrainedEncoder
-from tacit.engine import closed, loop
+from tacit.engine import loop
 from tacit.engine.environment import computes_bf16
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, UsageError, nearest
@@ -25,15 +25,12 @@ from tacit.evaluation.tasks import TASKS, Key
 from tacit.heads.classify import Classify
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import TableTargets
-from tacit.methods.patches import Patches
-from tacit.nn.patches import PatchEncoder
 from tacit.proving.outcome import Proof, name_of
 from tacit.proving.shelf import Shelf
 from tacit.training import sample_of
 
 UNTRAINED = 3
 """Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
-RIVAL_FILTERS = 400
 SCRATCH = "scratch"
 SCRATCH_STEPS = 200
 """Steps from scratch on few labels; on all labels as many as pre-training had, and no fewer than these."""
@@ -68,7 +65,8 @@ def prove(
             _encoder_row(encoder, bench),
             *_untrained(encoder, bench),
             *_raw(encoder),
-            *_rival(encoder, bench),
+            *_rivals(encoder, dataset.part("train")),
+            *_classifiers(encoder, bench, tasks),
         ]
         if SCRATCH in tasks:
             rows.append(_scratch(encoder, bench))
@@ -177,29 +175,43 @@ def _raw(encoder: TrainedEncoder) -> list[Row]:
     ]
 
 
-def _rival(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
-    """`patches` on the training part: the closed form that a deep network has to beat on a CPU."""
-    train, modality = bench.train, encoder.modality
-    assert isinstance(train, Subset)
-    if encoder.spec.encoder["name"] == "patches" or Patches.needs(Patches.Config()) - modality.offers:
+def _rivals(encoder: TrainedEncoder, train: Subset) -> list[Row]:
+    """The closed forms of the field on all of the training part, labelled or not: what a network has to beat."""
+    if encoder.spec.encoder["name"] in encoder.modality.rivals:
         return []
-    fitted: list[Encoder] = []
+    return [_rival(encoder, name, train) for name in encoder.modality.rivals]
+
+
+def _rival(encoder: TrainedEncoder, name: str, train: Subset) -> Row:
+    fitted: list[Callable[[View], Tensor]] = []
 
     def features(samples: Samples) -> Tensor:
         if not fitted:
-            sample = sample_of(train)
-            network = PatchEncoder(PatchEncoder.Config(filters=RIVAL_FILTERS), sample)
-            closed.fit(Patches(Patches.Config(), network, modality, sample), train, EngineConfig(device="cpu"))
-            fitted.append(network)
-        return features_of(fitted[0], samples, device=torch.device("cpu"), title="features of patches")
+            fitted.append(encoder.modality.rivals[name](train))
+        return extract_floor(fitted[0], samples, title=f"features of {name}")
 
-    identity = {
-        "kind": "patches",
-        "filters": RIVAL_FILTERS,
-        "method": Patches.Config().model_dump(),
-        "layout": dict(encoder.spec.layout),
-    }
-    return [Row("patches", "method", features, {"layer": "pooled", "filters": RIVAL_FILTERS}, identity=identity)]
+    identity = {"kind": "rival", "name": name, "samples": len(train), "layout": dict(encoder.spec.layout)}
+    return Row(name, "method", features, {"layer": "pooled", "fitted_on": len(train)}, identity=identity)
+
+
+def _classifiers(encoder: TrainedEncoder, bench: Bench, tasks: Sequence[str]) -> list[PredictedRow]:
+    """The field's own classifiers of its kind of data, on the labels that the probes get."""
+    if not {"linear", "few-label"} & set(tasks):
+        return []
+    made = {name: make(bench.train, bench.test) for name, make in encoder.modality.classifiers.items()}
+    return [_classifier(name, classify, bench, tasks) for name, classify in made.items()]
+
+
+def _classifier(name: str, classify: Classifier, bench: Bench, tasks: Sequence[str]) -> PredictedRow:
+    predictions: dict[Key, Tensor] = {}
+    labels, classes = bench.train_labels, len(bench.classes)
+    if "few-label" in tasks:
+        for metric, total in amounts(classes, labels, bench.sizes, bench.totals).items():
+            drawn = draw(labels, classes, total, draws=bench.draws, seed=bench.seed)
+            predictions["few-label", metric] = torch.stack([classify(rows, labels[rows]) for rows in drawn])
+    if "linear" in tasks:
+        predictions["linear", "all"] = classify(torch.arange(len(labels)), labels)[None]
+    return PredictedRow(name, "raw", predictions, {"layer": "input", "classifier": name})
 
 
 def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:

@@ -19,8 +19,7 @@ from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.retrieval import TILE, pairs
-from tacit.modalities import MODALITIES
-from tacit.settings import DEFAULT_MODALITY
+from tacit.settings import modality_of
 
 Way = Literal["bytes", "values", "hash", "features"]
 """How two samples are the same, strictest first: raw contents; what an encoder reads; nearly, to a perceptual hash;
@@ -126,7 +125,7 @@ def find_in(
     data: str, *, encoder: TrainedEncoder | None = None, near: float | None = None, max_bad: float = 0.01
 ) -> Duplicates:
     """The same for DATA as the user names it, in the layout that training would choose, or the encoder's own."""
-    modality = encoder.modality if encoder else MODALITIES[DEFAULT_MODALITY]
+    modality = encoder.modality if encoder else modality_of(data)
     with interrupt.listening():
         layout = encoder.layout if encoder else None
         dataset = open_dataset(data, modality, modality.config(), layout, max_bad=max_bad)

@@ -49,7 +49,7 @@ def search(encoder: TrainedEncoder, index: Index, queries: str, k: int, *, batch
         raise UsageError(f"--k {k}: give 1 or more")
     if k > len(index):
         console.say(f"note: the index holds {len(index):,} samples, fewer than the {k:,} asked for: all are ranked")
-    source = open_source(queries, encoder.modality.suffixes)
+    source = open_source(queries, encoder.modality.suffixes, records=encoder.modality.records)
     if len(source) == 0:
         raise DataError(
             f"{printable(queries)} holds no {encoder.modality.unit}: looked for names ending with "
@@ -68,7 +68,7 @@ def _views(encoder: TrainedEncoder, source: Source, batch: int) -> Iterator[tupl
     read = 0
 
     def full() -> tuple[list[str], View]:
-        return names, encoder.modality.collate(torch.from_numpy(np.stack(packed)))
+        return names, encoder.modality.collate(torch.from_numpy(np.stack(packed)), encoder.layout)
 
     with closing(decoded(source, encoder.modality, encoder.layout)) as blocks:
         for row, outcome in (one for block in blocks for one in block):

@@ -30,6 +30,7 @@ def test_a_run_has_one_budget() -> None:
 )
 def test_few_samples_get_a_small_batch(samples: int, batch: int) -> None:
     assert EngineConfig().batch_size(samples) == batch
+    assert EngineConfig(usual_batch=1024).batch_size(samples) == (1024 if samples == 10**6 else batch)
 
 
 def test_a_batch_is_a_multiple_of_its_micro_batches() -> None:

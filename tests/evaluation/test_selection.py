@@ -104,7 +104,7 @@ def test_choosing_beats_random_draws_on_digits(total: int, gain: float) -> None:
     found = [selection.choose(axes, total, methods=ALL, seed=seed) for seed in range(10)]
     drawn = [torch.stack([each[method].rows for each in found]) for method in ALL]
     reached = {
-        method: (answers == test_labels).double().mean(1)
+        method: (answers.predictions == test_labels).double().mean(1)
         for method, answers in zip(ALL, few_label.few_label(train, labels, test, 10, drawn), strict=True)
     }
     for method in ("kmedoids", "typical"):

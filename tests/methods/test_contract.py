@@ -1,26 +1,46 @@
 """What holds for every method on every modality that it claims."""
 
 import copy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from tacit.core import ClosedForm, Draws, Method, Progress, View
+from tacit.core import ClosedForm, Draws, Method, Progress
 from tacit.engine import closed, loop
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
+from tacit.modalities.pictures import ImageLayout
+from tacit.modalities.text import TEXT
 from tacit.settings import build
 
 BATCH = 8
 
 
-def samples_of(modality):
-    """Some plain views of something: what a modality's packed samples become."""
+def images():
     generator = torch.Generator().manual_seed(0)
     packed = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=generator)
     smooth = torch.nn.functional.avg_pool2d(packed.float(), 5, 1, 2).to(torch.uint8)
-    return modality.collate(smooth)
+    return smooth, ImageLayout(channels=3, size=32)
+
+
+def texts():
+    generator = np.random.default_rng(0)
+    topics = [generator.integers(0, 8, 20) + 8 * (number % 8) for number in range(64)]
+    raws = [" ".join(f"word{number}" for number in topic).encode() for topic in topics]
+    layout = TEXT.survey(raws, TEXT.config())
+    return torch.from_numpy(np.stack([TEXT.read(raw, layout) for raw in raws])), layout
+
+
+PACKED = {"image": images, "text": texts}
+
+
+def samples_of(modality):
+    """Some plain views of something: what a modality's packed samples become."""
+    packed, layout = PACKED[modality.name]()
+    return modality.collate(packed, layout)
 
 
 class Held:
@@ -33,7 +53,7 @@ class Held:
         return len(self.whole)
 
     def view(self, rows):
-        return View(self.whole.x[rows], index=rows)
+        return replace(self.whole[rows], index=rows)
 
 
 PAIRS = [
@@ -58,7 +78,7 @@ def make(method, name, encoder=None):
 
 
 def views_of(learner, config, sample, epoch=0):
-    plain = View(sample.x[:BATCH], index=torch.arange(BATCH))
+    plain = replace(sample[:BATCH], index=torch.arange(BATCH))
     augment = config.kind.augment(config.modality)
     return [augment[kind](plain, Draws.of(0, epoch, plain.index, number)) for number, kind in enumerate(learner.views)]
 
@@ -139,7 +159,7 @@ def test_sums_do_not_depend_on_how_the_data_are_cut_into_batches(method, name):
     first, _, sample = make(method, name, encoder)
     second = copy.deepcopy(first)
     torch.manual_seed(0)
-    whole = View(sample.x[:32])
+    whole = sample[:32]
     rows = first._some(whole)
     for learner, cuts in ((first, [rows]), (second, list(rows.split(100)))):
         learner._some = lambda view: view

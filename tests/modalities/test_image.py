@@ -6,6 +6,7 @@ from tacit.core import KINDS, Draws, View
 from tacit.errors import DataError
 from tacit.modalities import MODALITIES
 from tacit.modalities.image import IMAGE, ImageConfig
+from tacit.modalities.pictures import ImageLayout
 
 
 @pytest.mark.parametrize("name", MODALITIES)
@@ -20,7 +21,7 @@ def test_every_modality_names_kinds_from_the_closed_vocabulary(name):
 
 def test_plain_is_what_was_packed():
     packed = torch.randint(0, 256, (3, 2, 8, 8), dtype=torch.uint8)
-    view = IMAGE.collate(packed)
+    view = IMAGE.collate(packed, ImageLayout(channels=packed.shape[1], size=packed.shape[2]))
     assert torch.equal((view.x * 255).round().to(torch.uint8), packed)
 
 

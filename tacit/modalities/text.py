@@ -1,0 +1,99 @@
+"""Texts: what tacit knows about them, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from tacit.augment.text import Recipe, text_view
+from tacit.config import Config
+from tacit.core import Augmentation, Draws, Modality, Raw, View
+from tacit.modalities.counts import latent_semantics, tfidf
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, survey
+from tacit.nn.bag import Bag
+
+COUNTED = 2_000
+"""Words whose counts are the raw features: the most frequent ones."""
+
+
+class TextConfig(Config):
+    """How texts are cut into tokens and viewed."""
+
+    name: Literal["text"] = "text"
+    tokenizer: Kind = Field(default="words", description="words in lower case, or byte-pair encoding (bpe)")
+    vocabulary: int = Field(default=30_000, ge=300, le=65_000, description="how many tokens are told apart")
+    length: int | None = Field(
+        default=None, ge=8, le=65_536, description="tokens kept of a text; from the data, to 1024"
+    )
+    weak: Recipe = Recipe(keep="words", share=(0.7, 0.9))
+    strong: Recipe = Recipe()
+    global_: Recipe = Field(default=Recipe(keep="span", share=(0.5, 0.9)), alias="global")
+    local: Recipe = Recipe(keep="span", share=(0.1, 0.3))
+
+
+def _survey(raws: Iterable[Raw], config: TextConfig) -> TextLayout:
+    return survey(raws, config.tokenizer, config.vocabulary, config.length)
+
+
+def _collate(packed: Tensor, layout: TextLayout) -> View:
+    """Ids `[B, L]` as long, cut at the longest of the batch."""
+    ids = packed.long()
+    valid = ids != 0
+    longest = max(1, int(valid.sum(dim=1).max()) if len(ids) else 1)
+    where = torch.arange(longest).expand(len(ids), longest)
+    return View(ids[:, :longest], valid[:, :longest], where, vocabulary=layout.vocabulary)
+
+
+def _augment(config: TextConfig) -> Mapping[str, Augmentation]:
+    recipes = {"weak": config.weak, "strong": config.strong, "global": config.global_, "local": config.local}
+    return {"plain": _plain, **{kind: partial(_view, recipe=recipe) for kind, recipe in recipes.items()}}
+
+
+def _plain(view: View, draws: Draws) -> View:
+    return view
+
+
+def _view(view: View, draws: Draws, recipe: Recipe) -> View:
+    return text_view(view, recipe, draws)
+
+
+def _word_counts(view: View) -> Tensor:
+    """Logarithms of the counts of the most frequent words, of unit length: `[B, 2000]`."""
+    assert view.vocabulary is not None
+    words = min(COUNTED, view.vocabulary - len(SPECIALS))
+    place = view.x - len(SPECIALS)
+    told = (place >= 0) & (place < words)
+    counts = torch.zeros(len(view), words).scatter_add_(1, place.clamp(0, words - 1), told.float())
+    return F.normalize(counts.log1p(), dim=1)
+
+
+TEXT = Modality(
+    name="text",
+    unit="texts",
+    config=TextConfig,
+    layout=TextLayout,
+    suffixes=SUFFIXES,
+    survey=_survey,
+    surveyed=50_000,
+    records="text",
+    read=read,
+    collate=_collate,
+    augment=_augment,
+    encoders={"bag": Bag},
+    floors={"word counts": _word_counts},
+    rivals={"LSA": latent_semantics},
+    classifiers={"TF-IDF": tfidf},
+    recipes={
+        "simclr": {
+            "method": {"local": 0, "temperature": 0.3, "hidden": 0},
+            "optimiser": {"lr": 2e-3, "weight_decay": 0.0},
+            "usual_batch": 1024,
+        },
+    },
+)
