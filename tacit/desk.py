@@ -148,7 +148,8 @@ def methods(name: str | None) -> None:
         if key != "name":
             console.print(f"  {key:12} {field.default!s:8} {field.description or ''}")
     console.print("\npresets (--preset NAME; default is always applied first)")
-    for key, preset in method.presets.items():
+    own = {f"for {kind.unit}, by itself": kind.recipes[name] for kind in MODALITIES.values() if name in kind.recipes}
+    for key, preset in {**method.presets, **own}.items():
         console.print(f"  {key}")
         for setting, value in flat(preset).items():
             console.print(f"    {setting} = {value}")

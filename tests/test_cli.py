@@ -11,6 +11,7 @@ from toys import folder_of_shapes
 from tacit.cli import run
 from tacit.commands import COMMANDS, WAY
 from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
 from tacit.settings import RunConfig
 
 QUICK = ["--steps", "2", "--batch", "16", "--set", "encoder.width=12"]
@@ -132,6 +133,8 @@ def test_every_method_is_explained(method, capfd):
     said = capfd.readouterr().out
     for part in ("formula", "paper", "modalities", "options", "presets", METHODS[method].paper):
         assert part in said
+    for modality in MODALITIES.values():
+        assert (f"for {modality.unit}, by itself" in said) == (method in modality.recipes)
 
 
 def test_runs_are_listed_shown_and_compared(shapes, tmp_path, monkeypatch, capfd):
