@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Literal
 
 import torch
@@ -11,9 +10,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from tacit.augment.kinds import by_kind
 from tacit.augment.text import Recipe, text_view
 from tacit.config import Config
-from tacit.core import Augmentation, Draws, Modality, Raw, View
+from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
 from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, survey
 from tacit.nn.bag import Bag
@@ -52,15 +52,7 @@ def _collate(packed: Tensor, layout: TextLayout) -> View:
 
 def _augment(config: TextConfig) -> Mapping[str, Augmentation]:
     recipes = {"weak": config.weak, "strong": config.strong, "global": config.global_, "local": config.local}
-    return {"plain": _plain, **{kind: partial(_view, recipe=recipe) for kind, recipe in recipes.items()}}
-
-
-def _plain(view: View, draws: Draws) -> View:
-    return view
-
-
-def _view(view: View, draws: Draws, recipe: Recipe) -> View:
-    return text_view(view, recipe, draws)
+    return by_kind(recipes, text_view)
 
 
 def _word_counts(view: View) -> Tensor:

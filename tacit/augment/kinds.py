@@ -1,0 +1,24 @@
+"""From recipes to views by kind, for every modality alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from tacit.core import Augmentation, Draws, View
+
+R = TypeVar("R")
+
+
+def by_kind(recipes: Mapping[str, R], apply: Callable[[View, R, Draws], View]) -> Mapping[str, Augmentation]:
+    """Kind of view -> augmentation: the `recipes` by kind as `apply` follows them, and `plain`, which changes nothing."""
+    return {"plain": _plain, **{kind: partial(_follow, recipe=recipe, apply=apply) for kind, recipe in recipes.items()}}
+
+
+def _plain(view: View, draws: Draws) -> View:
+    return view
+
+
+def _follow(view: View, draws: Draws, recipe: R, apply: Callable[[View, R, Draws], View]) -> View:
+    return apply(view, recipe, draws)
