@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def by_kind(recipes: Mapping[str, R], apply: Callable[[View, R, Draws], View]) -> Mapping[str, Augmentation]:
-    """Kind of view -> augmentation: the `recipes` by kind as `apply` follows them, and `plain`, which changes nothing."""
+    """Kind of view -> augmentation: `recipes` by kind, as `apply` follows them, and `plain`, which changes nothing."""
     return {"plain": _plain, **{kind: partial(_follow, recipe=recipe, apply=apply) for kind, recipe in recipes.items()}}
 
 
