@@ -154,7 +154,7 @@ def prepare(config: FinetuneConfig) -> tuple[Dataset, Parts, Finetune]:
     """The data, their parts, and the network as it is before the first step. Raises `UsageError`, `DataError`."""
     start = Start.at(config.init_from)
     dataset = _open(config, start)
-    parts = split(dataset, config.head.name, seed=config.seed)
+    parts = split(dataset, config.head.name, seed=config.seed, max_bad=config.max_bad)
     return dataset, parts, _learner(config, parts, start)
 
 

@@ -43,7 +43,8 @@ class CocoFile:
 
 def open_coco(path: Path, suffixes: frozenset[str]) -> Source | None:
     """The set that a .json file describes, or those in a folder: annotations/instances_*.json, an exported file a part,
-    or a single .json in the folder itself; None where there is none.
+    or a single .json in the folder itself or in annotations/, or one a part (train.json, val.json, ...); None where
+    there is none.
 
     Crowds are left out. Raises `DataError` where the file is none of COCO's, or names no file that there is.
     """
@@ -124,13 +125,20 @@ def _found(folder: Path) -> Iterator[CocoFile]:
     if paths:
         yield from map(read_coco, paths)
         return
-    alone = sorted(folder.glob("*.json"))
+    lying = sorted([*folder.glob("*.json"), *(folder / "annotations").glob("*.json")])
+    if len(lying) > 1:
+        lying = [file for file in lying if _part(file) != NO_PART]
+    kinds = {file: _recognised(file) for file in lying}
+    if any(kinds.values()):  # else some other files happen to lie here
+        yield from (read_coco(file) for file, kind in kinds.items() if kind is not False)
+
+
+def _recognised(file: Path) -> bool | None:
+    """Whether a file is one of COCO's; None where it cannot be told, being no valid JSON."""
     try:
-        known = len(alone) == 1 and _is_coco(json.loads(alone[0].read_bytes()))
-    except (ValueError, RecursionError):  # some other file that happens to lie here
-        return
-    if known:
-        yield read_coco(alone[0])
+        return _is_coco(json.loads(file.read_bytes()))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _part(path: Path) -> int:
@@ -142,7 +150,7 @@ def _folder(file: CocoFile) -> Path:
     """Where the samples lie: the usual place where most of the first names are found."""
     beside, above = file.path.parent, file.path.parent.parent
     stem = file.path.stem.removeprefix("instances_")
-    tried = [beside, beside / "images", above, above / "images", above / stem, above / "images" / stem]
+    tried = [place / kind / part for place in (beside, above) for kind in ("", "images") for part in ("", stem)]
     names = [str(entry["file_name"]) for entry in file.samples[:_PROBED]]
     counts = [sum((place / name).is_file() for name in names) for place in tried]
     if names and not any(counts):

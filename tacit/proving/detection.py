@@ -99,7 +99,7 @@ def detect(
         dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
         for note in dataset.notes:
             say(f"note: {note}")
-        trial = _trial(encoder, dataset, seed, effort or Effort())
+        trial = _trial(encoder, dataset, seed, effort or Effort(), max_bad)
         name = str(encoder.spec.training.get("method", encoder.spec.encoder["name"]))
         starts = (
             Start(name, "encoder", lambda _: copy.deepcopy(encoder.network)),
@@ -114,8 +114,8 @@ def detect(
         return Proof(judged, dataset, encoder, "detection")
 
 
-def _trial(encoder: TrainedEncoder, dataset: Dataset, seed: int, effort: Effort) -> Trial:
-    targets, known = boxes(dataset)
+def _trial(encoder: TrainedEncoder, dataset: Dataset, seed: int, effort: Effort, max_bad: float) -> Trial:
+    targets, known = boxes(dataset, max_bad)
     everything = dataset.everything()
     parts = {}
     for part in ("train", "test"):

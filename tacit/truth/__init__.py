@@ -10,16 +10,23 @@ from tacit.truth.boxes import boxes
 from tacit.truth.labels import numbers, one_class, several_labels
 from tacit.truth.masks import masks
 
-Truth = Callable[[Dataset], tuple[Targets, Tensor]]
+Truth = Callable[[Dataset, float], tuple[Targets, Tensor]]
 """Set -> the truth about all its samples, in the order of `Dataset.everything`, and boolean `[N]`: where it is known.
 
-Raises `DataError` where the set says nothing of the kind. What is returned for samples without truth is not read.
+Raises `DataError` where the set says nothing of the kind, or where more than the given fraction of what was drawn on
+its samples cannot be used. What is returned for samples without truth is not read.
 """
 
+
+def _listed(labels: Callable[[Dataset], tuple[Targets, Tensor]]) -> Truth:
+    """Of labels, which stand in the list of samples: none of them is unreadable alone."""
+    return lambda dataset, max_bad: labels(dataset)
+
+
 TRUTH: Mapping[str, Truth] = {
-    "classify": one_class,
-    "multilabel": several_labels,
-    "regress": numbers,
+    "classify": _listed(one_class),
+    "multilabel": _listed(several_labels),
+    "regress": _listed(numbers),
     "detect": boxes,
     "segment": masks,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,14 +19,12 @@ from tacit.errors import DataError, Unreadable
 from tacit.heads.boxes import VISIBLE, BoxTargets, padded
 
 FORMATS = "Pascal VOC (JPEGImages/ and Annotations/), a COCO .json, or YOLO text (images/, labels/ and data.yaml)"
-MAX_BAD = 0.01
-"""The largest share of samples whose boxes may be unusable."""
 
 
-def boxes(dataset: Dataset) -> tuple[BoxTargets, Tensor]:
+def boxes(dataset: Dataset, max_bad: float = 0.01) -> tuple[BoxTargets, Tensor]:
     """The boxes of all samples in cells of their packed form, and which samples are annotated, boolean `[N]`.
 
-    Raises `DataError` where the set holds no boxes, or more than the fraction `MAX_BAD` of them cannot be used.
+    Raises `DataError` where the set holds no boxes, or more than the fraction `max_bad` of them cannot be used.
     """
     annotations, modality = dataset.annotations and dataset.annotations.of("boxes"), dataset.modality
     if annotations is None or modality.window is None or modality.extent is None:
@@ -56,8 +55,8 @@ def boxes(dataset: Dataset) -> tuple[BoxTargets, Tensor]:
     _say_notes(
         [*annotations.notes, *(f"no box of class {name!r}" for name in unseen[:5])], total - sum(map(len, labels))
     )
-    if len(bad) > MAX_BAD * len(samples):
-        raise _unusable(dataset, bad)
+    if len(bad) > max_bad * len(samples):
+        raise _unusable(dataset, bad, max_bad)
     if not any(map(len, labels)):
         raise DataError(f"not one sample of {printable(dataset.name)} has a box: there is nothing to detect")
     height, width = dataset.layout.shape[-2:]
@@ -92,9 +91,11 @@ def _say_notes(notes: Sequence[str], lost: int) -> None:
         )
 
 
-def _unusable(dataset: Dataset, bad: Sequence[str]) -> DataError:
+def _unusable(dataset: Dataset, bad: Sequence[str], max_bad: float) -> DataError:
     first = "\n".join(bad[:5])
+    allow = math.ceil(100 * len(bad) / len(dataset)) / 100
     return DataError(
-        f"the boxes of {len(bad):,} samples of {printable(dataset.name)} cannot be used (allowed are {MAX_BAD:.0%}): "
-        f"repair these files, or remove them, so that their samples count as unlabelled\n{first}"
+        f"the boxes of {len(bad):,} samples of {printable(dataset.name)} cannot be used (allowed are {max_bad:.1%}): "
+        f"repair these files, or remove them, so that their samples count as unlabelled, or allow more with --max-bad "
+        f"{allow:.2f}\n{first}"
     )

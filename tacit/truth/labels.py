@@ -13,12 +13,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tacit.console import say
 from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
 from tacit.errors import DataError
 from tacit.heads.pooled import TableTargets
 
 HOW = "put the files into one sub-folder per class, or give a CSV with the columns path,label (--labels LIST.csv)"
+
+DRAWN = {"boxes": "detect", "masks": "segment"}
+"""What is drawn on samples -> the task that learns it."""
 
 
 def one_class(dataset: Dataset) -> tuple[TableTargets, Tensor]:
@@ -29,6 +33,8 @@ def one_class(dataset: Dataset) -> tuple[TableTargets, Tensor]:
             f"the labels of {printable(dataset.name)} name one class, {dataset.classes[0]!r}, and telling classes "
             f"apart takes two: {HOW}"
         )
+    if 2 * len(dataset.classes) > int(known.sum()) and any(map(_measured, dataset.classes)):
+        say("note: the labels are numbers, and hardly two samples have the same: --task regress learns numbers")
     return TableTargets(dataset.labels.clamp_min(0), dataset.classes), known
 
 
@@ -73,12 +79,22 @@ def _known(dataset: Dataset) -> Tensor:
     """Boolean `[N]`, which samples are labelled. Raises `DataError` where none is."""
     known = dataset.labels >= 0
     if not known.any():
-        raise DataError(f"no sample of {printable(dataset.name)} has a label: {HOW}")
+        drawn = dataset.annotations
+        other = f"; or choose --task {DRAWN[drawn.kind]}, since it has {drawn.kind}" if drawn else ""
+        raise DataError(f"no sample of {printable(dataset.name)} has a label: {HOW}{other}")
     return known
 
 
 def _split(text: str) -> Sequence[str]:
     return [part.strip() for part in re.split(r"[;|]", text) if part.strip()]
+
+
+def _measured(text: str) -> bool:
+    """Whether a label is a number with a fraction, and so rather a measurement than the name of a class."""
+    try:
+        return not _number(text).is_integer()
+    except ValueError:
+        return False
 
 
 def _number(text: str) -> float:

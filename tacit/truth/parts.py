@@ -39,12 +39,13 @@ class Parts:
     """Where the validation part comes from."""
 
 
-def split(dataset: Dataset, task: str, *, seed: int = 0) -> Parts:
+def split(dataset: Dataset, task: str, *, seed: int = 0, max_bad: float = 0.01) -> Parts:
     """The samples whose truth for `task` is known, by part; a fifth of train is held out where the data bring no `val`.
 
-    Raises `DataError` where there are not enough to learn from.
+    Raises `DataError` where there are not enough to learn from, or more than the fraction `max_bad` of what was drawn
+    on samples cannot be used.
     """
-    targets, known = TRUTH[task](dataset)
+    targets, known = TRUTH[task](dataset, max_bad)
     whole = Part(dataset.everything(), targets)
     found = {}
     for name, members in dataset.parts.items():

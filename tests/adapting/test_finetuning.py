@@ -188,6 +188,12 @@ def test_brightness_is_learnt_as_a_number(encoder, tmp_path):
     assert list(rows[0]) == ["name", "label"]
 
 
+def test_measurements_are_no_names_of_classes(encoder, tmp_path, capfd):
+    data = listed(tmp_path, lambda number: number / 7)
+    assert run(["finetune", encoder, data, "--dry-run"]) == 0
+    assert "--task regress" in capfd.readouterr().err
+
+
 def test_several_labels_a_sample(encoder, tmp_path):
     data = listed(tmp_path, lambda n: ";".join([SHAPES[n % 3], *(["bright"] if n > 30 else [])]))
     out = tmp_path / "run"

@@ -86,6 +86,20 @@ def test_a_coco_file_alone_with_the_samples_beside_it(tmp_path):
         assert [drawn(source, row) for row in range(3)] == [expected(seed) for seed in range(3)]
 
 
+@pytest.mark.parametrize("place", ["{part}.json", "annotations/{part}.json"])
+def test_coco_files_called_after_parts_with_the_samples_in_folders_of_these_names(place, tmp_path):
+    root = coco(tmp_path / "set", {"train": [0, 1, 2], "val": [3]})
+    for part in ("train", "val"):
+        (root / "annotations" / f"instances_{part}.json").rename(root / place.format(part=part))
+    (root / "notes.json").write_text("{}")
+    source = opened(root)
+    assert sorted(source.name(row) for row in range(4)) == [f"train/{n:03}.png" for n in range(3)] + ["val/003.png"]
+    assert source.annotations.classes == ("disc", "square")
+    (root / place.format(part="val")).write_text("{")
+    with pytest.raises(DataError, match="no valid JSON"):
+        opened(root)
+
+
 def test_exported_coco_files_in_a_folder_a_part(tmp_path):
     for part, seed in (("train", 0), ("valid", 1)):
         (tmp_path / part).mkdir()
