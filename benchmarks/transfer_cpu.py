@@ -1,11 +1,11 @@
 """Transfer on a CPU: encoders pre-trained on one set, judged on another, beside one pre-trained there.
 
-    python benchmarks/transfer_cpu.py --write                  5 minutes each, as the README shows
+    python benchmarks/transfer_cpu.py --sets flowers=PLACE/flowers:96 cifar10 --on flowers --write      as the README shows
     python benchmarks/transfer_cpu.py --sets cifar10 flowers --minutes 1
 
 Each set is learnt from for the same time by the default recipe (`simclr`, `convnet`), without labels; every encoder is
-then judged on every set by `tacit evaluate`, as it reads samples itself (an encoder of 32 px reads photographs at
-32 px). The sets are given as NAME=PATH, or by a built-in name; NAME=PATH:SIZE trains at another size.
+then judged on the sets of `--on` by `tacit evaluate`, as it reads samples itself (an encoder of 32 px reads photographs
+at 32 px). The sets are given as NAME=PATH, or by a built-in name; NAME=PATH:SIZE trains at another size.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ FLOORS = ("untrained", "raw pixels", "majority")
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--sets", nargs="+", required=True, help="NAME, NAME=PATH or NAME=PATH:SIZE")
+    arguments.add_argument("--on", nargs="+", help="names of the sets to judge on; all of them where none is given")
     arguments.add_argument("--minutes", type=float, default=5)
     arguments.add_argument("--runs", type=Path, default=Path("runs/transfer_cpu"))
     arguments.add_argument("--write", action="store_true", help="put the table into README.md")
@@ -33,7 +34,7 @@ def main() -> None:
         if not (given.runs / name / "encoder" / "model.safetensors").is_file():
             wished = ("--set", f"modality.size={size}") if size else ()
             tacit("train", path, "--time", f"{given.minutes:g}m", *wished, "--out", given.runs / name)
-    rows = [row for target in sets for row in judged(target, sets, given.runs)]
+    rows = [row for target in given.on or sets for row in judged(target, sets, given.runs)]
     text = markdown(["judged on", "pre-trained on", *(title for *_, title in COLUMNS)], rows)
     print(text)
     if given.write:
