@@ -1,6 +1,6 @@
 """Transfer on a CPU: encoders pre-trained on one set, judged on another, beside one pre-trained there.
 
-    python benchmarks/transfer_cpu.py --sets flowers=PLACE/flowers:96 cifar10 --on flowers --write      as the README shows
+    python benchmarks/transfer_cpu.py --sets flowers=PLACE/flowers:96 cifar10 --on flowers --write  (README)
     python benchmarks/transfer_cpu.py --sets cifar10 flowers --minutes 1
 
 Each set is learnt from for the same time by the default recipe (`simclr`, `convnet`), without labels; every encoder is
