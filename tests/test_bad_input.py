@@ -466,6 +466,18 @@ CASES += [
 ]  # fmt: skip
 
 
+def untested(tmp):
+    """Two classes with a training and a test part, and one with a training sample alone."""
+    for part, first in (("train", 0), ("test", 100)):
+        for number in range(12):
+            place = tmp / "data" / part / "ab"[number % 2]
+            place.mkdir(parents=True, exist_ok=True)
+            picture(first + number).save(place / f"{number}.png")
+    (tmp / "data" / "train" / "lone").mkdir()
+    picture(99).save(tmp / "data" / "train" / "lone" / "only.png")
+    return tmp / "data"
+
+
 def rare(tmp):
     """A class of one sample beside two ordinary ones."""
     data = fill(tmp / "data", 24)
@@ -559,6 +571,8 @@ CASES += [
     Case("select: known samples that are missing", flat_folder, 3, ("cannot be read",),
          (*SELECT, "2", "--labels", "{tmp}/none.csv")),
     Case("few labels: fewer than classes", SIXTY, 2, ("--labels 1", "the 2 classes"), (*FEW, "1")),
+    Case("a class without a sample to test on", untested, 0, ("none to test on", "'lone'"),
+         ("evaluate", "{trained}", "{data}", "--task", "knn")),
     Case("few labels: more than the rarest class", SIXTY, 2, ("--labels 4000", "or less"), (*FEW, "4000")),
     Case("few labels: text", SIXTY, 2, ("'many'", "40,250,4000"), (*FEW, "many")),
     Case("few labels: no draws", SIXTY, 2, ("--folds 0",), (*FEW, "4", "--folds", "0")),

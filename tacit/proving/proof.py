@@ -75,17 +75,29 @@ def prove(
 
 
 def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int) -> Bench:
-    """The labelled samples of `dataset`; raises `DataError` where they cannot judge anything."""
+    """The labelled samples of `dataset`, but for classes that cannot be both learnt and tested, which are named.
+
+    Raises `DataError` where they cannot judge anything.
+    """
     train, test = _labelled(dataset, "train"), _labelled(dataset, "test")
-    val = _labelled(dataset, "val") if "val" in dataset.parts else None
+    counts = torch.stack([part.labels.bincount(minlength=len(dataset.classes)) for part in (train, test)])
+    judged = (counts > 0).all(0)
+    number = torch.where(judged, judged.cumsum(0) - 1, -1)
+    left_out = [dataset.classes[code] for code in (~judged).nonzero().flatten().tolist()]
+    if left_out:
+        shown = ", ".join(map(repr, left_out[:5])) + (", ..." if left_out[5:] else "")
+        say(f"note: no sample to learn from, or none to test on, of {shown}: left out, so nothing is known about it")
+    (train, train_labels), (test, test_labels) = _of_classes(train, number), _of_classes(test, number)
+    val = _of_classes(_labelled(dataset, "val"), number) if "val" in dataset.parts else None
+    protocol = {"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol}
     return Bench(
         train=train,
-        train_labels=train.labels,
+        train_labels=train_labels,
         test=test,
-        test_labels=test.labels,
-        classes=dataset.classes,
-        val=(val, val.labels) if val is not None and len(val) else None,
-        protocol={"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol},
+        test_labels=test_labels,
+        classes=[name for name in dataset.classes if name not in left_out],
+        val=val if val is not None and len(val[1]) else None,
+        protocol={**protocol, "classes_left_out": left_out} if left_out else protocol,
         seed=seed,
         totals=totals,
         draws=draws,
@@ -103,6 +115,13 @@ def _labelled(dataset: Dataset, part: str) -> Subset:
             f"the files into one sub-folder per class, or give a CSV with the columns path,label{drawn}"
         )
     return subset if len(rows) == len(subset) else subset.select(rows)
+
+
+def _of_classes(samples: Subset, number: Tensor) -> tuple[Subset, Tensor]:
+    """The samples whose class has a number, and these numbers, long; `number`: class -> its number, or -1."""
+    labels = number[samples.labels]
+    rows = (labels >= 0).nonzero().flatten()
+    return (samples, labels) if len(rows) == len(labels) else (samples.select(rows), labels[rows])
 
 
 def _encoder_row(encoder: TrainedEncoder, bench: Bench) -> Row:

@@ -53,20 +53,23 @@ def _readable(seen: Inspection) -> Iterator[str]:
 
 def _twins(seen: Inspection) -> Iterator[str]:
     twins = seen.twins
+    sure = "where they are copies, and not merely alike, " if twins.near else ""
     if twins.leaks:
         yield (
-            f"{_many(twins.leaks, 'group of duplicates lies', 'groups of duplicates lie')} in more than one part, so "
-            f"figures on the test part flatter: `tacit duplicates {seen.data}` lists them"
+            f"{_many(twins.leaks, 'group of duplicates lies', 'groups of duplicates lie')} in more than one part"
+            f"{f'; {sure}' if sure else ', so '}figures on the test part flatter: `tacit duplicates {seen.data}` lists "
+            "them"
         )
     if twins.conflicts:
         yield (
             f"{_many(twins.conflicts, 'group of duplicates stands', 'groups of duplicates stand')} under more than one "
-            "class: at most one of the labels is right"
+            f"class: {sure}at most one of the labels is right"
         )
     surplus = twins.exact + twins.near
     if surplus > DUPLICATED * seen.samples:
+        merely = f", {twins.near / seen.samples:.0%} only nearly so" if twins.near else ""
         yield (
-            f"{surplus / seen.samples:.0%} of the samples are duplicates of others: the set is worth "
+            f"{surplus / seen.samples:.0%} of the samples are duplicates of others{merely}: {sure}the set is worth "
             f"{seen.samples - surplus:,} {seen.unit}, not {seen.samples:,}"
         )
 
@@ -111,7 +114,12 @@ def _labels(seen: Inspection) -> Iterator[str]:
             f"{counts[most]:,}): to say {most} of everything is right {counts[most] / sum(counts.values()):.0%} of the "
             "time, which is what an accuracy has to be compared with"
         )
-    train = seen.classes.get("train", {})
+    for part, use in (("train", "learn from"), ("test", "test on")):
+        absent = [name for name, count in seen.classes.get(part, {}).items() if not count]
+        if absent:
+            shown = ", ".join(absent[:5]) + (", ..." if absent[5:] else "")
+            yield f"no sample to {use} of {shown}: `tacit evaluate` leaves such classes out"
+    train = {name: count for name, count in seen.classes.get("train", {}).items() if count}
     rarest = min(train, key=train.__getitem__, default=None)
     if rarest is not None and train[rarest] < LABELS:
         yield (

@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from toys import shape
 
 from tacit.cli import run
+from tacit.data.dataset import open_dataset
 from tacit.encoder import Spec, TrainedEncoder, load
 from tacit.errors import GateError, UsageError
+from tacit.modalities.image import IMAGE, ImageConfig
 from tacit.proving import outcome, proof
 from tacit.proving.proof import untrained
 
@@ -121,3 +124,19 @@ def test_an_evaluation_by_other_tasks_keeps_the_earlier_one(judged, tmp_path):
     (tmp_path / "evaluation.json").write_text("a note of the user's")
     outcome.write(short, tmp_path)
     assert (tmp_path / "evaluation-2.json").read_text() == "a note of the user's"
+
+
+def test_a_class_that_no_test_sample_has_is_left_out_and_the_others_are_numbered_anew(tmp_path, capfd):
+    for kind in ("bar", "disc", "ring"):
+        for part, count in (("train", 5), ("test", 0 if kind == "disc" else 3)):
+            for number in range(count):
+                path = tmp_path / part / kind / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shape(kind, number + (100 if part == "test" else 0)).save(path)
+    bench = proof.bench_of(open_dataset(str(tmp_path), IMAGE, ImageConfig()), seed=0, totals=(), draws=2)
+    assert bench.classes == ["bar", "ring"]
+    assert bench.train_labels.bincount().tolist() == [5, 5]
+    assert bench.test_labels.bincount().tolist() == [3, 3]
+    assert (len(bench.train), len(bench.test)) == (10, 6)
+    assert bench.protocol["classes_left_out"] == ["disc"]
+    assert "'disc': left out" in capfd.readouterr().err
