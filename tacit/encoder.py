@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from tacit.engine.environment import computes_bf16
 from tacit.errors import DataError, RunError, Unreadable, UsageError
 from tacit.evaluation.features import inference
 from tacit.modalities import MODALITIES
+
+if TYPE_CHECKING:
+    from tacit.data.dataset import Dataset
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -64,6 +67,15 @@ class TrainedEncoder:
     def dim(self) -> int:
         """D, the width of an embedding."""
         return self.spec.dim
+
+    def open(self, data: str, *, seed: int = 0, max_bad: float = 0.01) -> Dataset:
+        """DATA packed as this encoder reads it, what there is to know about it said. Raises as `open_dataset`."""
+        from tacit.data.dataset import open_dataset
+
+        wanted = self.modality.config()
+        dataset = open_dataset(data, self.modality, wanted, self.layout, seed=seed, max_bad=max_bad)
+        dataset.say_notes()
+        return dataset
 
     def embed(self, x: str | Path | Iterable[Raw | str | Path], *, batch: int = 256) -> np.ndarray:
         """Embeddings, float32 `[N, D]`, in the order of `x`.
@@ -159,7 +171,9 @@ def load(path: str | Path) -> TrainedEncoder:
     for folder in (given / "encoder", given):
         if (folder / CONFIG).is_file():
             spec = _read_spec(folder)
-            return _from_weights(folder, spec) if spec.sha256 else _from_checkpoint(folder, _newest(folder))
+            if spec.sha256:
+                return _with(read_weights(folder, spec.sha256, "train again"), spec, folder)
+            return _from_checkpoint(folder, _newest(folder))
     raise UsageError(f"{given} holds no encoder: give a run folder, an encoder folder or a checkpoint of a run")
 
 
@@ -190,7 +204,11 @@ def _read_spec(folder: Path) -> Spec:
     return spec
 
 
-def _from_weights(folder: Path, spec: Spec) -> TrainedEncoder:
+def read_weights(folder: Path, sha256: str, again: str) -> Mapping[str, Tensor]:
+    """The weights in the artefact at `folder`; raises `RunError` where they are not those of `sha256`.
+
+    `again`: how the user makes them anew.
+    """
     from safetensors.torch import load as from_bytes
 
     path = folder / WEIGHTS
@@ -198,9 +216,9 @@ def _from_weights(folder: Path, spec: Spec) -> TrainedEncoder:
         data = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != spec.sha256:
-        raise RunError(f"{path} is damaged: it does not match its SHA-256 in {CONFIG}. Copy it anew, or train again.")
-    return _with(from_bytes(data), spec, folder)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise RunError(f"{path} is damaged: it does not match its SHA-256 in {CONFIG}. Copy it anew, or {again}.")
+    return from_bytes(data)
 
 
 def _from_checkpoint(folder: Path, found: checkpoint.Checkpoint) -> TrainedEncoder:

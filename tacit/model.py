@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tacit.core import Encoder, Raw, Samples
-from tacit.encoder import CARD, CONFIG, WEIGHTS, Spec, TrainedEncoder, blank, build, samples_as_views
+from tacit.encoder import CARD, CONFIG, WEIGHTS, Spec, TrainedEncoder, blank, build, read_weights, samples_as_views
 from tacit.engine import checkpoint, files
 from tacit.engine.environment import computes_bf16
 from tacit.errors import RunError, UsageError
@@ -152,8 +152,6 @@ def _read_spec(folder: Path) -> ModelSpec:
 
 def _weights(folder: Path, spec: ModelSpec) -> Mapping[str, Tensor]:
     """Names behind `ENCODER` and `HEAD` -> weights."""
-    from safetensors.torch import load as from_bytes
-
     if spec.sha256 is None:
         found, _ = checkpoint.newest(folder.parent / "checkpoints")
         if found is None:
@@ -166,16 +164,7 @@ def _weights(folder: Path, spec: ModelSpec) -> Mapping[str, Tensor]:
             for name, value in tensors.items()
             if name.startswith(start)
         }
-    path = folder / WEIGHTS
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != spec.sha256:
-        raise RunError(
-            f"{path} is damaged: it does not match its SHA-256 in {CONFIG}. Copy it anew, or fine-tune again."
-        )
-    return from_bytes(data)
+    return read_weights(folder, spec.sha256, "fine-tune again")
 
 
 def _with(tensors: Mapping[str, Tensor], spec: ModelSpec, folder: Path) -> TrainedModel:

@@ -12,20 +12,18 @@ import torch
 from tacit import interrupt
 from tacit.config import Config, flat, merge
 from tacit.console import say
-from tacit.core import ClosedForm, Encoder, Learner, Method, Progress, View
+from tacit.core import ClosedForm, Encoder, Learner, Method, Progress
 from tacit.data.dataset import Dataset, Subset, open_dataset
 from tacit.encoder import Spec, TrainedEncoder, write_spec
 from tacit.engine import closed, loop
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, UsageError, nearest
-from tacit.evaluation.features import settle, watched_rows
+from tacit.evaluation.features import sample_of, settle
 from tacit.evaluation.health import watch_evaluator
 from tacit.initial.drift import report_drift
 from tacit.initial.start import Start
 from tacit.settings import ENCODERS, RunConfig, build, modality_of
 
-SAMPLE = 1024
-"""Samples whose statistics standardise the encoder's input."""
 CAUTION = 0.2
 """What a run from weights takes of the recipe's learning rate, unless another is given: going back to the full rate
 forgets first what is known (Gupta et al. 2023, arXiv 2308.04014). The drift report says what came of it."""
@@ -165,8 +163,7 @@ def open_data(config: RunConfig) -> tuple[Dataset, Start | None]:
     start = Start.at(config.init_from) if config.init_from else None
     layout = start.layout(config.modality) if start else None
     dataset = open_dataset(config.data, config.kind, config.modality, layout, seed=config.seed, max_bad=config.max_bad)
-    for note in dataset.notes:
-        say(f"note: {note}")
+    dataset.say_notes()
     return dataset, start
 
 
@@ -197,11 +194,6 @@ def make_learner(config: RunConfig, samples: Subset, start: Start | None = None)
     else:
         encoder = start.encoder(config.encoder, modality, sample)
     return config.learner(config.method, encoder, modality, sample)
-
-
-def sample_of(samples: Subset) -> View:
-    """Plain views that stand for all `samples`: their shape and their statistics."""
-    return samples.view(watched_rows(samples, SAMPLE))
 
 
 def describe(config: RunConfig, dataset: Dataset, encoder: Encoder, samples: Subset) -> Spec:

@@ -89,6 +89,8 @@ class Encoder(nn.Module, ABC):
     """Reads a view, returns features. Normalisation of the input is its first layer, so that it cannot get lost."""
 
     Config: ClassVar[type[Config]]
+    solved: ClassVar[bool] = False
+    """Whether its weights come from a closed form: before that they are zeros, and an untrained one says nothing."""
     dim: int
     """D, the width of `pooled`."""
 

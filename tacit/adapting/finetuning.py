@@ -15,7 +15,6 @@ from pydantic import Field, model_validator
 from tacit import interrupt
 from tacit.adapting.tested import Tested, card, examine
 from tacit.config import Named, merge
-from tacit.console import say
 from tacit.core import Modality, Progress
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.labelling import with_labels
@@ -24,6 +23,7 @@ from tacit.engine import loop
 from tacit.engine.runfolder import RunFolder
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError, nearest
+from tacit.evaluation.features import sample_of
 from tacit.heads import HEADS
 from tacit.heads.finetune import Finetune, validation
 from tacit.initial.drift import report_drift
@@ -32,7 +32,7 @@ from tacit.modalities import MODALITIES
 from tacit.model import ModelSpec, TrainedModel
 from tacit.model import write_spec as write_model_spec
 from tacit.settings import EncoderConfig, ModalityConfig, any_of
-from tacit.training import resumed, sample_of
+from tacit.training import resumed
 from tacit.truth.parts import Parts, split
 
 DEFAULT_TASK = "classify"
@@ -163,8 +163,7 @@ def _open(config: FinetuneConfig, start: Start) -> Dataset:
     dataset = open_dataset(config.data, config.kind, config.modality, layout, seed=config.seed, max_bad=config.max_bad)
     if config.labels is not None:
         dataset = with_labels(dataset, Path(config.labels))
-    for note in dataset.notes:
-        say(f"note: {note}")
+    dataset.say_notes()
     return dataset
 
 

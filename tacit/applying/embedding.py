@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tacit import console, interrupt
-from tacit.data.dataset import Dataset, open_dataset
+from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
 from tacit.encoder import TrainedEncoder
 from tacit.errors import RunError, UsageError, nearest
@@ -32,9 +32,7 @@ def embed_to(
     if batch < 1:
         raise UsageError(f"--batch {batch}: give 1 or more")
     with interrupt.listening():
-        dataset = open_dataset(data, encoder.modality, encoder.modality.config(), encoder.layout, max_bad=max_bad)
-        for note in dataset.notes:
-            console.say(f"note: {note}")
+        dataset = encoder.open(data, max_bad=max_bad)
         partial = out.with_name(f".{out.name}.partial")
         try:
             out.parent.mkdir(parents=True, exist_ok=True)

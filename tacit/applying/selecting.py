@@ -86,8 +86,7 @@ def select(
             dataset = dataset.relabelled(torch.full((len(dataset),), -1), ())
         if labels is not None:
             dataset = with_labels(dataset, labels)
-        for note in dataset.notes:
-            console.say(f"note: {note}")
+        dataset.say_notes()
         samples, known = _distinct(dataset, part)
         _enough(budget, known, dataset, part, ignore_labels=ignore_labels)
         x = coordinates(encoder, samples)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tacit.config import Config
+from tacit.console import say
 from tacit.core import Layout, Modality, Raw, View
 from tacit.data import cache
 from tacit.data.annotation import Annotations
@@ -98,6 +99,11 @@ class Dataset:
     def labels(self) -> Tensor:
         """Long `[N]` over the whole set, -1 where there is none."""
         return self._whole.labels
+
+    def say_notes(self) -> None:
+        """Tell the user what they should know about the data."""
+        for note in self.notes:
+            say(f"note: {note}")
 
     def everything(self) -> Subset:
         """The whole set in the order of the source, whatever the split."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tacit.data.listing import printable
-from tacit.data.table import EXTRA_COLUMNS
+from tacit.data.table import EXTRA_COLUMNS, header_of
 from tacit.errors import DataError, nearest
 
 MAX_LINE = 16 * 2**20
@@ -181,8 +181,8 @@ def columns(path: Path) -> list[str]:
 
 def _header(path: Path, first: str) -> tuple[list[str], str]:
     """The names of a table's columns, and what separates them."""
-    delimiter = max(",;\t", key=first.count) if ".csv" in path.name.lower() else "\t"
-    return [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])], delimiter
+    cells, delimiter = header_of(path.name, first)
+    return [name.strip() for name in cells], delimiter
 
 
 def _record(number: int, values: Mapping[str, Any], column: str) -> Record:

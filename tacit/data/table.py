@@ -91,9 +91,7 @@ def paths_and_columns(
             if line.strip():
                 yield line.rstrip("\r\n"), {}
         return
-    first = next(file, "")
-    delimiter = max(",;\t", key=first.count) if path.suffix.lower() == ".csv" else "\t"
-    header = next(csv.reader([first], delimiter=delimiter), [])
+    header, delimiter = header_of(path.name, next(file, ""))
     where = {name.strip().lower(): position for position, name in enumerate(header)}
     if any(suffix(cell.strip()) in suffixes for cell in header):
         if len(header) > 1:
@@ -108,6 +106,12 @@ def paths_and_columns(
     for cells in csv.reader(file, delimiter=delimiter):
         if column < len(cells) and cells[column]:
             yield cells[column], {name: cells[at].strip() for name, at in extras.items() if at < len(cells)}
+
+
+def header_of(name: str, first: str) -> tuple[list[str], str]:
+    """The cells of the `first` line of the table called `name`, and what separates them."""
+    delimiter = max(",;\t", key=first.count) if name.lower().removesuffix(".gz").endswith(".csv") else "\t"
+    return next(csv.reader([first], delimiter=delimiter), []), delimiter
 
 
 def _path_column(path: Path, where: dict[str, int]) -> int:

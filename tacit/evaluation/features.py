@@ -12,6 +12,8 @@ from tacit import console, interrupt
 from tacit.core import Augmentation, Draws, Encoder, Samples, View
 from tacit.errors import RunError
 
+SAMPLE = 1024
+"""Samples whose statistics standardise the encoder's input."""
 WATCHED = 512
 """How many samples stand for a data set while it is trained on."""
 
@@ -93,6 +95,11 @@ def settle(
 def watched_rows(samples: Samples, count: int = WATCHED) -> Tensor:
     """Long `[B]`, at most `count` rows spread evenly over `samples`."""
     return torch.linspace(0, len(samples) - 1, min(count, len(samples))).long()
+
+
+def sample_of(samples: Samples) -> View:
+    """Plain views that stand for all `samples`: their shape and their statistics."""
+    return samples.view(watched_rows(samples, SAMPLE))
 
 
 def extract_pairs(

@@ -80,6 +80,16 @@ def draw(labels: Tensor, classes: int, total: int, *, draws: int = DRAWS, seed: 
     return torch.stack(picked)
 
 
+def drawn(
+    labels: Tensor, classes: int, sizes: Sequence[int], totals: Sequence[int], *, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Tensor]:
+    """The draws of all `amounts`: metric -> rows, long `[draws, L]`."""
+    return {
+        metric: draw(labels, classes, total, draws=draws, seed=seed)
+        for metric, total in amounts(classes, labels, sizes, totals).items()
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class Answers:
     """What the classifiers of all draws of one amount say."""

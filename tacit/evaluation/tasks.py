@@ -38,11 +38,7 @@ class Problem:
 
     def drawn(self) -> Mapping[str, Tensor]:
         """The few labels of all tasks and rows: metric -> rows of the training part, long `[S, L]`."""
-        wanted = few_label.amounts(self.classes, self.labels, self.sizes, self.totals)
-        return {
-            metric: few_label.draw(self.labels, self.classes, total, draws=self.draws, seed=self.seed)
-            for metric, total in wanted.items()
-        }
+        return few_label.drawn(self.labels, self.classes, self.sizes, self.totals, draws=self.draws, seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False)

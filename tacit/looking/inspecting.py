@@ -19,6 +19,7 @@ from tacit.data.listing import printable
 from tacit.data.masks import pack_masks
 from tacit.data.placing import shown, to_packed
 from tacit.errors import DataError, Unreadable, UsageError
+from tacit.evaluation.features import sample_of
 from tacit.looking.costing import estimate
 from tacit.report import advice, sheet
 from tacit.report.inspection import Drawn, Inspection, Spread, Twins
@@ -130,7 +131,7 @@ def _summary(values: Sequence[str | float]) -> Mapping[str, int] | Spread:
 def _own_advice(dataset: Dataset, values: Mapping[str, Sequence[str | float]]) -> Sequence[str]:
     """What the modality has to say."""
     own = dataset.modality.advice
-    return own(values, dataset.layout, training.sample_of(dataset.everything())) if own and values else ()
+    return own(values, dataset.layout, sample_of(dataset.everything())) if own and values else ()
 
 
 def _twins(dataset: Dataset) -> Twins:

@@ -15,10 +15,9 @@ from tacit.data.listing import printable
 from tacit.encoder import load
 from tacit.engine import checkpoint
 from tacit.errors import DataError, UsageError
-from tacit.evaluation.features import inference
+from tacit.evaluation.features import inference, sample_of
 from tacit.report import sheet
 from tacit.settings import RunConfig
-from tacit.training import sample_of
 
 AMONG = 256
 """Samples among which negatives are looked for."""

@@ -11,17 +11,16 @@ from tacit.core import Modality, Samples, View
 from tacit.engine import closed
 from tacit.engine.environment import computes_bf16
 from tacit.engine.settings import EngineConfig
-from tacit.evaluation.features import inference, watched_rows
+from tacit.evaluation.features import inference, sample_of
 from tacit.methods.patches import Patches
 from tacit.nn.patches import PatchEncoder
 
 FILTERS = 400
-_SAMPLE = 1024
 
 
 def patches(samples: Samples, modality: Modality) -> Callable[[View], Tensor]:
     """`patches` with 400 filters, fitted to `samples` on the CPU; features `[B, D]` of any view."""
-    sample = samples.view(watched_rows(samples, _SAMPLE))
+    sample = sample_of(samples)
     network = PatchEncoder(PatchEncoder.Config(filters=FILTERS), sample)
     closed.fit(Patches(Patches.Config(), network, modality, sample), samples, EngineConfig(device="cpu"))
     fast = computes_bf16(torch.device("cpu"))

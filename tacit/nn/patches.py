@@ -28,6 +28,8 @@ class PatchEncoder(Encoder):
     mean: Tensor
     whiten: Tensor
 
+    solved = True
+
     class Config(Named):
         name: Literal["patches"] = "patches"
         filters: int = Field(default=2000, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")

@@ -8,8 +8,7 @@ from dataclasses import replace
 import torch
 
 from tacit import interrupt
-from tacit.console import progress, say
-from tacit.data.dataset import open_dataset
+from tacit.console import progress
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError
 from tacit.evaluation import few_label, selection
@@ -52,10 +51,7 @@ def choosing(
     `DataError` where the labels cannot judge anything.
     """
     with interrupt.listening():
-        modality = encoder.modality
-        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
-        for note in dataset.notes:
-            say(f"note: {note}")
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         bench = bench_of(dataset, seed=seed, totals=(), draws=draws or SEEDS)
         count = len(bench.train)
         if totals and not 1 <= min(totals) <= max(totals) <= count:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tacit import console, interrupt
 from tacit.core import Draws, View
-from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.data.dataset import Dataset, Subset
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind
@@ -80,9 +80,7 @@ def copies(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float 
     if not modality.copies:
         raise UsageError(f"--task {TASK}: nothing is known of how {modality.unit} are copied")
     with interrupt.listening():
-        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
-        for note in dataset.notes:
-            console.say(f"note: {note}")
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         hunt = _hunt(dataset, seed)
         weights = torch.cat([torch.ones(1, hunt.units, dtype=torch.float64), sample_weights(hunt.units, seed=seed)])
         protocol = _protocol(dataset, hunt)
@@ -133,7 +131,7 @@ def _protocol(dataset: Dataset, hunt: Hunt) -> dict[str, Any]:
 
 def _rows(encoder: TrainedEncoder, dataset: Dataset) -> Iterator[Row]:
     yield Row(name_of(encoder), "encoder", lambda _: encoder.vectors)
-    if encoder.spec.encoder["name"] != "patches":  # a dictionary of zeros has no untrained features
+    if not encoder.network.solved:
         train = dataset.part("train")
 
         def fresh(seed: int) -> Read:

@@ -13,12 +13,13 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.console import say
 from tacit.core import Encoder
-from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.data.dataset import Dataset, Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError
 from tacit.evaluation.bench import Kind
+from tacit.evaluation.features import sample_of
 from tacit.evaluation.resampled import Resampled, compare_both, sample_weights
 from tacit.evaluation.verdict import figure
 from tacit.heads.average_precision import scores
@@ -28,7 +29,6 @@ from tacit.heads.finetune import Finetune, respond
 from tacit.heads.head import Answers
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import untrained
-from tacit.training import sample_of
 from tacit.truth.boxes import boxes
 
 TASK = "detect"
@@ -95,10 +95,7 @@ def detect(
     judge by.
     """
     with interrupt.listening():
-        modality = encoder.modality
-        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
-        for note in dataset.notes:
-            say(f"note: {note}")
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         trial = _trial(encoder, dataset, seed, effort or Effort(), max_bad)
         name = str(encoder.spec.training.get("method", encoder.spec.encoder["name"]))
         starts = (

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.console import progress, say
-from tacit.data.dataset import open_dataset
+from tacit.console import progress
 from tacit.encoder import TrainedEncoder
 from tacit.engine.settings import Optimiser
 from tacit.errors import UsageError
@@ -23,7 +22,7 @@ from tacit.evaluation.tasks import Key
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import LINEAR_RATE
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import bench_of, features_of, fitted, from_scratch
+from tacit.proving.proof import bench_of, drawn_of, features_of, fitted, from_scratch
 
 TASK = "few-label-finetuned"
 SIZES = (4, 25)
@@ -50,16 +49,9 @@ def few_labels_finetuned(
     as `proof.prove`.
     """
     with interrupt.listening():
-        modality = encoder.modality
-        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
-        for note in dataset.notes:
-            say(f"note: {note}")
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         bench = bench_of(dataset, seed=seed, totals=totals, draws=draws or DRAWS)
-        labels, classes = bench.train_labels, len(bench.classes)
-        drawn = {
-            metric: few_label.draw(labels, classes, total, draws=bench.draws, seed=seed)
-            for metric, total in few_label.amounts(classes, labels, SIZES, totals).items()
-        }
+        drawn = drawn_of(bench, SIZES)
         if not drawn:
             raise UsageError(
                 f"the rarest class has fewer than {min(SIZES)} training samples: say how many with --labels"

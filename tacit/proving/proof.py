@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
 from tacit import interrupt
 from tacit.console import say
-from tacit.core import Classifier, Encoder, Samples, View
-from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.core import Classifier, Encoder, Samples
+from tacit.data.dataset import Dataset, Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop
 from tacit.engine.environment import computes_bf16
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, UsageError, nearest
 from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
-from tacit.evaluation.features import extract, extract_floor, extract_pairs, settle
-from tacit.evaluation.few_label import DRAWS, amounts, draw
+from tacit.evaluation.features import extract, extract_floor, extract_pairs, sample_of, settle
+from tacit.evaluation.few_label import DRAWS, drawn
 from tacit.evaluation.tasks import DEFAULT_TASKS as DEFAULT_TASKS
 from tacit.evaluation.tasks import TASKS, Key
 from tacit.heads.classify import Classify
@@ -27,7 +27,6 @@ from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import TableTargets
 from tacit.proving.outcome import Proof, name_of
 from tacit.proving.shelf import Shelf
-from tacit.training import sample_of
 
 UNTRAINED = 3
 """Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
@@ -56,10 +55,7 @@ def prove(
         if task not in (*TASKS, SCRATCH):
             raise UsageError(f"no task {task!r}; {nearest(task, (*TASKS, SCRATCH))}")
     with interrupt.listening():
-        modality = encoder.modality
-        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
-        for note in dataset.notes:
-            say(f"note: {note}")
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         bench = bench_of(dataset, seed=seed, totals=totals, draws=draws or DRAWS)
         rows: list[Row | PredictedRow] = [
             _encoder_row(encoder, bench),
@@ -102,6 +98,12 @@ def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int) 
         totals=totals,
         draws=draws,
     )
+
+
+def drawn_of(bench: Bench, sizes: Sequence[int]) -> Mapping[str, Tensor]:
+    """The few labels of every row, by `sizes` or the bench's totals: metric -> rows of the training part, `[S, L]`."""
+    classes, totals = len(bench.classes), bench.totals
+    return drawn(bench.train_labels, classes, sizes, totals, draws=bench.draws, seed=bench.seed)
 
 
 def _labelled(dataset: Dataset, part: str) -> Subset:
@@ -153,16 +155,14 @@ def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
 def _untrained(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
     train = bench.train
     assert isinstance(train, Subset)
-    if encoder.spec.encoder["name"] == "patches":
-        return []  # a dictionary of zeros has no untrained features
+    if encoder.network.solved:
+        return []
 
     def features(seed: int) -> Callable[[Samples], Tensor]:
-        network: list[Encoder] = []
+        network = cache(lambda: untrained(encoder, train, seed))
 
         def compute(samples: Samples) -> Tensor:
-            if not network:
-                network.append(untrained(encoder, train, seed))
-            return features_of(network[0], samples, device=encoder.device, title="features of an untrained encoder")
+            return features_of(network(), samples, device=encoder.device, title="features of an untrained encoder")
 
         return compute
 
@@ -202,12 +202,10 @@ def _rivals(encoder: TrainedEncoder, train: Subset) -> list[Row]:
 
 
 def _rival(encoder: TrainedEncoder, name: str, train: Subset) -> Row:
-    fitted: list[Callable[[View], Tensor]] = []
+    fitted = cache(lambda: encoder.modality.rivals[name](train))
 
     def features(samples: Samples) -> Tensor:
-        if not fitted:
-            fitted.append(encoder.modality.rivals[name](train))
-        return extract_floor(fitted[0], samples, title=f"features of {name}")
+        return extract_floor(fitted(), samples, title=f"features of {name}")
 
     identity = {"kind": "rival", "name": name, "samples": len(train), "layout": dict(encoder.spec.layout)}
     return Row(name, "method", features, {"layer": "pooled", "fitted_on": len(train)}, identity=identity)
@@ -223,11 +221,10 @@ def _classifiers(encoder: TrainedEncoder, bench: Bench, tasks: Sequence[str]) ->
 
 def _classifier(name: str, classify: Classifier, bench: Bench, tasks: Sequence[str]) -> PredictedRow:
     predictions: dict[Key, Tensor] = {}
-    labels, classes = bench.train_labels, len(bench.classes)
+    labels = bench.train_labels
     if "few-label" in tasks:
-        for metric, total in amounts(classes, labels, bench.sizes, bench.totals).items():
-            drawn = draw(labels, classes, total, draws=bench.draws, seed=bench.seed)
-            predictions["few-label", metric] = torch.stack([classify(rows, labels[rows]) for rows in drawn])
+        for metric, draws in drawn_of(bench, bench.sizes).items():
+            predictions["few-label", metric] = torch.stack([classify(rows, labels[rows]) for rows in draws])
     if "linear" in tasks:
         predictions["linear", "all"] = classify(torch.arange(len(labels)), labels)[None]
     return PredictedRow(name, "raw", predictions, {"layer": "input", "classifier": name})
@@ -237,11 +234,9 @@ def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:
     """The same network from scratch on the same labels: all of them, and in every draw ten per class or the totals."""
     steps, few = max(SCRATCH_STEPS, int(encoder.spec.training.get("steps", 0))), SCRATCH_STEPS
     predictions: dict[Key, Tensor] = {}
-    classes = len(bench.classes)
     everything = torch.arange(len(bench.train_labels))
     predictions["linear", "all"] = from_scratch(encoder, bench, everything, steps)[None]
-    for metric, total in amounts(classes, bench.train_labels, (10,), bench.totals).items():
-        rows = draw(bench.train_labels, classes, total, draws=bench.draws, seed=bench.seed)
+    for metric, rows in drawn_of(bench, (10,)).items():
         predictions["few-label", metric] = torch.stack([from_scratch(encoder, bench, some, few) for some in rows])
     protocol = {"steps_all": steps, "steps_few": few, "optimiser": "adamw, lr 0.002", "views": "weak", "epoch": "last"}
     return PredictedRow("from scratch", "scratch", predictions, protocol)

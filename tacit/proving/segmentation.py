@@ -13,13 +13,12 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.console import say
 from tacit.core import Encoder, View
-from tacit.data.dataset import open_dataset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.evaluation import segment as frozen
 from tacit.evaluation.bench import Evaluation, Kind, Result
-from tacit.evaluation.features import inference
+from tacit.evaluation.features import inference, sample_of
 from tacit.evaluation.overlap import accuracy, iou, mean_iou, tally, weighted
 from tacit.evaluation.resampled import Resampled, compare_both
 from tacit.evaluation.verdict import figure
@@ -29,7 +28,6 @@ from tacit.nn.pyramid import joined
 from tacit.proving.masked import Trial, trial_of
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import UNTRAINED, untrained
-from tacit.training import sample_of
 
 TASK = "segment"
 STEPS, STEPS_ALL = 300, 600
@@ -53,10 +51,7 @@ def segment(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float
         UsageError: the encoder has no maps.
     """
     with interrupt.listening():
-        modality = encoder.modality
-        dataset = open_dataset(data, modality, modality.config(), encoder.layout, seed=seed, max_bad=max_bad)
-        for note in dataset.notes:
-            say(f"note: {note}")
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         trial = trial_of(encoder, dataset, seed=seed, max_bad=max_bad)
         name = str(encoder.spec.training.get("method", encoder.spec.encoder["name"]))
         return Proof(_judged(trial, _rows(trial, name)), dataset, encoder, "segmentation")

@@ -129,8 +129,7 @@ def find_in(
     with interrupt.listening():
         layout = encoder.layout if encoder else None
         dataset = open_dataset(data, modality, modality.config(), layout, max_bad=max_bad)
-        for note in dataset.notes:
-            console.say(f"note: {note}")
+        dataset.say_notes()
         return find(dataset, encoder=encoder, near=near)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tacit import atomic, console, interrupt
-from tacit.data.dataset import Dataset, open_dataset
+from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
 from tacit.data.mapped import MappedRows
 from tacit.encoder import TrainedEncoder
@@ -150,9 +150,7 @@ def build(
     if batch < 1:
         raise UsageError(f"--batch {batch}: give 1 or more")
     with interrupt.listening():
-        dataset = open_dataset(data, encoder.modality, encoder.modality.config(), encoder.layout, max_bad=max_bad)
-        for note in dataset.notes:
-            console.say(f"note: {note}")
+        dataset = encoder.open(data, max_bad=max_bad)
         partial = out.with_name(f".{out.name}.partial")
         try:
             shutil.rmtree(partial, ignore_errors=True)  # a process was killed here before

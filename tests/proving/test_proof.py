@@ -62,7 +62,7 @@ def test_every_number_carries_its_protocol(judged):
 
 def test_an_untrained_encoder_passed_off_as_trained_does_not_help(trained):
     encoder = load(trained)
-    samples = proof.open_dataset("digits", encoder.modality, encoder.modality.config(), encoder.layout).part("train")
+    samples = encoder.open("digits").part("train")
     for seed in (50, 51):
         fake = TrainedEncoder(untrained(encoder, samples, seed), encoder.spec)
         assert not proof.prove(fake, "digits", tasks=("linear", "few-label")).evaluation.verdict.helped
