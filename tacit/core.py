@@ -25,6 +25,8 @@ from tacit.modality import Samples as Samples
 from tacit.modality import Target as Target
 from tacit.view import Encoder as Encoder
 from tacit.view import Features as Features
+from tacit.view import TokenEncoder as TokenEncoder
+from tacit.view import Tokens as Tokens
 from tacit.view import View as View
 from tacit.view import concatenate as concatenate
 

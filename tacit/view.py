@@ -109,3 +109,48 @@ class Encoder(nn.Module, ABC):
     def stages(self) -> Sequence[Sequence[str]]:
         """The names of its state by depth, from the input on: what can be kept as it is while the rest learns."""
         return [list(self.state_dict())]
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A view cut into L tokens, before they have seen each other."""
+
+    x: Tensor
+    """`[B, L, D]`, a vector a token."""
+    target: Tensor
+    """What each token holds: ids, long `[B, L]`, or standardised values, float `[B, L, P]`, NaN where missing."""
+    where: Tensor
+    """Float `[B, L, k]`, the tokens' places along k axes, in steps of one token."""
+    valid: Tensor
+    """Boolean `[B, L]`, False on padding."""
+    vocabulary: int | None = None
+    """How many ids there are where `target` holds ids."""
+
+    def with_x(self, x: Tensor) -> Tokens:
+        """The same tokens with other vectors `[B, L, D]`, such as some that were masked."""
+        return replace(self, x=x)
+
+
+class TokenEncoder(Encoder, ABC):
+    """An encoder in two parts: a stem cuts a view into tokens, a trunk lets them see each other.
+
+    Methods that hide tokens, or predict what comes next, change the tokens in between.
+    """
+
+    width: int
+    """D, of a token."""
+    causal: bool
+    """Whether a token sees only itself and what stands before it."""
+
+    @abstractmethod
+    def cut(self, view: View) -> Tokens:
+        """The tokens of `view`."""
+
+    @abstractmethod
+    def layers(self, tokens: Tokens) -> Sequence[Tensor]:
+        """`[B, L, D]` after each layer of the trunk, the last one normalised; zeros where tokens are not valid."""
+
+    @property
+    @abstractmethod
+    def table(self) -> Tensor | None:
+        """The vectors of all ids, `[V, D]`, by which a model of texts may answer; None where tokens hold values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -15,11 +16,13 @@ from tacit.core import Draws, View
 class Recipe(Config):
     """What is left of a text in a view."""
 
-    keep: Literal["halves", "span", "words", "all"] = Field(
+    keep: Literal["halves", "span", "window", "words", "all"] = Field(
         default="halves",
-        description="halves: each word in one of two views; span: a run of words; words: each at random; all",
+        description="halves: each word in one of two views; span: a run of a share of the words; window: a run of at "
+        "most so many; words: each at random; all",
     )
     share: tuple[float, float] = Field(default=(0.3, 0.6), description="how much of a text a span or words keep")
+    tokens: int = Field(default=128, ge=2, description="how many a window keeps at most")
 
 
 def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
@@ -27,23 +30,30 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
     assert view.valid is not None
     if recipe.keep == "all":
         return view
-    told = view.valid
+    told, count = view.valid, view.valid.sum(dim=1)
     match recipe.keep:
+        case "span":
+            return _run(view, (draws.uniform(*recipe.share) * count).ceil().clamp_min(1).long(), draws)
+        case "window":
+            return _run(view, count.clamp_max(recipe.tokens), draws)
         case "halves":
             # which half a word is in is the sample's own, so that the views divide its words between them
             left = told & ((draws.shared().uniform(shape=told.shape[1:]) < 0.5) ^ bool(draws.view % 2))
-        case "span":
-            left = told & _span(told, recipe.share, draws)
         case "words":
             share = draws.uniform(*recipe.share)[:, None]
             left = told & (draws.uniform(shape=told.shape[1:]) < share)
-    return View(view.x, torch.where(left.any(dim=1, keepdim=True), left, told), view.where, view.index, view.vocabulary)
+    return replace(view, valid=torch.where(left.any(dim=1, keepdim=True), left, told))
 
 
-def _span(told: Tensor, share: tuple[float, float], draws: Draws) -> Tensor:
-    """A run of places in each row: boolean `[B, L]`. Tokens stand at the left, padding behind them."""
-    count = told.sum(dim=1)
-    length = (draws.uniform(*share) * count).ceil().clamp_min(1)
-    start = (draws.uniform() * (count - length + 1)).floor()
-    place = torch.arange(told.shape[1], device=told.device)
-    return (place >= start[:, None]) & (place < (start + length)[:, None])
+def _run(view: View, length: Tensor, draws: Draws) -> View:
+    """`length [B]` tokens of each text, one behind the other, from a random place on; the view is no longer than that.
+
+    Tokens stand at the left, padding behind them.
+    """
+    assert view.valid is not None
+    start = (draws.uniform() * (view.valid.sum(dim=1) - length + 1)).long()
+    step = torch.arange(int(length.max()) if len(length) else 1, device=view.x.device)
+    left = step < length[:, None]
+    place = (start[:, None] + step).clamp_max(view.x.shape[1] - 1)
+    where = place if view.where is None else view.where.gather(1, place)
+    return replace(view, x=view.x.gather(1, place) * left, valid=left, where=where)

@@ -2,10 +2,12 @@
 
 from tacit.core import Learner
 from tacit.methods.autoencoder import Autoencoder
+from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.jigsaw import Jigsaw
+from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.moco import MoCo
 from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
@@ -22,5 +24,7 @@ METHODS: dict[str, type[Learner]] = {
     "inpainting": Inpainting,
     "denoising": Denoising,
     "autoencoder": Autoencoder,
+    "masked-prediction": MaskedPrediction,
+    "causal-prediction": CausalPrediction,
     "patches": Patches,
 }

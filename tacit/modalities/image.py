@@ -30,6 +30,7 @@ from tacit.modalities.pixels import GREY, Frame, kept
 from tacit.nn.convnet import ConvNet, ResNet18, Timm
 from tacit.nn.dense import Dense, doubling
 from tacit.nn.patches import PatchEncoder
+from tacit.nn.transformer import Transformer
 
 _COLOUR = Recipe(jitter=0.8, strength=0.4, grey=0.1)
 
@@ -154,7 +155,13 @@ IMAGE = Modality(
     read=read,
     collate=_collate,
     augment=_augment,
-    encoders={"convnet": ConvNet, "resnet18": ResNet18, "timm": Timm, "patches": PatchEncoder},
+    encoders={
+        "convnet": ConvNet,
+        "resnet18": ResNet18,
+        "timm": Timm,
+        "patches": PatchEncoder,
+        "transformer": Transformer,
+    },
     floors={"raw pixels": _pixels},
     rivals={"patches": _patches},
     transformations={
@@ -165,6 +172,7 @@ IMAGE = Modality(
     },
     corruptions={"noise": noisy, "holes": holed, "grey": grey},
     targets={"values": Target(_values, _paint_values), "colour": Target(_colours, _paint_colours, gamut)},
+    recipes={"masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}}},
     decoder=_decoder,
     dense=_dense,
     grid=True,

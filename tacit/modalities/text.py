@@ -17,6 +17,7 @@ from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
 from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, survey
 from tacit.nn.bag import Bag
+from tacit.nn.transformer import Transformer
 
 COUNTED = 2_000
 """Words whose counts are the raw features: the most frequent ones."""
@@ -65,6 +66,12 @@ def _word_counts(view: View) -> Tensor:
     return F.normalize(counts.log1p(), dim=1)
 
 
+_IN_ORDER = {
+    "modality": {"tokenizer": "bpe", "vocabulary": 8000, "weak": {"keep": "window", "tokens": 128}},
+}
+"""What methods want that look at the order of words: pieces of words, so that none is unknown, and short runs."""
+
+
 TEXT = Modality(
     name="text",
     unit="texts",
@@ -77,11 +84,13 @@ TEXT = Modality(
     read=read,
     collate=_collate,
     augment=_augment,
-    encoders={"bag": Bag},
+    encoders={"bag": Bag, "transformer": Transformer},
     floors={"word counts": _word_counts},
     rivals={"LSA": latent_semantics},
     classifiers={"TF-IDF": tfidf},
     recipes={
+        "masked-prediction": _IN_ORDER,
+        "causal-prediction": _IN_ORDER,
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
             "optimiser": {"lr": 2e-3, "weight_decay": 0.0},

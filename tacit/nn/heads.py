@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.core import Encoder, View, concatenate
@@ -53,3 +54,19 @@ class Recogniser(nn.Module):
         each = self.each(self.encoder(shown).pooled)
         out: Tensor = self.together(each.view(-1, self.pieces * each.shape[1]))
         return out.float()
+
+
+class Vocabulary(nn.Module):
+    """Which id a state means: its likeness to the vector that the encoder itself reads for each id.
+
+    A layer and a norm, then the encoder's own table (Devlin et al. 2019; Press and Wolf 2017, arXiv 1608.05859).
+    """
+
+    def __init__(self, width: int, vocabulary: int) -> None:
+        super().__init__()
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def forward(self, states: Tensor, table: Tensor) -> Tensor:
+        """Logits `[M, V]` of states `[M, D]`, by the vectors of all ids, `[V, D]`."""
+        return F.linear(self.transform(states), table, self.bias)

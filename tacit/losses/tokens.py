@@ -1,0 +1,47 @@
+"""The loss of a prediction of tokens: what they hold decides which."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def token_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """How far each prediction is from what its token holds, `[M]`.
+
+    Args:
+        predicted: logits `[M, K]` for ids, values `[M, P]` for values.
+        target: ids, long `[M]`: cross-entropy; or values `[M, P]`: mean squared error over those that are no NaN.
+    """
+    if target.dtype == torch.long:
+        return F.cross_entropy(predicted.float(), target, reduction="none")
+    return known_mean((predicted.float() - target).square())
+
+
+def known_mean(values: Tensor) -> Tensor:
+    """The mean over the last axis of what is no NaN, `[..., P]` -> `[...]`; 0 where nothing is known."""
+    known = ~values.isnan()
+    return values.nan_to_num().sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
+
+
+def by_sample(losses: Tensor, chosen: Tensor) -> Tensor:
+    """The mean of the `losses [M]` of each sample, `[B]`; `chosen [B, L]` says whose they are, M times True."""
+    count = chosen.sum(dim=1)
+    sample = torch.arange(len(chosen), device=losses.device).repeat_interleave(count)
+    return losses.new_zeros(len(chosen)).index_add(0, sample, losses) / count.clamp_min(1)
+
+
+def unigram_loss(counts: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy `[M]` of a model that knows how often each id occurs, and nothing else: the line of nothing learnt.
+
+    `counts [K]`, of which each gets one more (Laplace); `target`, long `[M]`.
+    """
+    surprise: Tensor = -((counts.double() + 1) / (counts.double().sum() + len(counts))).log()
+    return surprise[target].float()
+
+
+def perplexity(counts: Tensor) -> Tensor:
+    """exp of the entropy of `counts [K]`: how many codes are in use, were all used alike; a scalar."""
+    share = counts.double() / counts.double().sum().clamp_min(1)
+    return torch.special.entr(share).sum().exp().float()

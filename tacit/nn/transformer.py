@@ -1,0 +1,155 @@
+"""A transformer of today: norms before, rotary positions, padding that costs nothing, for tokens of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from tacit.config import Named
+from tacit.core import Features, TokenEncoder, Tokens, View
+from tacit.nn.stems import Grid, stem_for
+
+SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
+"""Layers and width, as in the small BERTs of Turc et al. 2019, arXiv 1908.08962."""
+HEAD = 64
+"""Width of a head."""
+
+
+class Transformer(TokenEncoder):
+    """Vaswani et al. 2017 with norms before each part (Xiong et al. 2020) and rotary positions (Su et al. 2021).
+
+    Only attention sees the samples as rows of a batch: all else runs over the valid tokens alone, one behind the other
+    (the unpadding of Portes et al. 2023, arXiv 2312.17482), so that padding neither counts nor costs.
+    """
+
+    class Config(Named):
+        name: Literal["transformer"] = "transformer"
+        size: Literal["tiny", "mini", "small", "medium", "base"] = Field(
+            default="tiny",
+            description="tiny 2 x 128 (layers x width), mini 4 x 256, small 4 x 512, medium 8 x 512, base",
+        )
+        patch: int | None = Field(
+            default=None, ge=1, le=64, description="frames, or pixels of a side, in a token; by default a few"
+        )
+        causal: bool = Field(default=False, description="a token sees only what stands before it: models that write")
+        dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a layer's output left out in training")
+
+    def __init__(self, config: Config, sample: View) -> None:
+        super().__init__()
+        depth, self.width = SIZES[config.size]
+        self.dim, self.causal = self.width, config.causal
+        self.stem = stem_for(sample, self.width, config.patch)
+        self.blocks = nn.ModuleList(Block(self.width, config.dropout, depth) for _ in range(depth))
+        self.norm = nn.LayerNorm(self.width)
+
+    @property
+    def table(self) -> Tensor | None:
+        return self.stem.table
+
+    def cut(self, view: View) -> Tokens:
+        tokens: Tokens = self.stem(view)
+        return tokens
+
+    def layers(self, tokens: Tokens) -> Sequence[Tensor]:
+        rows = Rows(tokens.valid, self.causal)
+        turn = rotation(rows.flat(tokens.where), HEAD)
+        x, seen = rows.flat(tokens.x), []
+        for block in self.blocks:
+            x = block(x, rows, turn)
+            seen.append(x)
+        return [rows.padded(each) for each in [*seen[:-1], self.norm(x)]]
+
+    def forward(self, view: View) -> Features:
+        """`pooled [B, D]`, the mean of `tokens [B, L, D]`; `maps` where the view is a grid."""
+        tokens = self.cut(view)
+        states = self.layers(tokens)[-1]
+        pooled = states.float().sum(dim=1) / tokens.valid.sum(dim=1, keepdim=True).clamp_min(1)
+        maps = {}
+        if isinstance(self.stem, Grid):
+            rows = int(tokens.where[0, :, 0].max()) + 1
+            maps = {self.stem.patch: states.transpose(1, 2).reshape(len(states), self.width, rows, -1)}
+        return Features(pooled, states, tokens.valid, maps)
+
+    def stages(self) -> Sequence[Sequence[str]]:
+        places = ["stem.", *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]
+        return [[name for name in self.state_dict() if name.startswith(place)] for place in places]
+
+
+class Rows:
+    """Where the valid tokens of a batch lie: between `[B, L, ...]` and `[T, ...]`, one sample behind the other."""
+
+    def __init__(self, valid: Tensor, causal: bool) -> None:
+        """`valid`: boolean `[B, L]`."""
+        self.shape = valid.shape
+        self.places = None if bool(valid.all()) else valid.flatten().nonzero().flatten()
+        self.causal, self.mask = causal, None
+        if self.places is not None:
+            self.mask = valid[:, None, None, :]
+            if causal:
+                square = torch.ones(valid.shape[1], valid.shape[1], dtype=torch.bool, device=valid.device)
+                itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
+                self.mask = self.mask & square.tril() | itself  # a token that sees nothing would be no number
+
+    def flat(self, x: Tensor) -> Tensor:
+        """`[B, L, ...]` -> `[T, ...]`."""
+        return x.flatten(0, 1) if self.places is None else x.flatten(0, 1)[self.places]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """`[T, ...]` -> `[B, L, ...]`, zeros elsewhere."""
+        if self.places is None:
+            return x.view(*self.shape, *x.shape[1:])
+        whole = x.new_zeros(self.shape.numel(), *x.shape[1:])
+        return whole.index_copy(0, self.places, x).view(*self.shape, *x.shape[1:])
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Each token's mixture of the values it sees: `[T, H, d]` each -> `[T, H d]`."""
+        q, k, v = (self.padded(x).transpose(1, 2) for x in (query, key, value))
+        mixed = F.scaled_dot_product_attention(q, k, v, self.mask, is_causal=self.causal and self.mask is None)
+        return self.flat(mixed.transpose(1, 2)).flatten(1)
+
+
+class Block(nn.Module):
+    """Attention, then a layer a token, each added to what it read."""
+
+    def __init__(self, width: int, dropout: float, depth: int) -> None:
+        """`depth`: how many blocks there are: what is added gets the less the more do (GPT-2)."""
+        super().__init__()
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+        for layer in (self.qkv, self.out, self.wide, self.narrow):
+            nn.init.normal_(layer.weight, std=width**-0.5)
+            nn.init.zeros_(layer.bias)
+        for layer in (self.out, self.narrow):
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5 / (2 * depth) ** 0.5)
+
+    def forward(self, x: Tensor, rows: Rows, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """`[T, D]` -> `[T, D]`."""
+        query, key, value = self.qkv(self.before(x)).view(len(x), 3, -1, HEAD).unbind(1)
+        x = x + self.dropout(self.out(rows.attend(rotated(query, turn), rotated(key, turn), value)))
+        added: Tensor = self.dropout(self.narrow(F.gelu(self.wide(self.between(x)))))
+        return x + added
+
+
+def rotation(where: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines `[T, 1, width / 2]` of the angles of places `[T, k]` (Su et al. 2021, arXiv 2104.09864).
+
+    The frequencies 10,000^(-2 i / width) are dealt out among the k axes.
+    """
+    axes = where.shape[1]
+    frequency = 10_000 ** -torch.linspace(0, 1, width // 2 // axes + 1, device=where.device)[:-1]
+    angle = (where[:, :, None] * frequency).flatten(1)
+    return angle.cos()[:, None], angle.sin()[:, None]
+
+
+def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """`x [T, H, d]` with its two halves turned as pairs."""
+    cos, sin = turn
+    first, second = x.float().chunk(2, dim=2)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=2).to(x.dtype)
