@@ -155,6 +155,8 @@ class Modality:
     """A view as pictures to look at, uint8 `[B, H, W, 3]`, where it can be drawn."""
     whole: Callable[[Raw, Any], np.ndarray] | None = None
     """(raw sample, layout) -> all of it as a picture at its own size, uint8 `[H, W, 3]`. Raises `Unreadable`."""
+    spell: Callable[[Tensor, Any], Sequence[str]] | None = None
+    """(ids `[B, L]`, 0 behind the end, layout) -> what they say, where samples are ids that say something."""
     facts: Callable[[Raw], Mapping[str, str | float]] | None = None
     """What is to be known of a raw sample at little cost, by name, the same names for all: texts are counted, numbers
     summarised. Raises `Unreadable`."""

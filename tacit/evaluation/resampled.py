@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tacit.evaluation.bench import FLOORS, Difference, Evaluation, Kind, Result
+from tacit.evaluation.bench import FLOORS, Difference, Evaluation, Kind, Result, sign
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, counts
 from tacit.evaluation.verdict import STRICT, Verdict, figure, with_interval
 
@@ -84,8 +84,9 @@ def _gains(
     own = {result.metric: result for result in results if result.row == trial}
     for result in results:
         if result.row != trial and result.metric in own:
-            draws = pooled[trial, result.metric] - pooled[result.row, result.metric]
-            gain = _interval(own[result.metric].value - result.value, draws, level)
+            better = sign(result.metric)
+            draws = better * (pooled[trial, result.metric] - pooled[result.row, result.metric])
+            gain = _interval(better * (own[result.metric].value - result.value), draws, level)
             yield Difference(result.row, task, result.metric, gain.value, gain.low, gain.high)
 
 
@@ -106,11 +107,12 @@ def _verdict(
         over = [gain for gain in gains if gain.metric == metric and gain.row in names]
         helped = all(gain.low > 0 for gain in over)
         outcomes.append(helped)
-        best = max(floors, key=lambda floor: floor.value)
+        better = sign(metric)
+        best = max(floors, key=lambda floor: better * floor.value)
         assert own.low is not None
         assert own.high is not None
         reached = with_interval(Interval(own.value, own.low, own.high))
-        no = "it did not help beyond chance" if own.value > best.value else "it did not help"
+        no = "it did not help beyond chance" if better * (own.value - best.value) > 0 else "it did not help"
         said.append(
             f"With {budget} pre-training reaches {metric.split(',')[0]} {reached}, {best.row} {figure(best.value)}: "
             f"{'it helped' if helped else no}."

@@ -15,7 +15,7 @@ from tacit.augment.text import Recipe, text_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
-from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, survey
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, spell, survey
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
 
@@ -28,7 +28,12 @@ class TextConfig(Config):
 
     name: Literal["text"] = "text"
     tokenizer: Kind = Field(default="words", description="words in lower case, or byte-pair encoding (bpe)")
-    vocabulary: int = Field(default=30_000, ge=300, le=65_000, description="how many tokens are told apart")
+    vocabulary: int | None = Field(
+        default=None,
+        ge=300,
+        le=65_000,
+        description="tokens told apart; 30,000 words, or bpe to 8,000 by amount of text",
+    )
     length: int | None = Field(
         default=None, ge=8, le=65_536, description="tokens kept of a text; from the data, to 1024"
     )
@@ -67,7 +72,7 @@ def _word_counts(view: View) -> Tensor:
 
 
 _IN_ORDER = {
-    "modality": {"tokenizer": "bpe", "vocabulary": 8000, "weak": {"keep": "window", "tokens": 128}},
+    "modality": {"tokenizer": "bpe", "weak": {"keep": "window", "tokens": 128}},
 }
 """What methods want that look at the order of words: pieces of words, so that none is unknown, and short runs."""
 
@@ -83,6 +88,7 @@ TEXT = Modality(
     records="text",
     read=read,
     collate=_collate,
+    spell=spell,
     augment=_augment,
     encoders={"bag": Bag, "transformer": Transformer},
     floors={"word counts": _word_counts},

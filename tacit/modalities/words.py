@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from tacit.core import Layout, Raw
 from tacit.errors import DataError, Unreadable
@@ -52,14 +53,16 @@ class TextLayout(Layout):
         return {"length": self.length, "vocabulary": self.vocabulary}
 
 
-def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int, length: int | None) -> TextLayout:
+def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int | None) -> TextLayout:
     """The layout for `raws`: a tokenizer of at most `vocabulary` ids learnt from them, and the length that 99 % have.
 
+    Without a `vocabulary` there are 30,000 words, or a piece of words for every thousand characters, 512 to 8,000.
     Raises `DataError` where they hold no words.
     """
     texts = list(_readable(raws))
     tokenizer = _untrained(kind)
-    tokenizer.train_from_iterator(texts, trainer=_trainer(kind, vocabulary), length=len(texts))
+    usual = 30_000 if kind == "words" else min(8000, max(512, sum(map(len, texts)) // 1000))
+    tokenizer.train_from_iterator(texts, trainer=_trainer(kind, vocabulary or usual), length=len(texts))
     counts = [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     if not any(counts):
         raise DataError(f"none of {len(texts):,} texts holds a word: is this the column of texts?")
@@ -80,6 +83,12 @@ def read(raw: Raw, layout: TextLayout) -> np.ndarray:
     kept = ids[: layout.length]
     packed[: len(kept)] = kept
     return packed
+
+
+def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
+    """What the ids `[B, L]` say, 0 behind the end of each."""
+    known = [row[row > 0].tolist() for row in ids.cpu()]
+    return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
 
 
 @lru_cache(maxsize=8)

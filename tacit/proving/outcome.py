@@ -13,7 +13,7 @@ from tacit.data.dataset import Dataset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import files
 from tacit.errors import GateError, UsageError, nearest
-from tacit.evaluation.bench import Evaluation
+from tacit.evaluation.bench import Evaluation, sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,16 +88,19 @@ def _about(evaluation: Mapping[str, Any]) -> tuple[str, str, set[tuple[str, str]
 
 def gate(evaluation: Evaluation, limits: dict[str, float]) -> None:
     """Raise `GateError` where the encoder stays under a limit, given by task (`linear`) or metric (`few-label.10`)."""
-    own: dict[str, float] = {}
+    own: dict[str, tuple[float, int]] = {}
     for result in evaluation.results:
         if result.kind == "encoder" and result.low is not None:
             for name in (result.task, f"{result.task}.{result.metric}"):
-                own.setdefault(name, result.value)  # of several rows that are on trial the first one decides
+                own.setdefault(
+                    name, (result.value, sign(result.metric))
+                )  # of several rows that are on trial the first one decides
     missed = []
     for name, limit in limits.items():
         if name not in own:
             raise UsageError(f"--fail-under {name}: nothing of that name was measured; {nearest(name, own)}")
-        if own[name] < limit:
-            missed.append(f"{name} is {own[name]:.3f}, under {limit:g}")
+        value, better = own[name]
+        if better * (value - limit) < 0:
+            missed.append(f"{name} is {value:.3f}, {'under' if better > 0 else 'over'} {limit:g}")
     if missed:
         raise GateError("quality gate missed: " + "; ".join(missed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tacit.evaluation.bench import Evaluation, Kind, Result
+from tacit.evaluation.bench import Evaluation, Kind, Result, sign
 from tacit.evaluation.few_label import words
 from tacit.evaluation.verdict import figure
 
@@ -109,6 +109,6 @@ def _number(result: Result) -> str:
 
 
 def _best(results: Sequence[Result | None]) -> float | None:
-    """The largest accuracy; None for measures of health, of which no extreme is best."""
-    values = [result.value for result in results if result is not None and result.low is not None]
-    return max(values, default=None)
+    """The best value; None for measures of health, of which no extreme is best."""
+    found = [result for result in results if result is not None and result.low is not None]
+    return max(found, key=lambda result: sign(result.metric) * result.value).value if found else None
