@@ -126,6 +126,9 @@ class Method(Learner):
     """The kinds of view that `forward` takes, in order."""
     settles: ClassVar[bool] = False
     """Whether the encoder, which saw spoilt samples, is given the statistics of plain ones (BatchNorm's) at the end."""
+    centred: bool = False
+    """Whether features get a large direction in common, and lose nothing by it, as in models of language (Ethayarajh
+    2019, arXiv 1909.00512): their health is then measured about their mean."""
     rates: Mapping[str, float] = {}
     """Beginning of parameters' names -> by what their learning rate is multiplied; 1 for all others."""
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.core import Augmentation, Evaluator, Learner, Progress, Samples
+from tacit.core import Augmentation, Evaluator, Learner, Method, Progress, Samples
 from tacit.evaluation.features import extract_pairs
 
 ROWS = 2048
@@ -66,12 +66,14 @@ def watch_evaluator(samples: Samples, augment: Mapping[str, Augmentation], kinds
     """The health of a learner's features on at most 512 fixed samples in two fixed views of the given `kinds`.
 
     Yields `std` (`spread`), `rank` (`effective_rank`), `alignment` and `uniformity`. Training goes on as if nobody had
-    looked: modes are restored, and the views' random numbers are hashes.
+    looked: modes are restored, and the views' random numbers are hashes. Features are centred where the method says so.
     """
 
     def evaluate(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
         device = next((tensor.device for tensor in learner.state_dict().values()), torch.device("cpu"))
         first, second = extract_pairs(learner.encoder, samples, (augment[kinds[0]], augment[kinds[1]]), device=device)
+        if isinstance(learner, Method) and learner.centred:
+            first, second = first - first.mean(dim=0), second - first.mean(dim=0)
         yield "std", spread(first)
         yield "rank", effective_rank(first)
         yield "alignment", alignment(first, second)

@@ -59,7 +59,7 @@ class NGrams:
                     keys,
                     counts,
                     np.bincount(front, counts, minlength=size),
-                    np.bincount(front, counts > 0, minlength=size),
+                    np.bincount(front, (counts > 0).astype(np.float64), minlength=size),
                     float(once / (once + 2 * twice)) if once else 0.5,
                 )
             )

@@ -37,8 +37,9 @@ def unigram_loss(counts: Tensor, target: Tensor) -> Tensor:
 
     `counts [K]`, of which each gets one more (Laplace); `target`, long `[M]`.
     """
-    surprise: Tensor = -((counts.double() + 1) / (counts.double().sum() + len(counts))).log()
-    return surprise[target].float()
+    surprise = -((counts.double() + 1) / (counts.double().sum() + len(counts))).log()
+    each: Tensor = surprise[target]
+    return each.float()
 
 
 def perplexity(counts: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ class CausalPrediction(Method):
         "cpc": {"method": {"target": "future", "ahead": 12, "negatives": 128}, "optimiser": {"lr": 2e-4}},
     }
     views = ("weak",)
+    centred = True
 
     class Config(Named):
         name: Literal["causal-prediction"] = "causal-prediction"

@@ -65,6 +65,7 @@ class MaskedPrediction(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
+        self.centred = config.target != "teacher"  # what a teacher makes of a sample may shrink with its student
         self.backbone = of_tokens(encoder, config.name)
         self.mask = nn.Parameter(torch.randn(self.backbone.width) * 0.02)
         self.goal = _goal(config, self.backbone, sample)
