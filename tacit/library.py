@@ -21,7 +21,7 @@ def train(
     data: str | Path,
     out: str | Path,
     *,
-    method: str = "simclr",
+    method: str | None = None,
     encoder: str | None = None,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -32,14 +32,16 @@ def train(
     Args:
         data: folder, archive, list, array file or built-in name, as for `tacit train`.
         out: a folder that is new or empty, or, with `resume`, that of the run to go on with.
-        method, encoder, preset: as for `tacit train`.
+        method, encoder, preset: as for `tacit train`; `simclr` where neither this nor `settings` names a method.
         settings: any other settings, nested as in `tacit train --print-config`.
         resume: go on with the run in `out`, to the same bits as if it had never stopped.
 
     Raises:
         tacit.errors.TacitError: with what was given, what was expected and what to do.
     """
-    told: list[Mapping[str, Any]] = [settings or {}, {"data": str(data), "method": {"name": method}}]
+    told: list[Mapping[str, Any]] = [settings or {}, {"data": str(data)}]
+    if method is not None:
+        told.append({"method": {"name": method}})
     if encoder is not None:
         told.append({"encoder": encoder_named(encoder)})
     config = configure(told, preset=preset, resume=Path(out) if resume else None)

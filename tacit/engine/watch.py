@@ -18,6 +18,8 @@ SAME = 1e-4
 """Standard deviation of features below which all samples look the same."""
 VANISHED = 0.05
 """Share of the untrained standard deviation below which the representation has collapsed."""
+FEW_CODES = 2.0
+"""Perplexity of codes below which nearly all are the same: telling them apart teaches nothing."""
 LINE = 1.2
 """Effective rank below which features lie on a line."""
 GROWN = 10.0
@@ -53,11 +55,11 @@ class Watch:
     def see(self, record: Mapping[str, float]) -> list[Alarm]:
         """The alarms that `record` gives reason for.
 
-        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`; the evaluators' `std` and
-        effective `rank` of features; `weights`, their norm; and at step 0 `distinct`, the share of samples that differ
-        from the first.
+        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`, `code_perplexity`; the evaluators' `std`
+        and effective `rank` of features; `weights`, their norm; and at step 0 `distinct`, the share of samples that
+        differ from the first.
         """
-        rules = (self._not_finite, self._constant, self._grown, self._collapsed, self._stuck)
+        rules = (self._not_finite, self._constant, self._grown, self._collapsed, self._same_codes, self._stuck)
         alarms = [rule(record) for rule in rules]
         new = [alarm for alarm in alarms if alarm is not None and alarm.name not in self._raised]
         self._raised |= {alarm.name for alarm in new}
@@ -113,6 +115,15 @@ class Watch:
             f"the representation has collapsed at step {record['step']:.0f}: standard deviation of features "
             f"{spread:.2g} (untrained {before:.2g}){ranks}. Lower optimiser.lr (it is {self._optimiser.lr:g}); if that "
             "does not help, change the method's temperature or raise batch",
+        )
+
+    def _same_codes(self, record: Mapping[str, float]) -> Alarm | None:
+        if record.get("code_perplexity", math.inf) >= FEW_CODES or record["step"] == 0:
+            return None
+        return Alarm(
+            "dead-codebook",
+            f"nearly all codes are one at step {record['step']:.0f} (perplexity {record['code_perplexity']:.2g}), and "
+            "predicting them teaches nothing: change method.codes, or look at whether the data vary",
         )
 
     def _stuck(self, record: Mapping[str, float]) -> Alarm | None:

@@ -16,13 +16,16 @@ def token_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """
     if target.dtype == torch.long:
         return F.cross_entropy(predicted.float(), target, reduction="none")
-    return known_mean((predicted.float() - target).square())
+    return known_mean((predicted.float() - target.nan_to_num()).square(), target)
 
 
-def known_mean(values: Tensor) -> Tensor:
-    """The mean over the last axis of what is no NaN, `[..., P]` -> `[...]`; 0 where nothing is known."""
-    known = ~values.isnan()
-    return values.nan_to_num().sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
+def known_mean(values: Tensor, target: Tensor) -> Tensor:
+    """The mean over the last axis of `values [..., P]` where `target` is no NaN: `[...]`, 0 where nothing is known.
+
+    `values` must be numbers everywhere: what a NaN went into has a gradient that is none, even where it is left out.
+    """
+    known = ~target.isnan()
+    return (values * known).sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
 
 
 def by_sample(losses: Tensor, chosen: Tensor) -> Tensor:

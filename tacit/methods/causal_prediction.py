@@ -96,8 +96,9 @@ class CausalPrediction(Method):
             losses = token_loss(states[:, :-ahead][told] @ self.backbone.table.T.to(states.dtype), target)
             return Step(by_sample(losses, told), unigram_loss(self.counts, target).mean())
         answers = self.heads[0](states[:, :-ahead][told])
-        losses = known_mean((answers.float() - target).abs())
-        return Step(by_sample(losses, told), known_mean((before - target).abs()).mean())
+        losses = known_mean((answers.float() - target.nan_to_num()).abs(), target)
+        copied = (before - target).abs()
+        return Step(by_sample(losses, told), known_mean(copied.nan_to_num(), copied).mean())
 
     def _choose(self, tokens: Tokens, states: Tensor) -> Step:
         """Which token stands 1, 2, ... `ahead` of each, among others of the batch (arXiv 1807.03748, eq. 4)."""

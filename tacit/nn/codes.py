@@ -55,10 +55,13 @@ class Clusters(nn.Module):
 
     @torch.no_grad()
     def start(self, x: Tensor, rounds: int = 10) -> None:
-        """Centres from the vectors `x [N, width]`: some of them, then `rounds` of Lloyd's iterations."""
-        chosen = torch.linspace(0, len(x) - 1, len(self.centres), device=x.device).long()
-        jitter = torch.randn_like(self.centres) * 1e-3  # of two equal centres one would stay without members
-        self.centres.copy_(x[chosen] + jitter)
+        """Centres from the vectors `x [N, width]`: those of k-means++ (Arthur and Vassilvitskii 2007), then `rounds` of
+        Lloyd's iterations."""
+        away = torch.full((len(x),), 1.0, device=x.device)
+        for number in range(len(self.centres)):
+            chosen = x[torch.multinomial(away, 1)] if bool(away.any()) else torch.randn_like(x[:1])
+            self.centres[number] = chosen[0]
+            away = (x - chosen).square().sum(dim=1) if number == 0 else away.minimum((x - chosen).square().sum(dim=1))
         for _ in range(rounds):
             self.counts.zero_()
             self.sums.zero_()

@@ -79,8 +79,9 @@ class Own(Goal):
         target = tokens.target
         if not self.each or target.dtype == torch.long:
             return Aim(target)
-        mean = known_mean(target)[..., None]
-        variance = known_mean((target - mean).square())[..., None]
+        values = target.nan_to_num()
+        mean = known_mean(values, target)[..., None]
+        variance = known_mean((values - mean).square(), target)[..., None]
         return Aim((target - mean) / (variance + 1e-6).sqrt())
 
     def answer(self, states: Tensor, encoder: TokenEncoder) -> Tensor:
@@ -88,7 +89,11 @@ class Own(Goal):
         return found
 
     def nothing_learnt(self, target: Tensor) -> Tensor:
-        return unigram_loss(self.counts, target) if target.dtype == torch.long else known_mean(target.square())
+        return (
+            unigram_loss(self.counts, target)
+            if target.dtype == torch.long
+            else known_mean(target.nan_to_num().square(), target)
+        )
 
 
 class Coded(Goal, ABC):

@@ -98,3 +98,9 @@ def test_health_is_put_in_words() -> None:
     health = {"std": 0.51, "rank": 31.4, "dim": 128.0, "alignment": 0.2}
     assert in_words(health, {}) == "standard deviation 0.51, effective rank 31.4 of 128, alignment 0.2"
     assert in_words({"std": 0.51}, START) == "standard deviation 0.51 (untrained 0.2)"
+
+
+def test_a_codebook_of_which_one_code_is_used_is_named() -> None:
+    healthy = [START, {"step": 10, "code_perplexity": 40.0}]
+    assert "dead-codebook" not in alarms(healthy)
+    assert "dead-codebook" in alarms([*healthy, {"step": 20, "code_perplexity": 1.3}])

@@ -1,0 +1,153 @@
+"""What the methods on tokens predict, target by target."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from tacit.core import Progress, View
+from tacit.errors import UsageError
+from tacit.losses.tokens import token_loss
+from tacit.methods.causal_prediction import CausalPrediction
+from tacit.methods.masked_prediction import MaskedPrediction
+from tacit.modalities.text import TEXT
+from tacit.nn.bag import Bag
+from tacit.nn.transformer import Transformer
+
+
+def frames(rows=16, length=24, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    phase = torch.rand(rows, 1, 6, generator=generator) * 6
+    x = torch.sin(torch.arange(length)[None, :, None] * 0.7 + phase)
+    valid = torch.arange(length) < torch.randint(6, length + 1, (rows, 1), generator=generator)
+    return View(x.masked_fill(~valid[..., None], torch.nan), valid, torch.arange(length).expand(rows, -1))
+
+
+def ids(rows=16, length=20, vocabulary=30):
+    x = torch.randint(4, vocabulary, (rows, length), generator=torch.Generator().manual_seed(0))
+    return View(x, torch.ones_like(x, dtype=torch.bool), vocabulary=vocabulary)
+
+
+def made(cls, view, causal=False, **settings):
+    torch.manual_seed(0)
+    encoder = Transformer(Transformer.Config(causal=causal, patch=1), view)
+    return cls(cls.Config(**settings), encoder, TEXT, view)
+
+
+def fitted(method, view, steps=60):
+    optimiser = torch.optim.AdamW(method.parameters(), lr=2e-3)
+    losses = []
+    for number in range(steps):
+        torch.manual_seed(number)
+        step = method([view], Progress(number, steps))
+        step.loss.mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        with torch.no_grad():
+            method.update(step.carry, Progress(number, steps))
+        losses.append(float(step.loss.detach().mean() / step.nothing_learnt))
+    return losses
+
+
+@pytest.mark.parametrize("target", ["own", "projection", "clusters", "teacher"])
+def test_every_target_of_frames_can_be_learnt(target):
+    view = frames()
+    method = made(MaskedPrediction, view, target=target, codes=12, share=0.4, momentum=0.98, second=1.0, changed=0.0)
+    losses = fitted(method, view)
+    assert all(math.isfinite(loss) for loss in losses)
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+def test_the_second_iteration_clusters_a_layer_of_the_encoder_as_it_was():
+    view = frames()
+    method = made(MaskedPrediction, view, target="clusters", codes=12, second=0.5)
+    before = copy.deepcopy(method.backbone.state_dict())
+    fitted(method, view, steps=10)
+    goal = method.goal
+    assert int(goal.iteration) == 2
+    kept = goal.past.model.state_dict()
+    assert any(not torch.equal(kept[name], before[name]) for name in before)
+    assert any(not torch.equal(kept[name], value) for name, value in method.backbone.state_dict().items())
+    tokens = method.backbone.cut(view)
+    codes = goal(view, tokens).target
+    middle = goal.past.model.layers(goal.past.model.cut(view))[0]
+    assert torch.equal(codes, goal.own(middle))
+    assert len(codes[tokens.valid].unique()) > 4
+    assert not any(weight.requires_grad for weight in goal.past.parameters())
+
+
+def test_values_within_their_token_are_standardised_where_asked():
+    view = View(torch.randn(4, 10, 8) * 5 + 3)
+    method = made(MaskedPrediction, view, each=True)
+    target = method.goal(view, method.backbone.cut(view)).target
+    assert torch.allclose(target.mean(dim=2), torch.zeros(4, 10), atol=1e-4)
+    assert torch.allclose(target.var(dim=2, unbiased=False), torch.ones(4, 10), atol=1e-3)
+
+
+def test_hidden_tokens_alone_are_asked_for_and_frequencies_are_the_line():
+    view = ids()
+    method = made(MaskedPrediction, view, share=0.25)
+    torch.manual_seed(1)
+    step = method([view], Progress(0, 1))
+    assert step.loss.mean().item() == pytest.approx(math.log(30), rel=0.2)
+    assert float(step.nothing_learnt) == pytest.approx(math.log(26), rel=0.1)
+    with torch.no_grad():
+        method.backbone.stem.vectors.weight.zero_()  # who reads nothing answers alike everywhere
+        method.mask.zero_()
+    torch.manual_seed(1)
+    assert method([view], Progress(0, 1)).loss.mean().item() == pytest.approx(math.log(30), rel=1e-4)
+
+
+def test_codes_of_ids_make_no_sense():
+    with pytest.raises(UsageError, match="are ids already"):
+        made(MaskedPrediction, ids(), target="clusters")
+
+
+def test_an_encoder_without_tokens_is_refused():
+    view = ids()
+    with pytest.raises(UsageError, match="--encoder transformer"):
+        MaskedPrediction(MaskedPrediction.Config(), Bag(Bag.Config(), view), TEXT, view)
+    with pytest.raises(UsageError, match=r"encoder.causal=true"):
+        made(CausalPrediction, view)
+
+
+def test_the_next_id_is_predicted_from_those_before():
+    view = ids()
+    method = made(CausalPrediction, view, causal=True)
+    step = method([view], Progress(0, 1))
+    states = method.backbone(view).tokens
+    logits = states[:, :-1] @ method.backbone.table.T
+    naive = torch.stack([token_loss(logits[row], view.x[row, 1:]).mean() for row in range(16)])
+    assert torch.allclose(step.loss, naive, atol=1e-5)
+
+
+def test_values_are_predicted_steps_ahead_and_copying_is_the_line():
+    view = frames()
+    method = made(CausalPrediction, view, causal=True, ahead=3)
+    step = method([view], Progress(0, 1))
+    tokens = method.backbone.cut(view)
+    said = method.heads[0](method.backbone.layers(tokens)[-1])
+    naive, copied = [], []
+    for row in range(16):
+        count = int(view.valid[row].sum())
+        gaps = [(said[row, t] - tokens.target[row, t + 3]).abs().mean() for t in range(count - 3)]
+        naive.append(torch.stack(gaps).mean())
+        copied += [(tokens.target[row, t] - tokens.target[row, t + 3]).abs().mean() for t in range(count - 3)]
+    assert torch.allclose(step.loss, torch.stack(naive), atol=1e-5)
+    assert float(step.nothing_learnt) == pytest.approx(float(torch.stack(copied).mean()), rel=1e-4)
+    assert fitted(method, view)[-1] < 0.5
+
+
+def test_the_right_future_is_found_among_others():
+    view = frames()
+    method = made(CausalPrediction, view, causal=True, target="future", ahead=2, negatives=32)
+    losses = fitted(method, view)
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_samples_that_are_too_short_to_go_on_cost_nothing():
+    x = torch.randint(4, 30, (4, 1))
+    view = View(x, torch.ones_like(x, dtype=torch.bool), vocabulary=30)
+    step = made(CausalPrediction, view, causal=True)([view], Progress(0, 1))
+    assert step.loss.tolist() == [0, 0, 0, 0]

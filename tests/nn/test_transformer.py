@@ -1,0 +1,128 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tacit.core import View
+from tacit.nn.transformer import HEAD, SIZES, Transformer, rotated, rotation
+
+
+def ids(rows=4, length=12, vocabulary=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randint(4, vocabulary, (rows, length), generator=generator)
+    valid = torch.arange(length) < torch.randint(3, length, (rows, 1), generator=generator)
+    return View(x * valid, valid, vocabulary=vocabulary)
+
+
+def frames(rows=4, length=22, width=5):
+    x = torch.randn(rows, length, width, generator=torch.Generator().manual_seed(0)).cumsum(1)
+    valid = torch.arange(length) < torch.tensor([[22], [9], [14], [1]])
+    return View(x.masked_fill(~valid[..., None], torch.nan), valid)
+
+
+def images():
+    return View(torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+def made(view, **settings):
+    torch.manual_seed(0)
+    return Transformer(Transformer.Config(**settings), view).eval()
+
+
+@pytest.mark.parametrize("view", [ids(), frames(), images()], ids=["ids", "frames", "grid"])
+def test_it_reads_any_kind_of_view(view):
+    network = made(view)
+    features = network(view)
+    assert features.pooled.shape == (4, network.dim) == (4, SIZES["tiny"][1])
+    assert features.pooled.isfinite().all()
+    assert features.tokens.shape[:2] == features.valid.shape
+    mean = torch.stack([each[valid].mean(0) for each, valid in zip(features.tokens, features.valid, strict=True)])
+    assert torch.allclose(features.pooled, mean, atol=1e-5)
+    assert not features.tokens[~features.valid].any()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kind", ["ids", "frames"])
+def test_padding_enters_nothing(kind, causal):
+    view = ids() if kind == "ids" else frames()
+    network = made(view, causal=causal)
+    pooled = network(view).pooled
+    for row in range(len(view)):
+        own = View(view.x[row : row + 1, view.valid[row]], None, vocabulary=view.vocabulary)
+        assert torch.allclose(network(own).pooled[0], pooled[row], atol=1e-4)
+    junk = view.x.clone()
+    junk[~view.valid] = 7
+    assert torch.equal(network(View(junk, view.valid, vocabulary=view.vocabulary)).pooled, pooled)
+
+
+def test_no_gradient_flows_from_padding_and_all_are_numbers():
+    view = frames()
+    network = made(view).train()
+    network(view).pooled.square().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_causal_one_does_not_see_the_future_and_another_does(padded):
+    view = ids()
+    if not padded:
+        view = View(view.x.clamp_min(4), None, vocabulary=40)
+    changed = view.x.clone()
+    changed[:, 2] = 39 - changed[:, 2]
+    other = View(changed, view.valid, vocabulary=40)
+    for causal in (True, False):
+        network = made(view, causal=causal)
+        same = (network(view).tokens[:, :2] - network(other).tokens[:, :2]).abs().amax() < 1e-5
+        assert bool(same) is causal
+
+
+def test_rotary_positions_tell_distances_alone():
+    generator = torch.Generator().manual_seed(0)
+    q, k = torch.randn(2, 1, 1, HEAD, generator=generator)
+
+    def likeness(a, b):
+        return (rotated(q, rotation(torch.tensor([[a]]), HEAD)) * rotated(k, rotation(torch.tensor([[b]]), HEAD))).sum()
+
+    assert torch.allclose(likeness(3.0, 10.0), likeness(103.0, 110.0), atol=1e-3)
+    assert not torch.allclose(likeness(3.0, 10.0), likeness(3.0, 11.0), atol=1e-3)
+    grid = rotation(torch.tensor([[2.0, 5.0], [2.0, 6.0]]), HEAD)
+    assert grid[0].shape == (2, 1, HEAD // 2)
+    assert torch.equal(grid[0][0, 0, : HEAD // 4], grid[0][1, 0, : HEAD // 4])  # the same row, another column
+
+
+def test_attention_is_the_formula_read_aloud():
+    view = View(ids().x.clamp_min(4), None, vocabulary=40)
+    network = made(view)
+    block, tokens = network.blocks[0], network.cut(view)
+    x = tokens.x[0]
+    q, k, v = block.qkv(block.before(x)).view(12, 3, 2, HEAD).unbind(1)
+    turn = rotation(tokens.where[0], HEAD)
+    q, k = rotated(q, turn), rotated(k, turn)
+    heads = [F.softmax(q[:, h] @ k[:, h].T / HEAD**0.5, dim=1) @ v[:, h] for h in range(2)]
+    x = x + block.out(torch.cat(heads, dim=1))
+    x = x + block.narrow(F.gelu(block.wide(block.between(x))))
+    assert torch.allclose(network.layers(tokens)[0][0], x, atol=1e-4)
+
+
+def test_stages_hold_every_name_once():
+    network = made(ids())
+    names = [name for stage in network.stages() for name in stage]
+    assert sorted(names) == sorted(network.state_dict())
+
+
+def test_a_grid_gives_its_map():
+    view = images()
+    network = made(view, patch=4)
+    features = network(view)
+    assert features.maps[4].shape == (4, network.width, 4, 4)
+    assert torch.equal(features.maps[4][1, :, 2, 3], features.tokens[1, 2 * 4 + 3])
+
+
+def test_frames_of_a_token_hold_what_they_were():
+    view = frames()
+    network = made(view, patch=4)
+    tokens = network.cut(view)
+    assert tokens.valid.tolist()[1] == [True, True, True, False, False, False]
+    held = network.stem.standardise(view.x[1, 8])
+    assert torch.allclose(tokens.target[1, 2, :5], held)
+    assert tokens.target[1, 2, 5:].isnan().all()
+    assert tokens.where[0, :, 0].tolist() == [0, 1, 2, 3, 4, 5]
