@@ -149,7 +149,12 @@ def methods(name: str | None) -> None:
             console.print(f"  {key:12} {field.default!s:8} {field.description or ''}")
     console.print("\npresets (--preset NAME; default is always applied first)")
     own = {f"for {kind.unit}, by itself": kind.recipes[name] for kind in MODALITIES.values() if name in kind.recipes}
-    for key, preset in {**method.presets, **own}.items():
+    named = {
+        f"{key}, for {kind.unit}": preset
+        for kind in MODALITIES.values()
+        for key, preset in kind.presets.get(name, {}).items()
+    }
+    for key, preset in {**method.presets, **own, **named}.items():
         console.print(f"  {key}")
         for setting, value in flat(preset).items():
             console.print(f"    {setting} = {value}")

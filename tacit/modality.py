@@ -124,6 +124,8 @@ class Modality:
     """How many samples `survey` is given at most."""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Method -> the settings that suit this kind of data, on top of the method's own defaults."""
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Method -> presets by name that make sense for this kind of data alone, beside the method's own."""
     transformations: Mapping[str, Family] = field(default_factory=dict)
     """Name -> labelled transformations, to be predicted."""
     corruptions: Mapping[str, Augmentation] = field(default_factory=dict)

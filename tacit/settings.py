@@ -74,11 +74,11 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
     """
     told = merge(*layers)
     method = _name(told, "method", DEFAULT_METHOD, METHODS)
-    presets = METHODS[method].presets
-    if preset is not None and preset not in presets:
-        raise UsageError(f"method {method} has no preset {preset!r}; {nearest(preset, presets)}")
     modality = _name(told, "modality", DEFAULT_MODALITY, MODALITIES)
     kind = MODALITIES[modality]
+    presets = {**METHODS[method].presets, **kind.presets.get(method, {})}
+    if preset is not None and preset not in presets:
+        raise UsageError(f"method {method} has no preset {preset!r} for {kind.unit}; {nearest(preset, presets)}")
     own = [presets.get("default", {}), kind.recipes.get(method, {}), presets.get(preset, {}) if preset else {}]
     recipe = merge(*own)
     encoder = _name(merge(recipe, told), "encoder", next(iter(kind.encoders)), ENCODERS)

@@ -94,6 +94,17 @@ TEXT = Modality(
     floors={"word counts": _word_counts},
     rivals={"LSA": latent_semantics},
     classifiers={"TF-IDF": tfidf},
+    presets={
+        "simclr": {
+            "simcse": {  # Gao et al. 2021, arXiv 2104.08821: dropout is the only difference between two views
+                "method": {"temperature": 0.05, "hidden": 512},
+                "encoder": {"name": "transformer", "dropout": 0.1},
+                "modality": {"tokenizer": "bpe", "length": 64, "strong": {"keep": "all"}},
+                "optimiser": {"lr": 5e-4},
+                "batch": 128,
+            },
+        },
+    },
     recipes={
         "masked-prediction": _IN_ORDER,
         "causal-prediction": _IN_ORDER,

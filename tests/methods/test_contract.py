@@ -83,6 +83,24 @@ def views_of(learner, config, sample, epoch=0):
     return [augment[kind](plain, Draws.of(0, epoch, plain.index, number)) for number, kind in enumerate(learner.views)]
 
 
+@pytest.mark.parametrize(
+    ("name", "method", "preset"),
+    [
+        (key, method, preset)
+        for key, kind in MODALITIES.items()
+        for method, own in kind.presets.items()
+        for preset in own
+    ],
+)
+def test_presets_of_one_kind_of_data_are_built_and_stepped(name, method, preset):
+    config = build([{"data": "x", "modality": {"name": name}, "method": {"name": method}}], preset)
+    sample = samples_of(MODALITIES[name])
+    encoder = MODALITIES[name].encoders[config.encoder.name](config.encoder, sample)
+    learner = config.learner(config.method, encoder, MODALITIES[name], sample)
+    assert learner(views_of(learner, config, sample), Progress(0, 1)).loss.isfinite().all()
+    assert preset not in METHODS[method].presets
+
+
 def test_every_method_runs_somewhere():
     assert {method for method, _ in PAIRS} == set(METHODS)
 
