@@ -24,8 +24,6 @@ Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch", "
 FLOORS: tuple[Kind, ...] = ("raw", "untrained", "scratch")
 FEW_TASKS = ("few-label", "few-label-finetuned")
 """Tasks whose metrics are numbers of labels."""
-LESS_IS_BETTER = frozenset(("bits per byte", "WER", "CER"))
-"""Metrics that count what is wrong or left to be told, whatever is said behind a comma."""
 FEW = 10
 """The number of labels per class at which the verdict is given, or the nearest there is."""
 
@@ -161,11 +159,6 @@ class Evaluation:
             "results": [asdict(result) for result in self.results],
             "differences": [asdict(difference) for difference in self.differences],
         }
-
-
-def sign(metric: str) -> int:
-    """1 where more of `metric` is better, else -1."""
-    return -1 if metric.split(",")[0] in LESS_IS_BETTER else 1
 
 
 def evaluate(
