@@ -49,4 +49,5 @@ def unigram_loss(counts: Tensor, target: Tensor) -> Tensor:
 def perplexity(counts: Tensor) -> Tensor:
     """exp of the entropy of `counts [K]`: how many codes are in use, were all used alike; a scalar."""
     share = counts.double() / counts.double().sum().clamp_min(1)
-    return torch.special.entr(share).sum().exp().float()
+    entropy: Tensor = torch.special.entr(share).sum()
+    return entropy.exp().float()

@@ -41,4 +41,5 @@ def diversity(probabilities: Tensor) -> Tensor:
     0 where all V codes of each group are used alike in the batch of `probabilities [M, G, V]`.
     """
     used = torch.special.entr(probabilities.mean(dim=0)).sum(dim=1).exp()
-    return 1 - used.sum() / (probabilities.shape[1] * probabilities.shape[2])
+    unused: Tensor = 1 - used.sum() / (probabilities.shape[1] * probabilities.shape[2])
+    return unused
