@@ -57,7 +57,7 @@ def _blocks(source: Source, *, together: bool) -> Iterator[tuple[range, Iterable
     raws: list[Raw | Unreadable] = []
     for row in range(len(source)):
         raws.append(raw := _raw(source, row))
-        size += 0 if isinstance(raw, Unreadable) else memoryview(raw).nbytes
+        size += 0 if isinstance(raw, Unreadable) else raw.nbytes if isinstance(raw, np.ndarray) else len(raw)
         if len(raws) == most or size > _TOGETHER_BYTES or row + 1 == len(source):
             yield range(start, row + 1), raws
             raws, start, size = [], row + 1, 0

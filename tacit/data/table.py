@@ -36,8 +36,9 @@ EXTRA_COLUMNS = ("label", "split", "group")
 class Codes:
     """Numbers texts by first appearance; an empty text is -1."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, int] = {}
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        """`known`: texts that have their numbers already, in order."""
+        self.known = {text: number for number, text in enumerate(known)}
 
     def of(self, text: str) -> int:
         """The number of `text`."""
