@@ -104,3 +104,28 @@ def test_a_codebook_of_which_one_code_is_used_is_named() -> None:
     healthy = [START, {"step": 10, "code_perplexity": 40.0}]
     assert "dead-codebook" not in alarms(healthy)
     assert "dead-codebook" in alarms([*healthy, {"step": 20, "code_perplexity": 1.3}])
+
+
+def course(*uniformity: float) -> list[dict[str, float]]:
+    return [{"step": 100.0 * n, "std": 1.0, "rank": 100.0, "uniformity": u} for n, u in enumerate(uniformity)]
+
+
+def test_a_run_that_begins_to_tell_each_sample_apart_is_ended() -> None:
+    raised = alarms(course(-3.88, -3.93, -3.64, -3.59, -3.6, -3.615))
+    assert raised["turned"].ends
+    assert not raised["turned"].fatal
+    assert "until step 300 " in raised["turned"].text
+    assert "--steps 300," in raised["turned"].text
+
+
+@pytest.mark.parametrize(
+    "uniformity",
+    [
+        (-3.88, -3.93, -3.64, -3.59, -3.6, -3.6),  # halves of film reviews, to the end of their schedule
+        (-3.88, -3.93, -3.95),  # has not begun to draw together
+        (-0.29, -0.48, -0.55),  # CIFAR-10, simclr
+        (-0.29, -0.26, -0.2, -0.25, -0.9),  # CIFAR-10, moco
+    ],
+)
+def test_runs_that_are_on_their_way_are_not_ended(uniformity: tuple[float, ...]) -> None:
+    assert not alarms(course(*uniformity))
