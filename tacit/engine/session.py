@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tacit import console, interrupt
-from tacit.core import Evaluator, Learner, Progress
+from tacit.core import Evaluator, Learner, Method, Progress
 from tacit.engine import checkpoint, environment, files, watch
 from tacit.engine.checkpoint import Checkpoint
 from tacit.engine.plan import Plan
@@ -119,7 +119,8 @@ class Session:
 
     def _open(self, plan: Plan) -> None:
         self.plan = plan
-        self._watch = watch.Watch(self._config.optimiser)
+        contrasts = isinstance(self._learner, Method) and self._learner.contrasts
+        self._watch = watch.Watch(self._config.optimiser, contrasts=contrasts)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

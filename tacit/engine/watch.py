@@ -54,8 +54,9 @@ class Alarm:
 class Watch:
     """Reads a run's records in order. Each alarm is raised once."""
 
-    def __init__(self, optimiser: Optimiser) -> None:
-        self._optimiser = optimiser
+    def __init__(self, optimiser: Optimiser, *, contrasts: bool = False) -> None:
+        """`contrasts`: whether the learner does, as `Method.contrasts` says."""
+        self._optimiser, self._contrasts = optimiser, contrasts
         self._raised: set[str] = set()
         self._start: Mapping[str, float] = {}
         self._window: deque[Mapping[str, float]] = deque()
@@ -64,9 +65,9 @@ class Watch:
     def see(self, record: Mapping[str, float]) -> list[Alarm]:
         """The alarms that `record` gives reason for.
 
-        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`, `code_perplexity`; the evaluators' `std`,
-        effective `rank` and `uniformity` of features; `weights`, their norm; and at step 0 `distinct`, the share of
-        samples that differ from the first.
+        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`, `code_perplexity`; the evaluators'
+        `std`, effective `rank` and `uniformity` of features; `weights`, their norm; and at step 0 `distinct`, the share
+        of samples that differ from the first.
         """
         rules = (
             self._not_finite,
@@ -169,7 +170,7 @@ class Watch:
 
     def _turned(self, record: Mapping[str, float]) -> Alarm | None:
         value, start = record.get("uniformity"), self._start.get("uniformity", 0.0)
-        if value is None or start > SPREAD:
+        if not self._contrasts or value is None or start > SPREAD:
             return None
         self._highest = max(self._highest, (value, record["step"]))
         highest, step = self._highest

@@ -82,8 +82,11 @@ def test_a_run_ends_when_its_watch_has_seen_enough_and_stays_ended(tmp_path: Pat
     def evaluate(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
         yield "uniformity", -3.9 if progress.step == 0 else -3.5 - 0.001 * progress.step
 
+    class Contrasting(Toy):
+        contrasts = True
+
     def fit(*, resume: bool) -> tuple[int, list[Tensor]]:
-        learner, config = Toy(), settings(steps=200, evaluations=20)
+        learner, config = Contrasting(), settings(steps=200, evaluations=20)
         with RunFolder(tmp_path / "run", resume=resume) as folder:
             folder.write(folder.config, config.to_yaml())
             done = loop.fit(learner, Blobs(), AUGMENT, config, folder, resume=resume, evaluators=[evaluate])

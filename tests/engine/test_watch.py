@@ -9,9 +9,9 @@ from tacit.engine.watch import Alarm, Watch, in_words
 START = {"step": 0, "std": 0.2, "rank": 100.0, "weights": 20.0, "distinct": 1.0}
 
 
-def alarms(records: Iterable[Mapping[str, float]], lr: float = 0.003) -> dict[str, Alarm]:
+def alarms(records: Iterable[Mapping[str, float]], lr: float = 0.003, *, contrasts: bool = True) -> dict[str, Alarm]:
     """All alarms of a run by name; each is raised once."""
-    watch, raised = Watch(Optimiser(lr=lr)), {}
+    watch, raised = Watch(Optimiser(lr=lr), contrasts=contrasts), {}
     for record in records:
         for alarm in watch.see(record):
             assert alarm.name not in raised
@@ -116,6 +116,7 @@ def test_a_run_that_begins_to_tell_each_sample_apart_is_ended() -> None:
     assert not raised["turned"].fatal
     assert "until step 300 " in raised["turned"].text
     assert "--steps 300," in raised["turned"].text
+    assert not alarms(course(-3.88, -3.59, -3.615), contrasts=False)
 
 
 @pytest.mark.parametrize(
