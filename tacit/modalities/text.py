@@ -100,7 +100,7 @@ TEXT = Modality(
         "causal-prediction": _IN_ORDER,
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
-            "optimiser": {"lr": 2e-3, "weight_decay": 0.0},
+            "optimiser": {"lr": 4e-3, "weight_decay": 0.0},
             "usual_batch": 1024,
         },
     },
