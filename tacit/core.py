@@ -129,6 +129,8 @@ class Method(Learner):
     centred: bool = False
     """Whether features get a large direction in common, and lose nothing by it, as in models of language (Ethayarajh
     2019, arXiv 1909.00512): their health is then measured about their mean."""
+    contrasts: ClassVar[bool] = False
+    """Whether it tells each sample from all others: done for too long, that costs what samples have in common."""
     rates: Mapping[str, float] = {}
     """Beginning of parameters' names -> by what their learning rate is multiplied; 1 for all others."""
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tacit.config import Config
 from tacit.draws import Draws
+from tacit.errors import Unreadable
 from tacit.view import Encoder, View
 
 KINDS = ("plain", "weak", "strong", "global", "local", "next")
@@ -103,6 +104,8 @@ class Modality:
     """(a few raw samples, config) -> layout that fits them."""
     read: Callable[[Raw, Any], np.ndarray]
     """(raw sample, layout) -> array of the layout's shape. Raises `Unreadable` with the reason, nothing else."""
+    read_many: Callable[[Sequence[Raw], Any], Sequence[np.ndarray | Unreadable]] | None = None
+    """What `read` returns or raises for each of several raw samples, where they are read faster together."""
     collate: Callable[[Tensor, Any], View]
     """(a packed batch `[B, *shape]`, layout) -> its plain view."""
     augment: Callable[[Any], Mapping[str, Augmentation]]

@@ -14,13 +14,14 @@ from tacit.data import builtin
 from tacit.data.lines import columns, ending, first_line
 from tacit.data.listing import suffix
 from tacit.data.table import PATH_COLUMNS
+from tacit.errors import DataError
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
 
 
 def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
-    """The name of the modality that reads DATA; None where nothing tells."""
+    """The name of the modality that reads DATA; None where nothing tells. Raises `DataError` for a damaged table."""
     if data in builtin.KINDS:
         return builtin.KINDS[data]
     head, mark, column = data.rpartition("#")
@@ -30,6 +31,8 @@ def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
             return _of_file(path, modalities, column if mark else None)
         kinds = (_of_document(file, modalities) for file in islice(_below(path), _LOOKED_AT))
         votes = Counter(kind for kind in kinds if kind)
+    except DataError:
+        raise
     except (OSError, ValueError):
         return None  # opening it will say why
     return votes.most_common(1)[0][0] if votes else None
@@ -44,7 +47,10 @@ def _below(folder: Path) -> Iterator[Path]:
 def _of_document(path: Path, modalities: Mapping[str, Modality]) -> str | None:
     """The kind of a file among others: as a sample, or as one of several tables."""
     own = next((name for name, modality in modalities.items() if suffix(path.name) in modality.suffixes), None)
-    return own or _of_file(path, modalities, None)
+    try:
+        return own or _of_file(path, modalities, None)
+    except DataError:
+        return None
 
 
 def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None) -> str | None:
@@ -56,6 +62,10 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
             named = suffix(first_line(path).strip())
             lists = (name for name, each in modalities.items() if name not in recorded and named in each.suffixes)
             return next(lists, next(iter(recorded), None))
-    have = columns(path)
-    held = next((name for name, records in recorded.items() if (column or records) in have), None)
-    return held if ending(path) in (".jsonl", ".ndjson") or not set(have) & set(PATH_COLUMNS) else None
+    looked_for = {name: column or records for name, records in recorded.items()}
+    held = next((name for name, wanted in looked_for.items() if wanted in columns(path, wanted)), None)
+    if ending(path) in (".jsonl", ".ndjson"):
+        return held or next(
+            iter(recorded), None
+        )  # nothing else stands in such lines; opening them says what is missing
+    return held if not set(columns(path, "")) & set(PATH_COLUMNS) else None

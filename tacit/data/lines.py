@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from tacit.console import counted
 from tacit.data.listing import printable
 from tacit.data.table import EXTRA_COLUMNS, header_of
 from tacit.errors import DataError, nearest
@@ -48,7 +49,7 @@ def reader(path: Path, column: str) -> Records:
     def records() -> Iterator[Record]:
         try:
             yield from read(path, column)
-        except (OSError, EOFError, gzip.BadGzipFile) as error:
+        except (OSError, EOFError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise DataError(f"{printable(str(path))} cannot be read to its end: {reason}. Copy it again") from None
 
@@ -57,7 +58,11 @@ def reader(path: Path, column: str) -> Records:
 
 def _opened(path: Path) -> BinaryIO:
     packed = path.name.lower().endswith(".gz")
-    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
+    file = gzip.open(path) if packed else path.open("rb")  # noqa: SIM115 - whoever reads it closes it
+    if file.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        file.close()
+        raise DataError(f"{printable(str(path))} is UTF-16, and only UTF-8 is read: save it as UTF-8")
+    return cast(BinaryIO, file)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
@@ -114,15 +119,40 @@ def _plain_lines(path: Path, column: str) -> Iterator[Record]:
 
 def _table(path: Path, column: str) -> Iterator[Record]:
     with _opened(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
-        header, delimiter = _header(path, file.readline())
+        header, delimiter = _header(path, file.readline(), column)
         if column not in header:
             raise _no_column(path, column, header)
+        lines = _Quoted(file)
         try:
-            for number, cells in enumerate(csv.reader(file, delimiter=delimiter), 2):
+            for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 2):
+                lines.must_be_closed(path, number)
                 if cells:
                     yield _record(number, dict(zip(header, cells, strict=False)), column)
         except csv.Error as error:
             raise DataError(f"{printable(str(path))} is no valid table: {error}") from None
+
+
+class _Quoted:
+    """Lines of a table, and whether the quotes of its rows are closed: one that is not swallows all that follows."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._quotes, self._count, self._ended = 0, 0, False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._quotes, self._count = self._quotes + line.count('"'), self._count + 1
+            yield line
+        self._ended = True
+
+    def must_be_closed(self, path: Path, number: int) -> None:
+        """After row `number`: raises `DataError` where it has reached the end of the file inside of a quote."""
+        if self._ended and self._quotes % 2 and self._count > 1:
+            raise DataError(
+                f"{printable(str(path))} is no valid table: a quote that opens in row {number} is never closed, and "
+                f"swallows the {counted(self._count - 1, 'lines')} behind it"
+            )
+        self._quotes = self._count = 0
 
 
 def _parquet(path: Path, column: str) -> Iterator[Record]:
@@ -160,8 +190,9 @@ def first_line(path: Path) -> str:
     return next(lines, b"").decode(errors="replace")
 
 
-def columns(path: Path) -> list[str]:
-    """The names of the columns of a table, or of the members of the first JSON line."""
+def columns(path: Path, column: str) -> list[str]:
+    """The names of the columns of a table, as those who look for `column` see them; or of the members of the first JSON
+    line."""
     match ending(path):
         case ".parquet":
             import pyarrow
@@ -172,17 +203,25 @@ def columns(path: Path) -> list[str]:
             except pyarrow.ArrowException:
                 return []
         case ".csv" | ".tsv":
-            return _header(path, first_line(path))[0]
+            return _header(path, first_line(path), column)[0]
+    first = first_line(path)
     try:
-        return list(json.loads(first_line(path)))
+        return list(json.loads(first))
     except (ValueError, TypeError, RecursionError):
         return []
 
 
-def _header(path: Path, first: str) -> tuple[list[str], str]:
-    """The names of a table's columns, and what separates them."""
+def _header(path: Path, first: str, column: str) -> tuple[list[str], str]:
+    """The names of a table's columns, and what separates them. Names that are looked for may be capitalised."""
     cells, delimiter = header_of(path.name, first)
-    return [name.strip() for name in cells], delimiter
+    names = [name.strip() for name in cells]
+    for wanted in (column, *EXTRA_COLUMNS, *ID_COLUMNS):
+        if wanted not in names:
+            names = [wanted if name.lower() == wanted else name for name in names]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{printable(str(path))} has two columns {printable(twice)!r}: rename one of them")
+    return names, delimiter
 
 
 def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
@@ -194,8 +233,11 @@ def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
         return Record(number, "", extras, name, reason)
     try:
         text.encode()
-    except UnicodeEncodeError:
-        return Record(number, "", extras, name, f"row {number} holds characters that are no Unicode text")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        if 0xDC80 <= code <= 0xDCFF:  # how a byte that is no UTF-8 is read from a table
+            return Record(number, "", extras, name, f"row {number} is no UTF-8 (0x{code - 0xDC00:02x})")
+        return Record(number, "", extras, name, f"row {number} holds half a character (\\u{code:04x})")
     return Record(number, text, extras, name)
 
 
@@ -203,6 +245,8 @@ def _plain(value: Any) -> str:
     """A label, split, group or name as text; empty for none."""
     if value is None or value != value:
         return ""
+    if isinstance(value, list):  # several labels
+        return ";".join(map(_plain, value)) or ";"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(int(value) if isinstance(value, bool) else value).strip()

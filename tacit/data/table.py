@@ -36,8 +36,9 @@ EXTRA_COLUMNS = ("label", "split", "group")
 class Codes:
     """Numbers texts by first appearance; an empty text is -1."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, int] = {}
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        """`known`: texts that have their numbers already, in order."""
+        self.known = {text: number for number, text in enumerate(known)}
 
     def of(self, text: str) -> int:
         """The number of `text`."""
@@ -123,7 +124,8 @@ def _path_column(path: Path, where: dict[str, int]) -> int:
     close = next((n for n in where if difflib.get_close_matches(n, PATH_COLUMNS, 1, 0.5)), next(iter(where), ""))
     raise DataError(
         f"{path} has no column of paths; its columns are {', '.join(map(printable, where)) or 'none'}. "
-        f"{nearest(close, PATH_COLUMNS)}"
+        f"{nearest(close, PATH_COLUMNS)}. A column that holds the samples themselves, as texts may, is named behind a "
+        f"#, as in '{printable(path.name)}#{printable(close) or 'text'}'"
     )
 
 

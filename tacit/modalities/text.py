@@ -15,7 +15,7 @@ from tacit.augment.text import Recipe, text_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
-from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, spell, survey
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, survey
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
 
@@ -87,6 +87,7 @@ TEXT = Modality(
     surveyed=50_000,
     records="text",
     read=read,
+    read_many=read_many,
     collate=_collate,
     spell=spell,
     augment=_augment,
@@ -110,7 +111,7 @@ TEXT = Modality(
         "causal-prediction": _IN_ORDER,
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
-            "optimiser": {"lr": 2e-3, "weight_decay": 0.0},
+            "optimiser": {"lr": 4e-3, "weight_decay": 0.0},
             "usual_batch": 1024,
         },
     },
