@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.core import Encoder, Layout, Modality, Raw, View
+from tacit.core import Adopted, Encoder, Layout, Modality, Raw, View
 from tacit.engine import checkpoint, files
 from tacit.engine.environment import computes_bf16
 from tacit.errors import DataError, RunError, Unreadable, UsageError
+from tacit.evaluation import encoding
 from tacit.evaluation.features import inference
 from tacit.modalities import MODALITIES
 
@@ -101,6 +102,31 @@ class TrainedEncoder:
         parts = [self.vectors(view).numpy() for view in views]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
+    def encode(
+        self, sentences: str | Sequence[str], *, batch_size: int | None = None, normalize_embeddings: bool = False
+    ) -> np.ndarray:
+        """Embeddings of texts, float32 `[N, D]` in their order, or `[D]` of one: as in sentence-transformers.
+
+        Args:
+            sentences: texts; of data that are not held in tables, paths of files.
+            batch_size: samples at a time; as many as suit the device where none is given.
+            normalize_embeddings: whether each vector is scaled to length one.
+
+        Raises:
+            DataError: one cannot be read; its number and the reason are named.
+        """
+        if isinstance(sentences, str):
+            one = self.encode([sentences], batch_size=batch_size, normalize_embeddings=normalize_embeddings)
+            return np.asarray(one[0])
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch_size {batch_size}: give 1 or more")
+        raws = [_raw(self.modality, sentence, number) for number, sentence in enumerate(sentences)]
+        budget = encoding.BUDGET.get(self.device.type, encoding.BUDGET["cpu"])
+        found = encoding.encode(
+            self.vectors, self.modality, self.layout, raws, dim=self.dim, batch=batch_size, budget=budget
+        )
+        return found / np.linalg.norm(found, axis=1, keepdims=True).clip(1e-12) if normalize_embeddings else found
+
     def vectors(self, view: View) -> Tensor:
         """Embeddings of one plain view, float32 `[B, D]` on the CPU."""
         interrupt.check()
@@ -118,6 +144,16 @@ class TrainedEncoder:
         files.write(folder / WEIGHTS, weights)
         files.write(folder / CARD, card(spec).encode())
         write_spec(folder, spec)
+
+
+def _raw(modality: Modality, sentence: str, number: int) -> Raw:
+    """A text, or the contents of the file that it names. Raises `DataError` with its number."""
+    if not isinstance(sentence, str):
+        raise DataError(f"sample {number} is no text but {type(sentence).__name__}: give texts")
+    try:
+        return sentence.encode() if modality.records is not None else Path(sentence).read_bytes()
+    except (OSError, UnicodeEncodeError) as error:
+        raise DataError(f"sample {number} cannot be read: {error}") from None
 
 
 def samples_as_views(
@@ -168,6 +204,10 @@ def load(path: str | Path) -> TrainedEncoder:
         return _from_checkpoint(given.parent.parent / "encoder", checkpoint.verified(given.with_suffix(".json")))
     if given.is_file() and given.name in (WEIGHTS, CONFIG):
         given = given.parent
+    for modality in MODALITIES.values():
+        adopted = modality.adopt(given) if modality.adopt and given.is_dir() else None
+        if adopted is not None:
+            return _adopted(given, modality, adopted)
     for folder in (given / "encoder", given):
         if (folder / CONFIG).is_file():
             spec = _read_spec(folder)
@@ -175,6 +215,19 @@ def load(path: str | Path) -> TrainedEncoder:
                 return _with(read_weights(folder, spec.sha256, "train again"), spec, folder)
             return _from_checkpoint(folder, _newest(folder))
     raise UsageError(f"{given} holds no encoder: give a run folder, an encoder folder or a checkpoint of a run")
+
+
+def _adopted(folder: Path, modality: Modality, adopted: Adopted) -> TrainedEncoder:
+    spec = Spec(
+        modality=modality.config().model_dump(mode="json"),
+        layout=adopted.layout.model_dump(mode="json"),
+        encoder=adopted.encoder.model_dump(mode="json"),
+        dim=0,
+        training={"published": str(folder)},
+    )
+    network = build(spec)
+    adopted.fill(network)
+    return TrainedEncoder(network, replace(spec, dim=network.dim), folder)
 
 
 def _newest(folder: Path) -> checkpoint.Checkpoint:

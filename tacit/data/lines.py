@@ -6,10 +6,10 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from tacit.data.listing import printable
 from tacit.data.table import EXTRA_COLUMNS, header_of
@@ -18,6 +18,11 @@ from tacit.errors import DataError, nearest
 MAX_LINE = 16 * 2**20
 ID_COLUMNS = ("id", "name", "path")
 Records = Callable[[], Iterator["Record"]]
+Cells = Mapping[str, Any] | str
+"""The cells of a row by column, or why it cannot be read."""
+Choose = Callable[[list[str]], Sequence[str]]
+"""Names of columns -> those to read."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,22 +42,38 @@ class Record:
 def ending(path: Path | str) -> str:
     """The suffix that says what a file of records is, without `.gz`; empty where it is none."""
     name = str(path).lower().removesuffix(".gz")
-    found = next((each for each in READERS if name.endswith(each)), "")
+    found = next((each for each in ENDINGS if name.endswith(each)), "")
     return "" if found == ".parquet" and str(path).lower().endswith(".gz") else found
 
 
 def reader(path: Path, column: str) -> Records:
     """What reads the records of `path` from the start, as often as it is called; its errors are `DataError`."""
-    read = READERS[ending(path)]
 
     def records() -> Iterator[Record]:
-        try:
-            yield from read(path, column)
-        except (OSError, EOFError, gzip.BadGzipFile) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DataError(f"{printable(str(path))} cannot be read to its end: {reason}. Copy it again") from None
+        if ending(path) == ".txt":
+            yield from whole(path, _plain_lines(path))
+            return
+        for number, cells in rows(path, lambda have: _wanted(path, column, have)):
+            yield Record(number, reason=cells) if isinstance(cells, str) else _record(number, cells, column)
 
     return records
+
+
+def rows(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
+    """(number from 1, cells by column or why there are none) of the rows of a table or of JSON lines.
+
+    `choose` is given the names of the columns and says which to read. Raises `DataError` where the file is damaged.
+    """
+    return whole(path, READERS[ending(path)](path, choose))
+
+
+def whole(path: Path, items: Iterator[T]) -> Iterator[T]:
+    """`items`, read from `path`; `DataError` where they break off."""
+    try:
+        yield from items
+    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{printable(str(path))} cannot be read to its end: {reason}. Copy it again") from None
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -83,75 +104,85 @@ def _decoded(number: int, position: int, line: bytes) -> str | Record:
         return Record(number, reason=f"line {number} is no UTF-8 at byte {where:,} (0x{line[error.start]:02x})")
 
 
-def _json_lines(path: Path, column: str) -> Iterator[Record]:
+def _json_lines(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
     known = False
     for number, position, line in _lines(path):
         if not line.strip():
             continue
         text = _decoded(number, position, line)
         if isinstance(text, Record):
-            yield text
+            yield number, text.reason
             continue
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
-            yield Record(number, reason=f"line {number}, at byte {position:,}, is no JSON object")
+            yield number, f"line {number}, at byte {position:,}, is no JSON object"
             continue
-        if column not in values and not known:
-            raise _no_column(path, column, list(values))
+        if not known:
+            choose(list(values))
         known = True
-        yield _record(number, values, column)
+        yield number, values
 
 
-def _plain_lines(path: Path, column: str) -> Iterator[Record]:
+def _plain_lines(path: Path) -> Iterator[Record]:
     for number, position, line in _lines(path):
         if line.strip():
             text = _decoded(number, position, line)
             yield text if isinstance(text, Record) else Record(number, text)
 
 
-def _table(path: Path, column: str) -> Iterator[Record]:
+def _table(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
     with _opened(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
         header, delimiter = _header(path, file.readline())
-        if column not in header:
-            raise _no_column(path, column, header)
+        choose(header)
+        plain = delimiter == "\t" and not _spans_lines(path, len(header))
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
         try:
-            for number, cells in enumerate(csv.reader(file, delimiter=delimiter), 2):
+            for number, cells in enumerate(csv.reader(file, delimiter=delimiter, quoting=quoting), 2):
                 if cells:
-                    yield _record(number, dict(zip(header, cells, strict=False)), column)
+                    yield number, dict(zip(header, map(_unquoted, cells) if plain else cells, strict=False))
         except csv.Error as error:
             raise DataError(f"{printable(str(path))} is no valid table: {error}") from None
 
 
-def _parquet(path: Path, column: str) -> Iterator[Record]:
+def _spans_lines(path: Path, columns: int) -> bool:
+    """Whether a row of a table of tabs may go over several lines, or hold tabs: then quotes must say where."""
+    return any(line.strip() and line.count(b"\t") != columns - 1 for _, _, line in _lines(path))
+
+
+def _unquoted(cell: str) -> str:
+    """A cell without the quotes around it. One that only opens is part of a text, as in the sets of the field."""
+    inner = cell[1:-1].replace('""', "")
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
+    return cell[1:-1].replace('""', '"') if quoted else cell
+
+
+def _parquet(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if column not in names:
-                raise _no_column(path, column, names)
-            wanted = [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS) if name in names]
+            wanted = list(choose(file.schema_arrow.names))
             number = 0
             for batch in file.iter_batches(1024, columns=wanted, use_threads=False):
                 for values in batch.to_pylist():
                     number += 1
-                    yield _record(number, values, column)
+                    yield number, values
     except pyarrow.ArrowException as error:
         raise DataError(f"{printable(str(path))} is damaged: {' '.join(str(error).split())[:120]}") from None
 
 
-READERS: Mapping[str, Callable[[Path, str], Iterator[Record]]] = {
+READERS: Mapping[str, Callable[[Path, Choose], Iterator[tuple[int, Cells]]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
-    ".txt": _plain_lines,
     ".csv": _table,
     ".tsv": _table,
     ".parquet": _parquet,
 }
+ENDINGS = (*READERS, ".txt")
 
 
 def first_line(path: Path) -> str:
@@ -183,6 +214,13 @@ def _header(path: Path, first: str) -> tuple[list[str], str]:
     """The names of a table's columns, and what separates them."""
     cells, delimiter = header_of(path.name, first)
     return [name.strip() for name in cells], delimiter
+
+
+def _wanted(path: Path, column: str, have: list[str]) -> list[str]:
+    """The columns to read of those there are. Raises `DataError` where there is no `column`."""
+    if column not in have:
+        raise _no_column(path, column, have)
+    return [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS) if name in have]
 
 
 def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
