@@ -71,7 +71,9 @@ def main() -> None:
             own = name in ("simclr", "untrained")
             table.setdefault(f"{name}, words of {title}" if own else name, numbers(found, name))
     sets = [f"STS{year % 100}" for year in YEARS] + ["SICK-R", "mean of sets"]
-    lines = [[name, *(cell(row.get(("similarity", f"Spearman, {one}"))) for one in sets)] for name, row in table.items()]
+    lines = [
+        [name, *(cell(row.get(("similarity", f"Spearman, {one}"))) for one in sets)] for name, row in table.items()
+    ]
     text = markdown(["Spearman", *sets], lines)
     print(text)
     if given.write:

@@ -24,8 +24,8 @@ COLUMNS = (("text1", "text2"), ("sentence1", "sentence2"), ("sentence_a", "sente
 SCORES = ("score", "similarity", "relatedness_score")
 SETS = ("set", "split")
 _EXPECTED = (
-    "a table of pairs is a .csv, .tsv, .jsonl (each also as .gz) or .parquet with the columns text1, text2 and score, a "
-    "folder of such, or several as in 'sts-{a,b}.tsv'"
+    "a table of pairs is a .csv, .tsv, .jsonl (each also as .gz) or .parquet with the columns text1, text2 and score; "
+    "several are a folder of such, or 'sts-{a,b}.tsv'"
 )
 
 
@@ -173,4 +173,4 @@ def _columns(path: Path, have: Iterable[str]) -> _Columns:
             f"{nearest(close, valid)}"
         )
     of_set = next((name for name in SETS if name in lower), None)
-    return _Columns(*(lower[name] for name in (*both, score)), lower[of_set] if of_set else None)
+    return _Columns(lower[both[0]], lower[both[1]], lower[score], lower[of_set] if of_set else None)

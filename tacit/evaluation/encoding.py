@@ -38,7 +38,9 @@ def encode(
     with console.progress("encoding", len(raws)) as tick:
         done = 0
         for start in range(0, len(raws), _CHUNK):
-            view = modality.collate(torch.from_numpy(_read(modality, layout, raws[start : start + _CHUNK], start)), layout)
+            view = modality.collate(
+                torch.from_numpy(_read(modality, layout, raws[start : start + _CHUNK], start)), layout
+            )
             for rows, some in _batches(view, batch, budget):
                 interrupt.check()
                 found[start + rows.numpy()] = vectors(some).numpy()

@@ -47,9 +47,7 @@ class Start:
         if self.trained is None:
             return None
         layout = self.trained.layout
-        wishes = {
-            name: value for name, value in wanted if value is not None and name not in layout.fixed
-        }
+        wishes = {name: value for name, value in wanted if value is not None and name not in layout.fixed}
         known = {name: wishes.get(name, value) for name, value in layout.model_dump().items()}
         return type(layout).parse(known)
 

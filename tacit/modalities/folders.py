@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from tacit.core import Adopted
 from tacit.errors import RunError, UsageError
@@ -81,8 +81,7 @@ def _pooling(folder: Path, modules: list[tuple[str, str]]) -> tuple[Pooling, boo
     mode = modes if isinstance(modes, str) else "+".join(modes)
     if mode not in get_args(Pooling):
         raise UsageError(f"{folder} pools its tokens by {mode!r}; tacit knows {', '.join(get_args(Pooling))}")
-    chosen: Pooling = mode
-    return chosen, any(kind == "Normalize" for kind, _ in modules)
+    return cast(Pooling, mode), any(kind == "Normalize" for kind, _ in modules)
 
 
 def _layout(home: Path, made: Any) -> TextLayout:
@@ -90,7 +89,7 @@ def _layout(home: Path, made: Any) -> TextLayout:
     path = home / TOKENIZER
     if not path.is_file():
         raise UsageError(
-            f"{home} has no {TOKENIZER}. Where its tokenizer is in other files, write it once: python -c \"from "
+            f'{home} has no {TOKENIZER}. Where its tokenizer is in other files, write it once: python -c "from '
             f"transformers import AutoTokenizer as A; A.from_pretrained('{home}').save_pretrained('{home}')\""
         )
     text = path.read_text(encoding="utf-8")

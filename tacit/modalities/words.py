@@ -97,7 +97,7 @@ def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
 
 @lru_cache(maxsize=8)
 def tokenizer_of(text: str, length: int | None = None) -> Tokenizer:
-    """The tokenizer that `text` describes, which cuts at `length` and never pads. Raises `DataError` where it is none."""
+    """The tokenizer that `text` describes, which cuts at `length` and never pads. Raises `DataError`."""
     from tokenizers import Tokenizer
 
     try:

@@ -40,7 +40,7 @@ class Pretrained(Encoder):
         if sample.vocabulary is None or sample.vocabulary > described.vocab_size + SHIFT:
             raise UsageError(
                 f"encoder pretrained has vectors for {described.vocab_size:,} tokens of its own tokenizer, and these "
-                "samples are cut otherwise: start from its folder, as in --init-from FOLDER, and leave the tokenizer out"
+                "samples are cut otherwise: start from its folder (--init-from FOLDER), and leave the tokenizer out"
             )
         self.config, self.dim = config, int(described.hidden_size)
         self._padding = int(described.pad_token_id or 0)
@@ -89,7 +89,7 @@ def architecture_of(described: Mapping[str, Any]) -> Any:
     except ImportError:
         raise UsageError("folders of transformers need the library: pip install 'tacit[transformers]'") from None
 
-    kind = described.get("model_type")
+    kind = str(described.get("model_type"))
     if kind not in CONFIG_MAPPING:
         raise UsageError(
             f"no model of type {kind!r} is part of the library transformers that is installed: it is newer, or comes "

@@ -108,7 +108,7 @@ def _readable(pairs: Pairs, material: Material) -> Scored:
         pairs.names,
     )
     for number, name in enumerate(scored.names):
-        if len(scored.scores[scored.rows(number)].unique()) < 2:
+        if len(set(scored.scores[scored.rows(number)].tolist())) < 2:
             raise DataError(
                 f"the {len(scored.rows(number)):,} pairs of set {printable(name)} have no two different scores: there "
                 "is nothing to rank. Give pairs with scores that differ, or name sets of more pairs"
@@ -148,9 +148,7 @@ def _likenesses(material: Material, scored: Scored) -> Iterator[Likeness]:
             yield Likeness(name, "raw", cosine, {"fitted_on": len(raws)})
 
 
-def _measured(
-    found: Sequence[Likeness], scored: Scored, protocol: Mapping[str, Any], seed: int
-) -> list[Resampled]:
+def _measured(found: Sequence[Likeness], scored: Scored, protocol: Mapping[str, Any], seed: int) -> list[Resampled]:
     """All metrics of all rows, on the pairs and on the same resamples of them."""
     values: dict[tuple[int, str], list[Tensor]] = {}
     with console.progress("correlations", RESAMPLES) as tick:
