@@ -98,7 +98,7 @@ class TrainedEncoder:
                 everything.view(rows) for rows in torch.split(torch.arange(len(everything)), batch)
             )
         else:
-            views = samples_as_views(self.modality, self.layout, x, batch)
+            views = encoding.samples_as_views(self.modality, self.layout, x, batch)
         parts = [self.vectors(view).numpy() for view in views]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
@@ -120,7 +120,7 @@ class TrainedEncoder:
             return np.asarray(one[0])
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size {batch_size}: give 1 or more")
-        raws = [_raw(self.modality, sentence, number) for number, sentence in enumerate(sentences)]
+        raws = [encoding.raw_of(self.modality, sentence, number) for number, sentence in enumerate(sentences)]
         budget = encoding.BUDGET.get(self.device.type, encoding.BUDGET["cpu"])
         found = encoding.encode(
             self.vectors, self.modality, self.layout, raws, dim=self.dim, batch=batch_size, budget=budget
@@ -144,33 +144,6 @@ class TrainedEncoder:
         files.write(folder / WEIGHTS, weights)
         files.write(folder / CARD, card(spec).encode())
         write_spec(folder, spec)
-
-
-def _raw(modality: Modality, sentence: str, number: int) -> Raw:
-    """A text, or the contents of the file that it names. Raises `DataError` with its number."""
-    if not isinstance(sentence, str):
-        raise DataError(f"sample {number} is no text but {type(sentence).__name__}: give texts")
-    try:
-        return sentence.encode() if modality.records is not None else Path(sentence).read_bytes()
-    except (OSError, UnicodeEncodeError) as error:
-        raise DataError(f"sample {number} cannot be read: {error}") from None
-
-
-def samples_as_views(
-    modality: Modality, layout: Layout, samples: Iterable[Raw | str | Path], batch: int
-) -> Iterator[View]:
-    """Plain views of arrays, the bytes of files, or paths. Raises `DataError` with the number of a bad sample."""
-    number, stream = 0, iter(samples)
-    while some := list(islice(stream, batch)):
-        packed = []
-        for sample in some:
-            try:
-                raw = Path(sample).read_bytes() if isinstance(sample, str | Path) else sample
-                packed.append(modality.read(raw, layout))
-            except (OSError, Unreadable) as error:
-                raise DataError(f"sample {number} cannot be read: {error}") from None
-            number += 1
-        yield modality.collate(torch.from_numpy(np.stack(packed)), layout)
 
 
 def blank(spec: Spec) -> View:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -86,3 +88,30 @@ def _cut(view: View, length: int) -> View:
         view.index,
         view.vocabulary,
     )
+
+
+def raw_of(modality: Modality, sentence: str, number: int) -> Raw:
+    """A text, or the contents of the file that it names. Raises `DataError` with its number."""
+    if not isinstance(sentence, str):
+        raise DataError(f"sample {number} is no text but {type(sentence).__name__}: give texts")
+    try:
+        return sentence.encode() if modality.records is not None else Path(sentence).read_bytes()
+    except (OSError, UnicodeEncodeError) as error:
+        raise DataError(f"sample {number} cannot be read: {error}") from None
+
+
+def samples_as_views(
+    modality: Modality, layout: Layout, samples: Iterable[Raw | str | Path], batch: int
+) -> Iterator[View]:
+    """Plain views of arrays, the bytes of files, or paths. Raises `DataError` with the number of a bad sample."""
+    number, stream = 0, iter(samples)
+    while some := list(islice(stream, batch)):
+        packed = []
+        for sample in some:
+            try:
+                raw = Path(sample).read_bytes() if isinstance(sample, str | Path) else sample
+                packed.append(modality.read(raw, layout))
+            except (OSError, Unreadable) as error:
+                raise DataError(f"sample {number} cannot be read: {error}") from None
+            number += 1
+        yield modality.collate(torch.from_numpy(np.stack(packed)), layout)

@@ -91,7 +91,7 @@ def read(raw: Raw, layout: TextLayout) -> np.ndarray:
 
 def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
     """What the ids `[B, L]` say, 0 behind the end of each."""
-    known = [row[row > 0].tolist() for row in ids.cpu()]
+    known = [(row[row > 0] - layout.foreign).tolist() for row in ids.cpu()]
     return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
 
 
