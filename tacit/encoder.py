@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.core import Adopted, Encoder, Layout, Modality, Raw, View
+from tacit.core import Adopted, Encoder, Modality, Raw, View
 from tacit.engine import checkpoint, files
 from tacit.engine.environment import computes_bf16
-from tacit.errors import DataError, RunError, Unreadable, UsageError
+from tacit.errors import RunError, UsageError
 from tacit.evaluation import encoding
 from tacit.evaluation.features import inference
 from tacit.modalities import MODALITIES

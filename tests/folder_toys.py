@@ -8,7 +8,8 @@ from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel, PreTrai
 from transformers.utils import logging
 
 logging.disable_progress_bar()
-WORDS = "the a film good bad cat dog ##s ##ing was is very old seen time book and of in on".split()
+WORDS = ["the", "a", "film", "good", "bad", "cat", "dog", "##s", "##ing", "was", "is", "very", "old", "seen", "time"]
+WORDS += ["book", "and", "of", "in", "on"]
 LENGTH = 24
 TEXTS = [
     "the good film",
@@ -37,8 +38,9 @@ def mpnet(folder, seed=0):
     """Padding is 1, and positions begin behind it."""
     specials = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
     tokenizer = word_pieces(specials, "[UNK]", "<s>", "</s>")
-    named = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>"}
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", mask_token="<mask>", **named)
+    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
+    named = {**dict(zip(names, specials, strict=True)), "bos_token": "<s>", "eos_token": "</s>"}
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
     torch.manual_seed(seed)
     model = MPNetModel(MPNetConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=LENGTH + 2, **SMALL))
     return saved(folder, lively(model), wrapped)

@@ -95,7 +95,7 @@ def test_what_is_saved_needs_nothing_of_the_folder(tmp_path):
 def test_a_run_goes_on_from_a_folder_by_dropout_alone(tmp_path):
     home = bert(tmp_path / "model")
     (tmp_path / "texts.txt").write_text(
-        "".join(f"the {word} film was seen\n" for word in "good bad old cat dog a".split()) * 4
+        "".join(f"the {word} film was seen\n" for word in ["good", "bad", "old", "cat", "dog", "a"]) * 4
     )
     settings = {"init_from": str(home), "budget": {"steps": 2}, "batch": 8}
     encoder = tacit.train(tmp_path / "texts.txt", tmp_path / "run", preset="simcse", settings=settings)
