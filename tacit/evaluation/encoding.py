@@ -15,8 +15,8 @@ from tacit.core import Layout, Modality, Raw, View
 from tacit.errors import DataError, Unreadable
 
 BUDGET = {"cpu": 1024, "cuda": 65_536}
-"""Positions of a batch, padding included, by kind of device. A processor's caches hold no more of a small transformer:
-six layers of 384 at 1,024, 4,096 and 16,384 positions made 4,850, 3,470 and 1,810 tokens a second."""
+"""Positions of a batch, padding included, by kind of device. On a CPU 1,024 were faster than 4,096 and 16,384 in the one
+pass that was tried (docs/decisions.md); the figure for GPUs has not been measured."""
 _CHUNK = 8192
 """Samples that are read and sorted at a time."""
 
