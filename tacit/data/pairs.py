@@ -140,8 +140,10 @@ def _add(read: _Read, path: Path) -> None:
 
 def _unfit(text: Any) -> str | None:
     """Why a cell holds no sample, or None."""
-    if not isinstance(text, str) or not text.strip():
-        return "one of the two is missing" if text is None or text == text else "one of the two is no text"
+    if text is None or text != text or (isinstance(text, str) and not text.strip()):
+        return "one of the two is missing"
+    if not isinstance(text, str):
+        return "one of the two is no text"
     try:
         text.encode()
     except UnicodeEncodeError:
