@@ -98,6 +98,6 @@ def architecture_of(described: Mapping[str, Any]) -> Any:
         )
     rest = {name: value for name, value in described.items() if name not in ("model_type", "auto_map")}
     made = AutoConfig.for_model(kind, **rest)
-    if made.is_encoder_decoder or "vocab_size" not in made.to_dict():
+    if made.is_encoder_decoder or "vocab_size" not in CONFIG_MAPPING[kind]().to_dict():
         raise UsageError(f"a model of type {kind!r} is no encoder of texts: give one such as bert, mpnet or roberta")
     return made
