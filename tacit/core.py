@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tacit.config import Config
 from tacit.draws import Draws as Draws
 from tacit.modality import KINDS as KINDS
+from tacit.modality import Adopted as Adopted
 from tacit.modality import Augmentation as Augmentation
 from tacit.modality import Classifier as Classifier
 from tacit.modality import Family as Family
@@ -23,6 +24,7 @@ from tacit.modality import Modality as Modality
 from tacit.modality import Raw as Raw
 from tacit.modality import Samples as Samples
 from tacit.modality import Target as Target
+from tacit.modality import Terms as Terms
 from tacit.view import Encoder as Encoder
 from tacit.view import Features as Features
 from tacit.view import TokenEncoder as TokenEncoder

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -57,6 +58,16 @@ Raw = bytes | np.ndarray
 """A sample as a source holds it: the bytes of a file, or an array."""
 
 
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Weighted terms of samples, such as words: sparse rows (scipy's), whose products say how alike two samples are."""
+
+    document: Callable[[Sequence[Raw]], Any]
+    """B raw samples -> sparse `[B, V]`."""
+    query: Callable[[Sequence[Raw]], Any] | None = None
+    """The same for what is searched by; None where both are read alike, so that a product is a cosine."""
+
+
 class Samples(Protocol):
     """Samples with random access, ready to be viewed."""
 
@@ -74,6 +85,9 @@ Classifier = Callable[[Tensor, Tensor], Tensor]
 class Layout(Config, ABC):
     """How the samples of one set are packed; travels with the encoder."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset()
+    """What of it belongs to an encoder's weights, whatever the settings of a run that starts from them ask for."""
+
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
@@ -87,6 +101,16 @@ class Layout(Config, ABC):
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
         return self.model_dump()
+
+
+@dataclass(frozen=True, eq=False)
+class Adopted:
+    """An encoder that another tool wrote, as ours."""
+
+    layout: Layout
+    encoder: Config
+    fill: Callable[[Any], None]
+    """Puts the weights into the network that was built by `encoder`. Raises `UsageError`, `RunError`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +145,12 @@ class Modality:
     classifiers: Mapping[str, Callable[[Samples, Samples], Classifier]] = field(default_factory=dict)
     """Name -> the field's own simple classifier, where that is no linear layer on features of moderate width: built on
     (training samples, test samples)."""
+    terms: Mapping[str, Callable[[Sequence[Raw]], Terms]] = field(default_factory=dict)
+    """Name -> weighted terms, fitted on raw samples: how the field finds those that are alike without learning."""
     records: str | None = None
     """The column of tables and JSON lines that holds samples themselves; None where these name files."""
+    adopt: Callable[[Path], Adopted | None] | None = None
+    """A folder -> the encoder of another tool's that it holds, or None. Raises `UsageError` for one that cannot be."""
     surveyed: int = 256
     """How many samples `survey` is given at most."""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -6,10 +6,10 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from tacit.console import counted
 from tacit.data.listing import printable
@@ -19,6 +19,11 @@ from tacit.errors import DataError, nearest
 MAX_LINE = 16 * 2**20
 ID_COLUMNS = ("id", "name", "path")
 Records = Callable[[], Iterator["Record"]]
+Cells = Mapping[str, Any] | str
+"""The cells of a row by column, or why it cannot be read."""
+Choose = Callable[[list[str]], Sequence[str]]
+"""Names of columns -> those to read."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,22 +43,41 @@ class Record:
 def ending(path: Path | str) -> str:
     """The suffix that says what a file of records is, without `.gz`; empty where it is none."""
     name = str(path).lower().removesuffix(".gz")
-    found = next((each for each in READERS if name.endswith(each)), "")
+    found = next((each for each in ENDINGS if name.endswith(each)), "")
     return "" if found == ".parquet" and str(path).lower().endswith(".gz") else found
 
 
 def reader(path: Path, column: str) -> Records:
     """What reads the records of `path` from the start, as often as it is called; its errors are `DataError`."""
-    read = READERS[ending(path)]
 
     def records() -> Iterator[Record]:
-        try:
-            yield from read(path, column)
-        except (OSError, EOFError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DataError(f"{printable(str(path))} cannot be read to its end: {reason}. Copy it again") from None
+        known = (column, *EXTRA_COLUMNS, *ID_COLUMNS)
+        if ending(path) == ".txt":
+            yield from whole(path, _plain_lines(path))
+            return
+        for number, cells in rows(path, lambda have: _wanted(path, column, have), known):
+            yield Record(number, reason=cells) if isinstance(cells, str) else _record(number, cells, column)
 
     return records
+
+
+def rows(path: Path, choose: Choose, known: Sequence[str] = ()) -> Iterator[tuple[int, Cells]]:
+    """(number from 1, cells by column or why there are none) of the rows of a table or of JSON lines.
+
+    `choose` is given the names of the columns and says which to read. Raises `DataError` where the file is damaged.
+    """
+    if ending(path) in TABLES:
+        return whole(path, _table(path, choose, known))
+    return whole(path, READERS[ending(path)](path, choose))
+
+
+def whole(path: Path, items: Iterator[T]) -> Iterator[T]:
+    """`items`, read from `path`; `DataError` where they break off."""
+    try:
+        yield from items
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{printable(str(path))} cannot be read to its end: {reason}. Copy it again") from None
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -88,46 +112,47 @@ def _decoded(number: int, position: int, line: bytes) -> str | Record:
         return Record(number, reason=f"line {number} is no UTF-8 at byte {where:,} (0x{line[error.start]:02x})")
 
 
-def _json_lines(path: Path, column: str) -> Iterator[Record]:
+def _json_lines(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
     known = False
     for number, position, line in _lines(path):
         if not line.strip():
             continue
         text = _decoded(number, position, line)
         if isinstance(text, Record):
-            yield text
+            yield number, text.reason
             continue
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
-            yield Record(number, reason=f"line {number}, at byte {position:,}, is no JSON object")
+            yield number, f"line {number}, at byte {position:,}, is no JSON object"
             continue
-        if column not in values and not known:
-            raise _no_column(path, column, list(values))
+        if not known:
+            choose(list(values))
         known = True
-        yield _record(number, values, column)
+        yield number, values
 
 
-def _plain_lines(path: Path, column: str) -> Iterator[Record]:
+def _plain_lines(path: Path) -> Iterator[Record]:
     for number, position, line in _lines(path):
         if line.strip():
             text = _decoded(number, position, line)
             yield text if isinstance(text, Record) else Record(number, text)
 
 
-def _table(path: Path, column: str) -> Iterator[Record]:
+def _table(path: Path, choose: Choose, known: Sequence[str]) -> Iterator[tuple[int, Cells]]:
     with _opened(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
-        header, delimiter = _header(path, file.readline(), column)
-        if column not in header:
-            raise _no_column(path, column, header)
+        header, delimiter = _header(path, file.readline(), known)
+        choose(header)
+        plain = delimiter == "\t" and not _spans_lines(path, len(header))
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
         lines = _Quoted(file)
         try:
-            for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 2):
-                lines.must_be_closed(path, number)
+            for number, cells in enumerate(csv.reader(lines, delimiter=delimiter, quoting=quoting), 2):
+                lines.must_be_closed(path, number, plain=plain)
                 if cells:
-                    yield _record(number, dict(zip(header, cells, strict=False)), column)
+                    yield number, dict(zip(header, map(_unquoted, cells) if plain else cells, strict=False))
         except csv.Error as error:
             raise DataError(f"{printable(str(path))} is no valid table: {error}") from None
 
@@ -145,9 +170,12 @@ class _Quoted:
             yield line
         self._ended = True
 
-    def must_be_closed(self, path: Path, number: int) -> None:
-        """After row `number`: raises `DataError` where it has reached the end of the file inside of a quote."""
-        if self._ended and self._quotes % 2 and self._count > 1:
+    def must_be_closed(self, path: Path, number: int, *, plain: bool) -> None:
+        """After row `number`: raises `DataError` where it has reached the end of the file inside of a quote.
+
+        `plain`: quotes are characters like all others.
+        """
+        if not plain and self._ended and self._quotes % 2 and self._count > 1:
             raise DataError(
                 f"{printable(str(path))} is no valid table: a quote that opens in row {number} is never closed, and "
                 f"swallows the {counted(self._count - 1, 'lines')} behind it"
@@ -155,33 +183,41 @@ class _Quoted:
         self._quotes = self._count = 0
 
 
-def _parquet(path: Path, column: str) -> Iterator[Record]:
+def _spans_lines(path: Path, columns: int) -> bool:
+    """Whether a row of a table of tabs may go over several lines, or hold tabs: then quotes must say where."""
+    return any(line.strip() and line.count(b"\t") != columns - 1 for _, _, line in _lines(path))
+
+
+def _unquoted(cell: str) -> str:
+    """A cell without the quotes around it. One that only opens is part of a text, as in the sets of the field."""
+    inner = cell[1:-1].replace('""', "")
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
+    return cell[1:-1].replace('""', '"') if quoted else cell
+
+
+def _parquet(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if column not in names:
-                raise _no_column(path, column, names)
-            wanted = [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS) if name in names]
+            wanted = list(choose(file.schema_arrow.names))
             number = 0
             for batch in file.iter_batches(1024, columns=wanted, use_threads=False):
                 for values in batch.to_pylist():
                     number += 1
-                    yield _record(number, values, column)
+                    yield number, values
     except pyarrow.ArrowException as error:
         raise DataError(f"{printable(str(path))} is damaged: {' '.join(str(error).split())[:120]}") from None
 
 
-READERS: Mapping[str, Callable[[Path, str], Iterator[Record]]] = {
+READERS: Mapping[str, Callable[[Path, Choose], Iterator[tuple[int, Cells]]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
-    ".txt": _plain_lines,
-    ".csv": _table,
-    ".tsv": _table,
     ".parquet": _parquet,
 }
+TABLES = (".csv", ".tsv")
+ENDINGS = (*READERS, *TABLES, ".txt")
 
 
 def first_line(path: Path) -> str:
@@ -203,7 +239,7 @@ def columns(path: Path, column: str) -> list[str]:
             except pyarrow.ArrowException:
                 return []
         case ".csv" | ".tsv":
-            return _header(path, first_line(path), column)[0]
+            return _header(path, first_line(path), (column, *EXTRA_COLUMNS, *ID_COLUMNS))[0]
     first = first_line(path)
     try:
         return list(json.loads(first))
@@ -211,17 +247,24 @@ def columns(path: Path, column: str) -> list[str]:
         return []
 
 
-def _header(path: Path, first: str, column: str) -> tuple[list[str], str]:
-    """The names of a table's columns, and what separates them. Names that are looked for may be capitalised."""
+def _header(path: Path, first: str, known: Sequence[str]) -> tuple[list[str], str]:
+    """The names of a table's columns, and what separates them. Names that are `known` may be capitalised."""
     cells, delimiter = header_of(path.name, first)
     names = [name.strip() for name in cells]
-    for wanted in (column, *EXTRA_COLUMNS, *ID_COLUMNS):
+    for wanted in known:
         if wanted not in names:
             names = [wanted if name.lower() == wanted else name for name in names]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{printable(str(path))} has two columns {printable(twice)!r}: rename one of them")
     return names, delimiter
+
+
+def _wanted(path: Path, column: str, have: list[str]) -> list[str]:
+    """The columns to read of those there are. Raises `DataError` where there is no `column`."""
+    if column not in have:
+        raise _no_column(path, column, have)
+    return [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS) if name in have]
 
 
 def _record(number: int, values: Mapping[str, Any], column: str) -> Record:

@@ -15,8 +15,11 @@ from tacit.augment.text import Recipe, text_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
+from tacit.modalities.folders import adopt
+from tacit.modalities.terms import bm25, weighted_terms
 from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, survey
 from tacit.nn.bag import Bag
+from tacit.nn.pretrained import Pretrained
 from tacit.nn.transformer import Transformer
 
 COUNTED = 2_000
@@ -88,10 +91,11 @@ TEXT = Modality(
     records="text",
     read=read,
     read_many=read_many,
+    adopt=adopt,
     collate=_collate,
     spell=spell,
     augment=_augment,
-    encoders={"bag": Bag, "transformer": Transformer},
+    encoders={"bag": Bag, "transformer": Transformer, "pretrained": Pretrained},
     floors={"word counts": _word_counts},
     rivals={"LSA": latent_semantics},
     classifiers={"TF-IDF": tfidf},
@@ -106,6 +110,7 @@ TEXT = Modality(
             },
         },
     },
+    terms={"TF-IDF": weighted_terms, "BM25": bm25},
     recipes={
         "masked-prediction": _IN_ORDER,
         "causal-prediction": _IN_ORDER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -36,10 +36,13 @@ class TextLayout(Layout):
 
     length: int = Field(ge=1, le=65_536)
     """L, tokens that are kept of a text."""
-    vocabulary: int = Field(ge=len(SPECIALS) + 1, le=65_536)
+    vocabulary: int = Field(ge=len(SPECIALS) + 1, le=2**22)
     """V, how many ids there are."""
     tokenizer: str
     """The tokenizer as the JSON of the `tokenizers` library."""
+    foreign: bool = False
+    """Whether the tokenizer is not tacit's: it then adds its own special tokens, and its ids stand one higher."""
+    fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "tokenizer"})
 
     @property
     def shape(self) -> tuple[int]:
@@ -49,7 +52,7 @@ class TextLayout(Layout):
     @property
     def dtype(self) -> str:
         """numpy's name of the ids' type."""
-        return "uint16"
+        return "uint16" if self.vocabulary <= 2**16 else "int32"
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
@@ -79,7 +82,7 @@ def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int 
 
 
 def read(raw: Raw, layout: TextLayout) -> np.ndarray:
-    """Ids of a text, uint16 `[L]`, cut at L, 0 behind its end. Raises `Unreadable`."""
+    """Ids of a text `[L]`, cut at L, 0 behind its end. Raises `Unreadable`."""
     found = read_many([raw], layout)[0]
     if isinstance(found, Unreadable):
         raise found
@@ -90,38 +93,43 @@ def read_many(raws: Sequence[Raw], layout: TextLayout) -> list[np.ndarray | Unre
     """What `read` returns or raises for each of `raws`; the library shares the work among all cores."""
     texts = [_text(raw) for raw in raws]
     known = [text if isinstance(text, str) else "" for text in texts]
-    encodings = tokenizer_of(layout.tokenizer).encode_batch_fast(known, add_special_tokens=False)
+    tokenizer = tokenizer_of(layout.tokenizer, layout.length if layout.foreign else None)
+    encodings = tokenizer.encode_batch_fast(known, add_special_tokens=layout.foreign)
     return [
-        text if isinstance(text, Unreadable) else _packed(encoding.ids, layout.length)
+        text if isinstance(text, Unreadable) else _packed(encoding.ids, layout)
         for text, encoding in zip(texts, encodings, strict=True)
     ]
 
 
-def _packed(ids: Sequence[int], length: int) -> np.ndarray | Unreadable:
+def _packed(ids: Sequence[int], layout: TextLayout) -> np.ndarray | Unreadable:
     if not ids:
         return Unreadable("it holds no words")
-    packed = np.zeros(length, np.uint16)
-    kept = ids[:length]
+    packed = np.zeros(layout.length, layout.dtype)
+    kept = np.array(ids[: layout.length], layout.dtype) + layout.foreign
     packed[: len(kept)] = kept
     return packed
 
 
 def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
     """What the ids `[B, L]` say, 0 behind the end of each."""
-    known = [row[row > 0].tolist() for row in ids.cpu()]
+    known = [(row[row > 0] - int(layout.foreign)).tolist() for row in ids.cpu()]
     return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
 
 
 @lru_cache(maxsize=8)
-def tokenizer_of(text: str) -> Tokenizer:
-    """The tokenizer that `text` describes. Raises `DataError` where it is none."""
+def tokenizer_of(text: str, length: int | None = None) -> Tokenizer:
+    """The tokenizer that `text` describes, which cuts at `length` and never pads. Raises `DataError`."""
     from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the library raises bare exceptions
         raise DataError(f"the tokenizer of this layout is damaged: {error}") from None
-    tokenizer.encode_special_tokens = True  # a text that says [PAD] says it in letters
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if length is not None:
+        tokenizer.enable_truncation(length)  # by which special tokens at the end stay
+    tokenizer.encode_special_tokens = length is None  # a text that says [PAD] says it in letters
     return tokenizer
 
 
