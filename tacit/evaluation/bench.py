@@ -105,8 +105,7 @@ class PredictedRow:
     name: str
     kind: Kind
     predictions: Callable[[], Mapping[Key, Tensor]]
-    """Gives (task, metric) -> predicted classes of the test part, long `[S, M]`, one row a draw of `few_label.draw`.
-    Called where they are not remembered."""
+    """(task, metric) -> classes of the test part, long `[S, M]`, a row a draw; called where they are not remembered."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     identity: Mapping[str, Any] | None = None
     """As that of a `Row`."""
@@ -193,8 +192,7 @@ def evaluate(
         right = constant(bench.train_labels, bench.test_labels, len(bench.classes), task)
         results.append(_result(bench, "majority", "majority", task, Measurement.of(metric, right, {})))
         correct["majority", task, metric] = right
-    trial = next((name for name, kind in kinds.items() if kind == "encoder"), None)
-    if trial is None:
+    if (trial := next((name for name, kind in kinds.items() if kind == "encoder"), None)) is None:
         return Evaluation(tuple(results), (), None, correct)
     judged = _judge(trial, results, correct, kinds, len(bench.classes), bench.seed)
     return Evaluation(tuple(results), tuple(_differences(trial, correct, bench.seed)), judged, correct)
@@ -215,8 +213,7 @@ def _remembered(
         "in all": bool(bench.totals),
         "draws": bench.draws,
     }
-    found = memory.recall(facts)
-    if found is None:
+    if (found := memory.recall(facts)) is None:
         found = dict(_measure(bench, row, tasks))
         memory.keep(facts, found)
     return found
