@@ -52,13 +52,21 @@ def encode(
 
 
 def _read(modality: Modality, layout: Layout, raws: Sequence[Raw], first: int) -> np.ndarray:
-    packed = []
-    for number, raw in enumerate(raws, first):
-        try:
-            packed.append(modality.read(raw, layout))
-        except Unreadable as error:
-            raise DataError(f"sample {number} cannot be read: {error}") from None
-    return np.stack(packed)
+    if modality.read_many is not None:
+        packed = list(modality.read_many(raws, layout))
+    else:
+        packed = [_outcome(modality, raw, layout) for raw in raws]
+    for number, outcome in enumerate(packed, first):
+        if isinstance(outcome, Unreadable):
+            raise DataError(f"sample {number} cannot be read: {outcome}")
+    return np.stack([outcome for outcome in packed if isinstance(outcome, np.ndarray)])
+
+
+def _outcome(modality: Modality, raw: Raw, layout: Layout) -> np.ndarray | Unreadable:
+    try:
+        return modality.read(raw, layout)
+    except Unreadable as error:
+        return error
 
 
 def _batches(view: View, batch: int | None, budget: int) -> Iterator[tuple[Tensor, View]]:

@@ -91,7 +91,7 @@ def read(raw: Raw, layout: TextLayout) -> np.ndarray:
 
 def read_many(raws: Sequence[Raw], layout: TextLayout) -> list[np.ndarray | Unreadable]:
     """What `read` returns or raises for each of `raws`; the library shares the work among all cores."""
-    texts = [_text(raw) for raw in raws]
+    texts = [_text(raw, composed=not layout.foreign) for raw in raws]
     known = [text if isinstance(text, str) else "" for text in texts]
     tokenizer = tokenizer_of(layout.tokenizer, layout.length if layout.foreign else None)
     encodings = tokenizer.encode_batch_fast(known, add_special_tokens=layout.foreign)
@@ -133,12 +133,13 @@ def tokenizer_of(text: str, length: int | None = None) -> Tokenizer:
     return tokenizer
 
 
-def _text(raw: Raw) -> str | Unreadable:
-    """The text in NFC: the library's own normaliser takes half of all time. Or why it is none."""
+def _text(raw: Raw, *, composed: bool = True) -> str | Unreadable:
+    """The text, `composed` in NFC: the library's own normaliser takes half of all time. Or why it is none."""
     if isinstance(raw, np.ndarray):
         return Unreadable("an array of numbers, where a text is expected")
     try:
-        return unicodedata.normalize("NFC", raw.decode("utf-8-sig"))
+        text = raw.decode("utf-8-sig")
+        return unicodedata.normalize("NFC", text) if composed else text
     except UnicodeDecodeError as error:
         return Unreadable(f"no UTF-8 at byte {error.start:,} (0x{raw[error.start]:02x})")
 

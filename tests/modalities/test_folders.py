@@ -8,11 +8,14 @@ import pytest
 import torch
 from folder_toys import LENGTH, TEXTS, bert, mpnet, sentence_transformer
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import BertForMaskedLM
 
 import tacit
 from tacit.core import View
 from tacit.errors import UsageError
+from tacit.modalities.words import TextLayout, read
 from tacit.nn.pretrained import Pretrained
 
 MAKERS = {"bert": bert, "mpnet": mpnet}
@@ -136,6 +139,13 @@ def test_what_a_view_leaves_out_was_never_there_and_padding_enters_nothing(tmp_p
             alone = network(View(ids[row, told[row]][None], None, vocabulary=25))
             torch.testing.assert_close(found.pooled[row], alone.pooled[0], atol=1e-4, rtol=1e-3)
             torch.testing.assert_close(found.tokens[row, told[row]], alone.tokens[0], atol=1e-4, rtol=1e-3)
+
+
+def test_texts_reach_a_tokenizer_of_others_as_they_are():
+    decomposed = "e\u0301"
+    tokenizer = Tokenizer(WordLevel({"?": 0, "\u00e9": 1, decomposed: 2}, unk_token="?"))  # noqa: S106 - a token of text
+    layout = TextLayout(length=2, vocabulary=5, tokenizer=tokenizer.to_str(), foreign=True)
+    assert read(decomposed.encode(), layout).tolist() == [3, 0], "2, and one higher"
 
 
 def test_an_encoder_without_a_folder_is_refused():
