@@ -96,16 +96,23 @@ def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
         if rate is None:
             raise Unreadable("an array says nothing of its samples a second: --set modality.rate=16000 does")
         return rate, len(mono(raw)) / rate
+    if _features(raw):
+        raise DataError("these are frames of features, no sounds: --set modality.front=features reads them")
+    with opened(raw) as file:
+        if file.frames <= 0:
+            raise Unreadable("it holds no samples")
+        return int(file.samplerate), file.frames / file.samplerate
+
+
+def _features(raw: bytes) -> bool:
+    """Whether a file without the head of a sound holds frames of features."""
     try:
-        with opened(raw) as file:
-            if file.frames <= 0:
-                raise Unreadable("it holds no samples")
-            return int(file.samplerate), file.frames / file.samplerate
+        with opened(raw):
+            return False
     except Unreadable:
         with suppress(Unreadable):
-            frames(raw, CEPSTRA)
-            raise DataError("these are frames of features, no sounds: --set modality.front=features reads them")
-        raise
+            return len(frames(raw, CEPSTRA)) > 0
+    return False
 
 
 def _surveyed_features(raws: Iterable[Raw], bands: int | None, seconds: float | None) -> AudioLayout:
