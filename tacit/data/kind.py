@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,13 @@ from tacit.core import Modality
 from tacit.data import builtin
 from tacit.data.lines import columns, ending, first_line
 from tacit.data.listing import suffix
-from tacit.data.table import PATH_COLUMNS
+from tacit.data.table import PATH_COLUMNS, header_of
 from tacit.errors import DataError
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
+_OF_ANYTHING = frozenset({".npy"})
+"""Formats that more than one modality reads: they tell nothing."""
 
 
 def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
@@ -46,22 +49,44 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _of_document(path: Path, modalities: Mapping[str, Modality]) -> str | None:
     """The kind of a file among others: as a sample, or as one of several tables."""
-    own = next((name for name, modality in modalities.items() if suffix(path.name) in modality.suffixes), None)
+    own = _named(path.name, modalities)
     try:
         return own or _of_file(path, modalities, None)
     except DataError:
         return None
 
 
+def _named(name: str, modalities: Mapping[str, Modality]) -> str | None:
+    """The modality that a file's suffix tells of; None where it tells nothing."""
+    found = suffix(name)
+    return next((own for own, each in modalities.items() if found in each.suffixes - _OF_ANYTHING), None)
+
+
+def _first_path(path: Path) -> str:
+    """The first path in a table of paths; empty where it is none."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        header, delimiter = header_of(path.name, next(file, ""))
+        names = [name.strip().lower() for name in header]
+        column = next((names.index(name) for name in PATH_COLUMNS if name in names), 0 if len(names) == 1 else None)
+        if column is None:
+            return ""
+        rows = [header] if suffix(header[column]) else csv.reader(file, delimiter=delimiter)
+        return next((cells[column].strip() for cells in rows if column < len(cells)), "")
+
+
 def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None) -> str | None:
     recorded = {name: modality.records for name, modality in modalities.items() if modality.records is not None}
     match ending(path):
         case "":
-            return next((name for name, modality in modalities.items() if suffix(path.name) in modality.suffixes), None)
+            return _named(path.name, modalities)
         case ".txt":  # lines are paths of files of some kind, or samples themselves
             named = suffix(first_line(path).strip())
             lists = (name for name, each in modalities.items() if name not in recorded and named in each.suffixes)
             return next(lists, next(iter(recorded), None))
+    if ending(path) in (".csv", ".tsv"):
+        listed = _named(_first_path(path), modalities)
+        if listed is not None:
+            return listed
     looked_for = {name: column or records for name, records in recorded.items()}
     held = next((name for name, wanted in looked_for.items() if wanted in columns(path, wanted)), None)
     if ending(path) in (".jsonl", ".ndjson"):
