@@ -1,6 +1,6 @@
-"""Three spoken words on a CPU, speakers apart: few labels beside all floors; writes the table of docs/audio.md.
+"""Three spoken words on a CPU, speakers apart: few labels beside all floors.
 
-    python benchmarks/speech_commands_cpu.py --write               one minute of training, then the judgement
+    python benchmarks/speech_commands_cpu.py                       one minute of training, then the judgement
     python benchmarks/speech_commands_cpu.py --data PLACE          a folder a word, files named SPEAKER_nohash_N
 
 Speech Commands (Warden 2018, arXiv 1804.03209) is looked up in $TACIT_DATA, where a part of it is at hand. Protocol:
@@ -16,7 +16,7 @@ import json
 import os
 from pathlib import Path
 
-from tables import ROOT, cell, markdown, numbers, put, tacit
+from tables import cell, markdown, numbers, tacit
 
 PER_CLASS = (5, 20, 100)
 
@@ -25,17 +25,18 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path)
     arguments.add_argument("--time", default="60s")
+    arguments.add_argument("--steps", type=int, help="in place of a time")
     arguments.add_argument("--method", default="simclr")
     arguments.add_argument("--preset")
     arguments.add_argument("--runs", type=Path, default=Path("runs/speech_commands_cpu"))
-    arguments.add_argument("--write", action="store_true", help="put the table into docs/audio.md")
     given = arguments.parse_args()
     folder = given.data or Path(os.environ.get("TACIT_DATA", ".")) / "audio" / "speech_commands_3"
     listing = listed(folder.resolve(), given.runs)
     run = given.runs / f"{given.method}{'-' + given.preset if given.preset else ''}"
     if not (run / "encoder" / "model.safetensors").is_file():
+        budget = ("--steps", given.steps) if given.steps else ("--time", given.time)
         preset = ("--preset", given.preset) if given.preset else ()
-        words = ("--method", given.method, *preset, "--time", given.time, "--out", run)
+        words = ("--method", given.method, *preset, *budget, "--out", run)
         print(f"trained in {tacit('train', listing, *words)} s")
     if not (run / "evaluation.json").is_file():
         classes = len({path.parent.name for path in folder.glob("*/*_nohash_*")})
@@ -47,8 +48,6 @@ def main() -> None:
     rows = [[name, *(cell(numbers(found, name).get(key)) for key in [*few, ("linear", "all")])] for name in names]
     text = markdown(["labels per class", *map(str, PER_CLASS), "all"], rows)
     print(text, found["verdict"]["sentence"], sep="\n")
-    if given.write:
-        put("speech_commands_cpu", text, ROOT / "docs" / "audio.md")
 
 
 def listed(folder: Path, runs: Path) -> Path:

@@ -40,28 +40,6 @@ class BYOL(Method):
             "batch": 4096,
             "budget": {"epochs": 1000},
         },
-        "byol-a": {  # Niizumi et al. 2021, arXiv 2103.06695: recordings, on log-mel spectra
-            "method": {"momentum": 0.99, "hidden": 4096, "out": 256},
-            "encoder": {"width": 1024},
-            "modality": {
-                "strong": {
-                    "crop": [0.6, 1.0],
-                    "speed": [0.67, 1.67],
-                    "pitch": [0.67, 1.67],
-                    "mix": 0.4,
-                    "reverb": 0,
-                    "noise": 0,
-                    "gain": 0,
-                    "fade": 8.7,
-                    "tilt": 0,
-                    "colour": 0,
-                    "masks": 0,
-                },
-            },
-            "optimiser": {"name": "adamw", "lr": 3e-4, "weight_decay": 0.0},
-            "batch": 256,
-            "budget": {"epochs": 100},
-        },
     }
 
     class Config(Named):

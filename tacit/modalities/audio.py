@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -22,6 +22,11 @@ from tacit.nn.transformer import Transformer
 SEGMENTS = 4
 """Parts of a recording whose cepstra are described one by one: a word is a sequence."""
 _STRONG = Recipe(crop=(0.7, 1.0), speed=(0.8, 1.25), pitch=(0.85, 1.18), gain=6, fade=6, tilt=9, masks=1)
+
+
+def _only(**parts: Any) -> Mapping[str, Any]:
+    """A recipe with nothing but `parts`, whole, so that none of the default's is left."""
+    return Recipe(**parts).model_dump(mode="json")
 
 
 class AudioConfig(Config):
@@ -109,6 +114,26 @@ AUDIO = Modality(
         "simclr": {
             "method": {"local": 0, "temperature": 0.1},
             "optimiser": {"lr": 3e-3},
+        },
+    },
+    presets={
+        "simclr": {
+            "cola": {  # Saeed et al. 2021, arXiv 2010.10915: two crops of a clip, and nothing else
+                "method": {"temperature": 0.2},
+                "modality": {"strong": _only(crop=(0.4, 0.6))},
+            },
+        },
+        "byol": {
+            "byol-a": {  # Niizumi et al. 2021, arXiv 2103.06695
+                "method": {"momentum": 0.99, "hidden": 4096, "out": 256},
+                "encoder": {"width": 1024},
+                "modality": {
+                    "strong": _only(crop=(0.6, 1.0), speed=(0.67, 1.67), pitch=(0.67, 1.67), mix=0.4, fade=8.7)
+                },
+                "optimiser": {"name": "adamw", "lr": 3e-4, "weight_decay": 0.0},
+                "batch": 256,
+                "budget": {"epochs": 100},
+            },
         },
     },
     picture=hearing.picture,
