@@ -57,7 +57,8 @@ def _collate(packed: Tensor, layout: TextLayout) -> View:
     valid = ids != 0
     longest = max(1, int(valid.sum(dim=1).max()) if len(ids) else 1)
     where = torch.arange(longest).expand(len(ids), longest)
-    return View(ids[:, :longest], valid[:, :longest], where, vocabulary=layout.vocabulary, stops=stops(layout.tokenizer, int(layout.foreign)))
+    ends = stops(layout.tokenizer, int(layout.foreign))
+    return View(ids[:, :longest], valid[:, :longest], where, vocabulary=layout.vocabulary, stops=ends)
 
 
 def _augment(config: TextConfig) -> Mapping[str, Augmentation]:

@@ -37,8 +37,8 @@ def written(lengths=(6, 1, 3)):
 def test_each_token_and_the_end_are_asked_for_once(decoder):
     ids, valid = written()
     told = decoder(ids, valid, memory())
-    wanted = [[*row[keep].tolist(), MARK] for row, keep in zip(ids, valid, strict=True)]
-    assert told.wanted.tolist() == sum(wanted, [])
+    wanted = [number for row, keep in zip(ids, valid, strict=True) for number in (*row[keep].tolist(), MARK)]
+    assert told.wanted.tolist() == wanted
     assert told.asked.sum(dim=1).tolist() == [7, 2, 4]
     assert told.logits.shape == (13, V)
 
@@ -89,20 +89,31 @@ def test_memory_comes_from_features():
 
 @torch.no_grad()
 def likelihood(decoder, text, own):
-    """Mean log-probability of a text, its end included, among what may be written."""
+    """Log-probability of a text, its end included."""
     ids = torch.tensor([text], dtype=torch.long).reshape(1, -1)
     told = decoder(ids, torch.ones_like(ids, dtype=torch.bool), own)
     logp = told.logits.log_softmax(dim=1)
-    return float(logp.gather(1, told.wanted[:, None]).sum()) / (len(text) + 1)
+    return float(logp.gather(1, told.wanted[:, None]).sum())
 
 
 def test_a_wide_beam_finds_what_brute_force_finds(decoder):
-    """Six words, at most three of them: 259 texts."""
+    """Six words, at most three of them: 259 texts. An end that is not likely makes the longer ones win."""
     words, own = range(FIRST_WORD, FIRST_WORD + 6), memory((4,), 0.6, FIRST_WORD + 6)
     texts = [list(text) for length in range(4) for text in product(words, repeat=length)]
     best = max(texts, key=lambda text: likelihood(decoder, text, own))
-    found = beam_search(decoder, own, width=300, longest=4)
-    assert found == [best]
+    assert beam_search(decoder, own, width=300, longest=4, power=0.0) == [best]
+
+
+def test_length_is_made_up_for(decoder):
+    """The mean log-probability decides, and so longer texts are found than by the sum."""
+    own = memory((4,) * 16, 0.3)
+    summed, mean = (beam_search(decoder, own, width=8, longest=12, power=power) for power in (0.0, 1.0))
+    assert sum(map(len, mean)) > sum(map(len, summed))
+    for row, (first, second) in enumerate(zip(summed, mean, strict=True)):
+        one = Memory(own.tokens[row : row + 1], own.valid[row : row + 1], own.table)
+        a, b = (likelihood(decoder, text, one) for text in (first, second))
+        assert a >= b - 1e-4
+        assert len(second) == 12 or b / (len(second) + 1) >= a / (len(first) + 1) - 1e-4
 
 
 def test_a_beam_of_one_takes_the_likeliest_each_time(decoder):
