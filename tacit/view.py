@@ -90,7 +90,7 @@ class Features:
     valid: Tensor | None = None
     """Boolean `[B, L]` for `tokens`."""
     table: Tensor | None = None
-    """The vectors of all ids, `[V, D']`, where tokens are ids: what writes ids does so by the vectors they are read by."""
+    """The vectors of all ids, `[V, D']`, where tokens are ids: what writes does so by the vectors it was read by."""
     maps: Mapping[int, Tensor] = field(default_factory=dict)
     """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
     all dense tasks read."""

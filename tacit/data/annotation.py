@@ -50,8 +50,8 @@ class Annotations:
     classes: tuple[str, ...]
     """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out."""
     read: Callable[[int], Boxes | bytes | Mask]
-    """Row of the source -> its annotation: boxes; a mask as it is stored, the bytes of a file or its cells; the bytes of
-    a target.
+    """Row of the source -> its annotation: boxes; a mask as it is stored, the bytes of a file or its cells; the
+    bytes of a target.
 
     Raises `Unreadable` with the reason. Safe to call from several threads.
     """
