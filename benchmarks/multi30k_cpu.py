@@ -6,10 +6,10 @@
 
 Multi30k (Elliott et al. 2016) is looked up in $TACIT_DATA/text/multi30k, or at --data: train, val and test_2016_flickr,
 one sentence a line, as .de.gz and .en.gz. Protocol: `denoising-seq2seq` on the 58,000 sentences of both languages in
-the training part, not paired, with one tokenizer; then the same network, the same steps and draws from its weights and from
-random ones, on the first 3,000 of a random order of the pairs and on all; the weights that do best on 200 sentences of
-the validation part; a beam of 4; the 1,000 sentences of test2016 once. BLEU and chrF by sacrebleu on text as it is
-written, intervals by resampling sentences.
+the training part, not paired, with one tokenizer; then the same network, the same steps and draws from its weights and
+from random ones, on the first 3,000 of a random order of the pairs and on all; the weights that do best on 200
+sentences of the validation part; a beam of 4; the 1,000 sentences of test2016 once. BLEU and chrF by sacrebleu on text
+as it is written, intervals by resampling sentences.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     arguments.add_argument("--source", default="de")
     arguments.add_argument("--target", default="en")
     arguments.add_argument("--time", default="5m", help="of pre-training")
-    arguments.add_argument("--steps", type=int, default=1200, help="of each training on pairs")
+    arguments.add_argument("--steps", type=int, default=450, help="of each training on pairs")
     arguments.add_argument("--runs", type=Path, default=Path("runs/multi30k_cpu"))
     arguments.add_argument("--one", action="store_true", help="do one training and stop")
     arguments.add_argument("--write", action="store_true", help="put the table into docs/text.md")
@@ -50,7 +50,7 @@ def main() -> None:
         options = ("--method", "denoising-seq2seq", "--time", given.time, "--out", run)
         print(f"pre-trained in {tacit('train', alone, *options)} s")
         stop(given.one)
-    effort = translation.Effort(steps=given.steps)
+    effort = translation.Effort(steps=given.steps, evaluations=4)
     trial = translation.prepare(load(run), str(pairs), totals=SIZES, effort=effort)
     found = {}
     for row in translation.rows(trial):
