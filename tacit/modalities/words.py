@@ -119,7 +119,7 @@ def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
 
 @lru_cache(maxsize=8)
 def stops(tokenizer: str, first: int) -> tuple[int, ...]:
-    """The ids of tokens that end a sentence: those whose last sign does, `it.` as much as `.`; `first`: that of id 0."""
+    """The ids of tokens that end a sentence, as `it.` does as much as `.`; `first`: the id of the first token."""
     known = tokenizer_of(tokenizer).get_vocab()
     return tuple(sorted(first + number for token, number in known.items() if token.endswith(_ENDS)))
 
