@@ -6,6 +6,7 @@ from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
+from tacit.methods.electra import Electra
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.masked_prediction import MaskedPrediction
@@ -32,5 +33,6 @@ METHODS: dict[str, type[Learner]] = {
     "wav2vec2": Wav2Vec2,
     "denoising-seq2seq": DenoisingSeq2Seq,
     "tsdae": TSDAE,
+    "electra": Electra,
     "patches": Patches,
 }

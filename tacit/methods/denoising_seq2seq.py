@@ -58,7 +58,7 @@ class DenoisingSeq2Seq(Method):
         self.backbone = reader(encoder, config.name)
         self.corrupt = [modality.corruptions[name] for name in config.corruptions]
         self.decoder = Decoder(self.backbone.width, self.backbone.width, config.layers, config.dropout)
-        self.register_buffer("counts", counts_of(sample))
+        self.register_buffer("counts", counts_of(sample, ends=True))
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
@@ -81,18 +81,19 @@ def reader(encoder: Encoder, method: str) -> TokenEncoder:
     backbone = of_tokens(encoder, method)
     if backbone.causal or backbone.table is None:
         raise UsageError(
-            f"method {method} reads texts from both sides before it writes, and an encoder that sees no future cannot: "
-            "leave out encoder.causal"
+            f"method {method} reads texts from both sides, and an encoder that sees no future, or no ids, cannot: "
+            "leave --encoder and encoder.causal away"
         )
     return backbone
 
 
-def counts_of(sample: View) -> Tensor:
-    """How often each id stands in `sample`, float `[V]`, the end of each text included."""
+def counts_of(sample: View, *, ends: bool) -> Tensor:
+    """How often each id stands in `sample`, float `[V]`; `ends`: with the end of each text."""
     assert sample.vocabulary is not None
     told = sample.x if sample.valid is None else sample.x[sample.valid]
     counts = torch.bincount(told.flatten(), minlength=sample.vocabulary).float()
-    counts[MARK] += len(sample)
+    if ends:
+        counts[MARK] += len(sample)
     return counts
 
 

@@ -51,7 +51,7 @@ class TSDAE(Method):
         self.backbone = reader(encoder, config.name)
         self.corrupt = modality.corruptions[config.corruption]
         self.decoder = Decoder(self.backbone.width, encoder.dim, config.layers, config.dropout)
-        self.register_buffer("counts", counts_of(sample))
+        self.register_buffer("counts", counts_of(sample, ends=True))
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:

@@ -119,6 +119,7 @@ TEXT = Modality(
         "causal-prediction": _IN_ORDER,
         "denoising-seq2seq": _IN_ORDER,
         "tsdae": _IN_ORDER,
+        "electra": _IN_ORDER,
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
             "optimiser": {"lr": 4e-3, "weight_decay": 0.0},

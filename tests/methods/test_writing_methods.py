@@ -1,4 +1,4 @@
-"""Methods with a decoder: losses against a naive loop, what is looked at, and which encoders are refused."""
+"""Methods that write texts, or parts of them: losses against loops, what is looked at, which encoders are refused."""
 
 import pytest
 import torch
@@ -6,12 +6,14 @@ import torch
 from tacit.core import Draws, Progress, View
 from tacit.errors import UsageError
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
+from tacit.methods.electra import Electra, drawn
 from tacit.methods.tsdae import TSDAE
 from tacit.modalities.text import TEXT
 from tacit.nn.bag import Bag
 from tacit.nn.decoder import Memory
+from tacit.nn.masking import hidden
 from tacit.nn.transformer import Transformer
-from tacit.view import MARK
+from tacit.view import MARK, MASK
 
 LENGTHS = torch.tensor([9, 4, 6, 1])
 
@@ -84,7 +86,43 @@ def test_bart_spoils_by_permutation_then_infilling(view):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [DenoisingSeq2Seq, TSDAE])
+def test_electra_is_the_sum_of_filling_and_fifty_times_telling(view):
+    """Against loops over tokens, with the random numbers of `forward`."""
+    learner = method(Electra, view, share=0.4)
+    torch.manual_seed(3)
+    step = learner([view], Progress(0, 10))
+    torch.manual_seed(3)
+    hide = hidden(view.valid, 0.4, 1, Draws.fresh(4, view.x.device))
+    gaps = learner.encoder.cut(view.with_x(view.x.masked_fill(hide, MASK)))
+    logits = learner.small(gaps, hide, learner.encoder)
+    chosen = iter(drawn(logits).tolist())
+    said = iter(logits.log_softmax(1))
+    filled, filling = view.x.clone(), [[] for _ in range(4)]
+    for row, place in hide.nonzero().tolist():
+        filling[row].append(-next(said)[view.x[row, place]])
+        filled[row, place] = next(chosen)
+    states = learner.encoder.layers(learner.encoder.cut(view.with_x(filled)))[-1]
+    for row, length in enumerate(LENGTHS.tolist()):
+        telling = []
+        for place in range(length):
+            score = learner.tell(states[row, place])[0]
+            wrong = filled[row, place] != view.x[row, place]
+            telling.append(-torch.log(score.sigmoid() if wrong else 1 - score.sigmoid()))
+        wanted = sum(filling[row]) / len(filling[row]) + 50 * sum(telling) / length
+        assert step.loss[row].item() == pytest.approx(wanted.item(), rel=1e-4)
+    replaced = (filled != view.x)[view.valid].double().mean()
+    assert step.metrics["replaced"].item() == pytest.approx(replaced.item())
+    assert 0 < replaced <= float(hide.sum() / view.valid.sum()) + 1e-6
+
+
+def test_replacements_are_drawn_by_their_probability():
+    torch.manual_seed(0)
+    share = torch.tensor([0.1, 0.0, 0.6, 0.3])
+    found = torch.bincount(drawn((share + 1e-9).log().expand(20_000, -1)), minlength=4) / 20_000
+    assert torch.allclose(found, share, atol=0.015)
+
+
+@pytest.mark.parametrize("kind", [DenoisingSeq2Seq, TSDAE, Electra])
 def test_encoders_that_cannot_serve_are_refused(kind, view):
     for encoder in (Transformer(Transformer.Config(causal=True), view), Bag(Bag.Config(), view)):
         with pytest.raises(UsageError, match=kind.Config().name):
