@@ -67,7 +67,7 @@ def open_records(
 
 def _targets(paths: Sequence[Path], column: str, starts: np.ndarray, count: int) -> Annotations | None:
     """The column of targets, where all files have one."""
-    told = (ending(path) != ".txt" and TARGET in columns(path) for path in paths)
+    told = (ending(path) != ".txt" and TARGET in columns(path, TARGET) for path in paths)
     if column == TARGET or not all(told):
         return None
     return Annotations("targets", (), _Reader(paths, TARGET, starts).read, np.ones(count, bool))

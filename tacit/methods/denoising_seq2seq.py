@@ -34,8 +34,9 @@ class DenoisingSeq2Seq(Method):
             "usual_batch": 64,
         },
         "bart": {
-            "method": {"layers": 6},
+            "method": {"layers": 12, "dropout": 0.1},
             "encoder": {"size": "base", "dropout": 0.1},
+            "modality": {"weak": {"tokens": 512}},
             "optimiser": {"lr": 4e-4, "weight_decay": 0.01, "clip": 0.1},
             "batch": 8000,
         },
