@@ -201,7 +201,7 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`, `targets:NAME`,
-        `decoder`, `dense`, `grid`."""
+        `decoder`, `dense`, `grid`, `spell`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
@@ -209,4 +209,5 @@ class Modality:
         offered |= {"decoder"} if self.decoder else set()
         offered |= {"dense"} if self.dense else set()
         offered |= {"grid"} if self.grid else set()
+        offered |= {"spell"} if self.spell else set()
         return frozenset(offered)

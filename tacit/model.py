@@ -21,6 +21,7 @@ from tacit.evaluation.encoding import samples_as_views
 from tacit.heads import HEADS
 from tacit.heads.finetune import answer, respond
 from tacit.heads.head import Answers, Head
+from tacit.heads.texts import padded
 
 FORMAT = 1
 ENCODER, HEAD = "encoder.", "head."
@@ -63,9 +64,10 @@ class TrainedModel:
     ) -> Iterator[tuple[Tensor, Answers]]:
         """Rows, long `[B]`, and the answers to them, batch by batch over all `samples`."""
         device = self.base.device
-        return respond(
+        answered = respond(
             self.base.network, self.head, samples, batch=batch, device=device, bf16=computes_bf16(device), title=title
         )
+        return ((rows, self._spelt(answers)) for rows, answers in answered)
 
     def predict(self, x: Iterable[Raw | str | Path], *, batch: int = 256) -> dict[str, Any]:
         """Answers to samples in memory or in files: arrays, the bytes of files, or paths.
@@ -76,7 +78,15 @@ class TrainedModel:
         base = self.base
         fast = computes_bf16(base.device)
         views = samples_as_views(base.modality, base.layout, x, batch)
-        return join([answer(base.network, self.head, view, base.device, bf16=fast) for view in views])
+        said = (answer(base.network, self.head, view, base.device, bf16=fast) for view in views)
+        return join([self._spelt(answers) for answers in said])
+
+    def _spelt(self, answers: Answers) -> Answers:
+        """Answers in ids with what they say, as `text`."""
+        spell = self.base.modality.spell
+        if "ids" not in answers or spell is None:
+            return answers
+        return {**answers, "text": spell(padded(answers["ids"]), self.base.layout)}
 
     def save(self, folder: Path, card: str) -> None:
         """Write the artefact: weights, model card, and `config.json` with their hash last."""

@@ -12,6 +12,11 @@ from torch import Tensor, nn
 
 from tacit.config import Config
 
+PADDING, UNKNOWN, MARK, MASK = range(4)
+"""Ids that mean the same in every vocabulary: padding, what is not in it, beginning and end, something hidden."""
+FIRST_WORD = 4
+"""The first id that says something: those below are never written."""
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -27,6 +32,8 @@ class View:
     """Long `[B]`, each sample's row in its data set: what banks, labels and masks of true negatives look up."""
     vocabulary: int | None = None
     """How many ids there are where `x` holds token ids: 0 is padding, 1 what is not in the vocabulary."""
+    stops: tuple[int, ...] = ()
+    """The ids that end a sentence, where `x` holds token ids and there are such."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -37,7 +44,8 @@ class View:
         def pick(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
 
-        return View(self.x[rows], pick(self.valid), pick(self.where), pick(self.index), self.vocabulary)
+        x = self.x[rows]
+        return replace(self, x=x, valid=pick(self.valid), where=pick(self.where), index=pick(self.index))
 
     def to(self, device: torch.device | str) -> View:
         """The same view on another device."""
@@ -46,7 +54,7 @@ class View:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
         x = self.x.to(device, non_blocking=True)
-        return View(x, move(self.valid), move(self.where), move(self.index), self.vocabulary)
+        return replace(self, x=x, valid=move(self.valid), where=move(self.where), index=move(self.index))
 
     def with_x(self, x: Tensor) -> View:
         """The same samples with other values `x [B, ...]`."""
@@ -67,6 +75,7 @@ def concatenate(views: Sequence[View]) -> View:
         join([view.where for view in views]),
         join([view.index for view in views]),
         views[0].vocabulary,
+        views[0].stops,
     )
 
 
@@ -80,6 +89,8 @@ class Features:
     """`[B, L, D']`, one vector a position, where the encoder has them."""
     valid: Tensor | None = None
     """Boolean `[B, L]` for `tokens`."""
+    table: Tensor | None = None
+    """The vectors of all ids, `[V, D']`, where tokens are ids: what writes does so by the vectors it was read by."""
     maps: Mapping[int, Tensor] = field(default_factory=dict)
     """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
     all dense tasks read."""

@@ -173,6 +173,7 @@ def _learner(config: FinetuneConfig, parts: Parts, start: Start) -> Finetune:
     sample = sample_of(train.samples)
     encoder = start.encoder(config.encoder, config.kind, sample)
     head = HEADS[config.head.name](config.head, encoder, sample, train.targets.classes)
+    head.inherit(start.learner)
     head.prepare(train.targets)
     return Finetune(config.method, encoder, head, train.targets)
 
@@ -187,6 +188,7 @@ def _fit(
     resume: bool,
     allow_changes: bool,
 ) -> Progress:
+    val = parts.val and parts.val.few(learner.head.looks)
     values = config.model_dump(mode="json")
     fingerprint = {name: str(values[name]) for name in ("method", "head", "encoder", "modality", "init_from", "labels")}
     return loop.fit(
@@ -197,7 +199,7 @@ def _fit(
         folder,
         resume=resume,
         allow_changes=allow_changes,
-        evaluators=[validation(parts.val.samples, parts.val.targets)] if parts.val else [],
+        evaluators=[validation(val.samples, val.targets)] if val else [],
         fingerprint={"data": dataset.content_hash, "split": dataset.protocol, **fingerprint},
     )
 

@@ -114,8 +114,7 @@ def card(spec: ModelSpec, tested: Tested) -> str:
     lines = [
         f"# {spec.task}: {spec.encoder['encoder']['name']} fine-tuned on {tested.unit}",
         "",
-        f"Answers about: {named}.",
-        "",
+        *([f"Answers about: {named}.", ""] if classes else []),
         f"Fine-tuned by tacit on `{training.get('data')}` ({training.get('samples')} labelled {tested.unit}), from the "
         f"encoder `{training.get('init_from')}`; the weights of step {training.get('kept')} of "
         f"{training.get('steps')} scored best on the validation part ({training.get('validation')}).",

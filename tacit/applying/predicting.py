@@ -121,6 +121,10 @@ def _label_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]
     return {"labels": there, **_probabilities(classes, said)}
 
 
+def _text_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
+    return {"translation": list(answers["text"])}
+
+
 def _number_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
     return dict(zip(classes, answers["values"].numpy().T, strict=True))
 
@@ -177,6 +181,7 @@ WRITERS: Mapping[str, Writer] = {
     "multilabel": _table(_label_columns),
     "regress": _table(_number_columns),
     "segment": Writer((), write_masks),
+    "translate": _table(_text_columns),
     "detect": Writer(SUFFIXES, write_boxes),
 }
 """Task -> how its answers are written; the same names as in `heads.HEADS`."""

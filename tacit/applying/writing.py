@@ -10,10 +10,8 @@ from tacit.core import View
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, Unreadable, UsageError
 from tacit.evaluation.features import inference
+from tacit.view import FIRST_WORD
 from tacit.writer import seen_at_once, writer
-
-SPECIALS = 4
-"""The first ids mean nothing that can be written: padding, what is unknown, marks."""
 
 
 def write(
@@ -60,7 +58,7 @@ def write(
                 network.cut(View(seen, torch.ones_like(seen, dtype=torch.bool), vocabulary=len(table)))
             )
             logits = (states[-1][:, -1] @ table.T).float()
-            logits[:, :SPECIALS] = -torch.inf
+            logits[:, :FIRST_WORD] = -torch.inf
             ids = torch.cat([ids, _drawn(logits, temperature, top, generator)], dim=1)
             tick(done + 1)
     return list(spell(ids, encoder.layout))
@@ -68,7 +66,7 @@ def write(
 
 def _drawn(logits: Tensor, temperature: float, top: int, generator: torch.Generator) -> Tensor:
     """One id for each of the `logits [B, V]`: long `[B, 1]`."""
-    best, which = logits.topk(min(top, logits.shape[1] - SPECIALS), dim=1)
+    best, which = logits.topk(min(top, logits.shape[1] - FIRST_WORD), dim=1)
     if temperature == 0:
         return which[:, :1]
     place = torch.multinomial((best / temperature).softmax(dim=1), 1, generator=generator)
@@ -93,5 +91,5 @@ def _begun(encoder: TrainedEncoder, prompt: str) -> Tensor:
 def _context(encoder: TrainedEncoder) -> int:
     """How many tokens were seen at once in training."""
     length = encoder.layout.shape[0]
-    whole = torch.full((1, length), SPECIALS)
-    return seen_at_once(encoder, View(whole, whole > 0, vocabulary=SPECIALS + 1))
+    whole = torch.full((1, length), FIRST_WORD)
+    return seen_at_once(encoder, View(whole, whole > 0, vocabulary=FIRST_WORD + 1))

@@ -56,7 +56,7 @@ def finetune(
     data
         Labelled data: as for `tacit train`, with classes; or with boxes or masks.
     task
-        classify (the default), multilabel, regress, segment or detect.
+        classify (the default), multilabel, regress, segment, detect or translate.
     labels
         A .csv of path,label for samples of DATA; training samples that it does not name are left out.
     freeze

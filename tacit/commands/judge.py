@@ -37,10 +37,10 @@ def evaluate(
     task
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
-        detect, segment, copies, few-label-finetuned, select.
+        detect, segment, copies, few-label-finetuned, select, translate.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
-        and semi take 1, 2, 5, 10, 25 and 100 per class.
+        and semi take 1, 2, 5, 10, 25 and 100 per class. For translate, of pairs: 3000 and all.
     folds
         How often they are drawn: 20, for few-label-finetuned 5.
     fail_under

@@ -1,4 +1,4 @@
-"""What people drew on samples: boxes and masks. Readers of formats make these records, heads and tasks read them."""
+"""What people drew on samples, or wrote for them. Readers of formats make these records, heads read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ VOID_NAMES = frozenset({"void", "ignore", "ignored", "unlabelled", "unlabeled", 
 
 Mask = npt.NDArray[np.uint8]
 """`[H, W]`, the class of each cell, or `VOID`."""
-Kind = Literal["boxes", "masks"]
+Kind = Literal["boxes", "masks", "targets"]
+"""Targets are samples of their own, such as translations, which are to be answered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ class Annotations:
     classes: tuple[str, ...]
     """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out."""
     read: Callable[[int], Boxes | bytes | Mask]
-    """Row of the source -> its annotation: boxes, or a mask as it is stored, the bytes of a file or its cells.
+    """Row of the source -> its annotation: boxes; a mask as it is stored, the bytes of a file or its cells; the
+    bytes of a target.
 
     Raises `Unreadable` with the reason. Safe to call from several threads.
     """

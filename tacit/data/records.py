@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from tacit import interrupt
-from tacit.data.lines import Record, ending, reader
+from tacit.data.annotation import Annotations
+from tacit.data.lines import Record, columns, ending, reader
 from tacit.data.listed import Listing, remembered
 from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, stamp
 from tacit.data.shards import below, parts
 from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
 from tacit.errors import DataError, Unreadable
+
+TARGET = "target"
+"""The column of what a sample is to be turned into, such as its translation."""
 
 
 def open_records(
@@ -28,10 +32,10 @@ def open_records(
     """The records of `paths`, one file after the other, read in rising order and never as a whole.
 
     Lines of .jsonl, .txt and their .gz, rows of .csv, .tsv and .parquet: `column` holds the sample, and if present
-    `label`, `split`, `group` and `id` are what they say. Files named `train...`, `val...`, `test...` are parts;
-    `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a sample
-    that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the column
-    or cannot be opened.
+    `label`, `split`, `group`, `id` and `target` are what they say. Files named `train...`, `val...`, `test...` are
+    parts; `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a
+    sample that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the
+    column or cannot be opened.
     """
     told = parts([str(path) for path in paths])
     fixed = [label_of(path) for path in paths] if label_of else None
@@ -44,10 +48,11 @@ def open_records(
     codes = {extra: Codes(texts) for extra, texts in zip(EXTRA_COLUMNS, listing.texts, strict=False)}
     labels, classes = labels_of(label, codes["label"])
     splits = splits_of(title, split, codes["split"])
+    places = np.searchsorted(file, np.arange(len(paths)))
     return Source(
         title=title,
         names=names,
-        read=_Reader(paths, column, np.searchsorted(file, np.arange(len(paths)))).read,
+        read=_Reader(paths, column, places).read,
         fingerprint=fingerprint(f"records {column}", names, marks.ravel()),
         labels=labels,
         classes=classes,
@@ -55,8 +60,17 @@ def open_records(
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
         refused={int(row): listing.texts[-1][refused[row]] for row in np.flatnonzero(refused >= 0)},
+        annotations=_targets(paths, column, places, len(names)),
         in_order=True,
     )
+
+
+def _targets(paths: Sequence[Path], column: str, starts: np.ndarray, count: int) -> Annotations | None:
+    """The column of targets, where all files have one."""
+    told = (ending(path) != ".txt" and TARGET in columns(path, TARGET) for path in paths)
+    if column == TARGET or not all(told):
+        return None
+    return Annotations("targets", (), _Reader(paths, TARGET, starts).read, np.ones(count, bool))
 
 
 def _listing(paths: Sequence[Path], column: str, labels: Sequence[str] | None) -> Listing:

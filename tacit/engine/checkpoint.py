@@ -54,11 +54,16 @@ class Checkpoint:
         """Its state, on the CPU."""
         return State(load_file(self.path), self.manifest["numbers"])
 
+    def learner(self) -> dict[str, Tensor]:
+        """The `state_dict` of the learner."""
+        tensors = self.state().tensors
+        return {name.removeprefix(_LEARNER): value for name, value in tensors.items() if name.startswith(_LEARNER)}
+
     def encoder(self) -> dict[str, Tensor]:
         """The `state_dict` of the learner's encoder."""
-        prefix = _LEARNER + self.manifest["encoder"]
-        tensors = self.state().tensors
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        prefix = self.manifest["encoder"]
+        own = self.learner()
+        return {name.removeprefix(prefix): value for name, value in own.items() if name.startswith(prefix)}
 
 
 def pack(learner: Learner, optimiser: Optimizer | None = None) -> State:

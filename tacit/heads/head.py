@@ -66,6 +66,8 @@ class Head(nn.Module, ABC):
     """What `blind` does, in two words: `majority class`."""
     mixes: ClassVar[bool] = False
     """Whether a mixture of two samples has the mixture of their truths (mix-up)."""
+    looks: ClassVar[int | None] = None
+    """At how many samples of the validation part it is looked at most while it learns, where answers take long."""
     nothing_learnt: float = 0.0
     """The loss of an answer that is the same for all samples, set by `prepare`; 0 where it is not known."""
 
@@ -77,6 +79,13 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def needs(cls) -> frozenset[str]:
         """What a modality must offer (see `Modality.offers`)."""
+
+    def inherit(self, learner: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Take over what was learnt beside the encoder, before `prepare`; nothing unless a head says otherwise.
+
+        `learner` reads the state of the method that the encoder comes from, by name; it may be empty. Raises
+        `UsageError` where it is of another size.
+        """
 
     @abstractmethod
     def prepare(self, targets: Targets) -> None:

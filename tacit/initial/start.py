@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from tacit.config import Named
 from tacit.console import say
 from tacit.core import Encoder, Layout, Modality, View
 from tacit.encoder import TrainedEncoder, load
+from tacit.engine import checkpoint
 from tacit.errors import UsageError
 from tacit.initial.weights import fill, is_published
 
@@ -37,6 +40,18 @@ class Start:
         wishes = spec.kind.config.model_fields
         own = {name: value for name, value in spec.layout.items() if name in wishes.keys() - self.trained.layout.fixed}
         return {"encoder": dict(spec.encoder), "modality": {"name": spec.modality["name"], **own}}
+
+    def learner(self) -> Mapping[str, Tensor]:
+        """The state of the learner that made the weights, the encoder and all beside it, by name.
+
+        It is what the run's checkpoint holds; empty where there is no run around the encoder.
+        """
+        if self.trained is None or self.trained.path is None:
+            return {}
+        if self.path.parent.name == "checkpoints":
+            return checkpoint.verified(self.path.with_suffix(".json")).learner()
+        found, _ = checkpoint.newest(self.trained.path.parent / "checkpoints")
+        return {} if found is None else found.learner()
 
     def recipes(self) -> Mapping[str, Any]:
         """The modality's settings that the weights were learnt by, which say what views of such data are sound."""

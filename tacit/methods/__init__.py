@@ -6,6 +6,8 @@ from tacit.methods.byol import BYOL
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
+from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
+from tacit.methods.electra import Electra
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.masked_prediction import MaskedPrediction
@@ -14,6 +16,7 @@ from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
+from tacit.methods.tsdae import TSDAE
 from tacit.methods.wav2vec2 import Wav2Vec2
 
 METHODS: dict[str, type[Learner]] = {
@@ -30,5 +33,8 @@ METHODS: dict[str, type[Learner]] = {
     "masked-prediction": MaskedPrediction,
     "causal-prediction": CausalPrediction,
     "wav2vec2": Wav2Vec2,
+    "denoising-seq2seq": DenoisingSeq2Seq,
+    "tsdae": TSDAE,
+    "electra": Electra,
     "patches": Patches,
 }

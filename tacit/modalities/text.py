@@ -12,12 +12,13 @@ from torch import Tensor
 
 from tacit.augment.kinds import by_kind
 from tacit.augment.text import Recipe, text_view
+from tacit.augment.text_noise import deleted, infilled, permuted
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
 from tacit.modalities.folders import adopt
 from tacit.modalities.terms import bm25, weighted_terms
-from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, survey
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, stops, survey
 from tacit.nn.bag import Bag
 from tacit.nn.pretrained import Pretrained
 from tacit.nn.transformer import Transformer
@@ -56,7 +57,8 @@ def _collate(packed: Tensor, layout: TextLayout) -> View:
     valid = ids != 0
     longest = max(1, int(valid.sum(dim=1).max()) if len(ids) else 1)
     where = torch.arange(longest).expand(len(ids), longest)
-    return View(ids[:, :longest], valid[:, :longest], where, vocabulary=layout.vocabulary)
+    ends = stops(layout.tokenizer, int(layout.foreign))
+    return View(ids[:, :longest], valid[:, :longest], where, vocabulary=layout.vocabulary, stops=ends)
 
 
 def _augment(config: TextConfig) -> Mapping[str, Augmentation]:
@@ -95,6 +97,7 @@ TEXT = Modality(
     collate=_collate,
     spell=spell,
     augment=_augment,
+    corruptions={"infilling": infilled, "permutation": permuted, "deletion": deleted},
     encoders={"bag": Bag, "transformer": Transformer, "pretrained": Pretrained},
     floors={"word counts": _word_counts},
     rivals={"LSA": latent_semantics},
@@ -114,6 +117,9 @@ TEXT = Modality(
     recipes={
         "masked-prediction": _IN_ORDER,
         "causal-prediction": _IN_ORDER,
+        "denoising-seq2seq": _IN_ORDER,
+        "tsdae": _IN_ORDER,
+        "electra": _IN_ORDER,
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
             "optimiser": {"lr": 4e-3, "weight_decay": 0.0},

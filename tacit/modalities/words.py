@@ -27,6 +27,7 @@ _MEASURED = 4096
 """Texts whose lengths stand for all: to count the words of every one takes as long as packing them."""
 _SURVEYED = 64 * 2**20
 """Characters that a tokenizer is learnt from at most: more change no vocabulary, and fill the memory."""
+_ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 _WORD = r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)*|[!?]"
 
@@ -114,6 +115,13 @@ def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
     """What the ids `[B, L]` say, 0 behind the end of each."""
     known = [(row[row > 0] - int(layout.foreign)).tolist() for row in ids.cpu()]
     return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
+
+
+@lru_cache(maxsize=8)
+def stops(tokenizer: str, first: int) -> tuple[int, ...]:
+    """The ids of tokens that end a sentence, as `it.` does as much as `.`; `first`: the id of the first token."""
+    known = tokenizer_of(tokenizer).get_vocab()
+    return tuple(sorted(first + number for token, number in known.items() if token.endswith(_ENDS)))
 
 
 @lru_cache(maxsize=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,8 @@ SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 51
 """Layers and width, as in the small BERTs of Turc et al. 2019, arXiv 1908.08962."""
 HEAD = 64
 """Width of a head."""
+Turn = tuple[Tensor, Tensor]
+"""Cosines and sines of the angles of places; see `rotation`."""
 
 
 class Transformer(TokenEncoder):
@@ -73,11 +75,22 @@ class Transformer(TokenEncoder):
         if isinstance(self.stem, Grid):
             rows = int(tokens.where[0, :, 0].max()) + 1
             maps = {self.stem.patch: states.transpose(1, 2).reshape(len(states), self.width, rows, -1)}
-        return Features(pooled, states, tokens.valid, maps)
+        table = self.table
+        if table is not None and not torch.is_grad_enabled():
+            table = table.detach()  # as all else that comes from an encoder that stands still
+        return Features(pooled, states, tokens.valid, table, maps)
 
     def stages(self) -> Sequence[Sequence[str]]:
         places = ["stem.", *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]
         return [[name for name in self.state_dict() if name.startswith(place)] for place in places]
+
+
+class Attention(Protocol):
+    """How tokens see one another."""
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Each token's mixture of the values it sees: `[T, H, d]` each -> `[T, H d]`."""
+        ...
 
 
 class Rows:
@@ -123,21 +136,34 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
-        for layer in (self.qkv, self.out, self.wide, self.narrow):
-            nn.init.normal_(layer.weight, std=width**-0.5)
-            nn.init.zeros_(layer.bias)
-        for layer in (self.out, self.narrow):
-            nn.init.normal_(layer.weight, std=layer.in_features**-0.5 / (2 * depth) ** 0.5)
+        start((self.qkv, self.wide), (self.out, self.narrow), depth)
 
-    def forward(self, x: Tensor, rows: Rows, turn: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, rows: Attention, turn: Turn) -> Tensor:
         """`[T, D]` -> `[T, D]`."""
+        return self.think(self.look(x, rows, turn))
+
+    def look(self, x: Tensor, rows: Attention, turn: Turn) -> Tensor:
+        """The first half: what a token sees of others, `[T, D]` -> `[T, D]`."""
         query, key, value = self.qkv(self.before(x)).view(len(x), 3, -1, HEAD).unbind(1)
-        x = x + self.dropout(self.out(rows.attend(rotated(query, turn), rotated(key, turn), value)))
+        seen: Tensor = self.dropout(self.out(rows.attend(rotated(query, turn), rotated(key, turn), value)))
+        return x + seen
+
+    def think(self, x: Tensor) -> Tensor:
+        """The second half: each token alone, `[T, D]` -> `[T, D]`."""
         added: Tensor = self.dropout(self.narrow(F.gelu(self.wide(self.between(x)))))
         return x + added
 
 
-def rotation(where: Tensor, width: int) -> tuple[Tensor, Tensor]:
+def start(reading: Sequence[nn.Linear], adding: Sequence[nn.Linear], depth: int) -> None:
+    """Random weights by the width that is read; what is added in one of `depth` blocks gets the less, the more do."""
+    for layer in (*reading, *adding):
+        nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+        nn.init.zeros_(layer.bias)
+    for layer in adding:
+        nn.init.normal_(layer.weight, std=layer.in_features**-0.5 / (2 * depth) ** 0.5)
+
+
+def rotation(where: Tensor, width: int) -> Turn:
     """Cosines and sines `[T, 1, width / 2]` of the angles of places `[T, k]` (Su et al. 2021, arXiv 2104.09864).
 
     The frequencies 10,000^(-2 i / width) are dealt out among the k axes.
@@ -148,7 +174,7 @@ def rotation(where: Tensor, width: int) -> tuple[Tensor, Tensor]:
     return angle.cos()[:, None], angle.sin()[:, None]
 
 
-def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def rotated(x: Tensor, turn: Turn) -> Tensor:
     """`x [T, H, d]` with its two halves turned as pairs."""
     cos, sin = turn
     first, second = x.float().chunk(2, dim=2)

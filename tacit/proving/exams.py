@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.tasks import TASKS
-from tacit.proving import choosing, copies, detection, few_labels, language, searching, segmentation, similarity
+from tacit.proving import (
+    choosing,
+    copies,
+    detection,
+    few_labels,
+    language,
+    searching,
+    segmentation,
+    similarity,
+    translation,
+)
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import DEFAULT_TASKS, SCRATCH, prove
 
@@ -26,6 +36,7 @@ EXAMS: Mapping[str, Exam] = {
 LABEL_EXAMS: Mapping[str, Exam] = {
     few_labels.TASK: few_labels.few_labels_finetuned,
     choosing.TASK: choosing.choosing,
+    translation.TASK: translation.translate,
 }
 """The same for those that also read `totals` and `draws`."""
 

@@ -111,7 +111,8 @@ def _labelled(dataset: Dataset, part: str) -> Subset:
     rows = (subset.labels >= 0).nonzero().flatten()
     if len(rows) == 0:
         kind = dataset.annotations.kind if dataset.annotations else ""
-        drawn = {"": "", "boxes": "; its boxes judge --task detect", "masks": "; its masks judge --task segment"}[kind]
+        judged = {"boxes": "detect", "masks": "segment", "targets": "translate"}
+        drawn = f"; its {kind} judge --task {judged[kind]}" if kind else ""
         raise DataError(
             f"no sample of the {part} part of {dataset.name} has a label, and judging an encoder needs some: put "
             f"the files into one sub-folder per class, or give a CSV with the columns path,label{drawn}"

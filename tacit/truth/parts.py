@@ -27,6 +27,11 @@ class Part:
         """Some of them, numbered anew."""
         return Part(self.samples.select(rows), self.targets.select(rows))
 
+    def few(self, most: int | None) -> Part:
+        """At most so many of them, evenly spread."""
+        count = len(self.samples)
+        return self if most is None or count <= most else self.select(torch.linspace(0, count - 1, most).long())
+
 
 @dataclass(frozen=True, eq=False)
 class Parts:
