@@ -111,6 +111,9 @@ AUDIO = Modality(
     encoders={"tdnn": TDNN, "transformer": Transformer},
     floors={"MFCC": _cepstra},
     recipes={
+        # neighbouring frames are alike: what is hidden has to be longer than what can be guessed from beside it
+        "masked-prediction": {"method": {"share": 0.5, "span": 3, "changed": 0.0, "kept": 0.0}},
+        "causal-prediction": {"method": {"ahead": 3}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.1},
             "optimiser": {"lr": 3e-3},
