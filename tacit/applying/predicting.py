@@ -16,6 +16,7 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.applying.found_boxes import SUFFIXES, write_boxes
 from tacit.applying.painting import write_masks
+from tacit.applying.tagged_words import write_tags
 from tacit.console import say
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
@@ -178,5 +179,6 @@ WRITERS: Mapping[str, Writer] = {
     "regress": _table(_number_columns),
     "segment": Writer((), write_masks),
     "detect": Writer(SUFFIXES, write_boxes),
+    "tag": Writer((".jsonl",), write_tags),
 }
 """Task -> how its answers are written; the same names as in `heads.HEADS`."""

@@ -1,4 +1,4 @@
-"""What people drew on samples: boxes and masks. Readers of formats make these records, heads and tasks read them."""
+"""What people drew on samples, or wrote down of them: boxes, masks, tags, transcripts. Readers of formats make these records, heads and tasks read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ VOID_NAMES = frozenset({"void", "ignore", "ignored", "unlabelled", "unlabeled", 
 
 Mask = npt.NDArray[np.uint8]
 """`[H, W]`, the class of each cell, or `VOID`."""
-Kind = Literal["boxes", "masks"]
+Tags = npt.NDArray[np.int16]
+"""`[W]`, one number a word of a text, as `evaluation.spans.OUTSIDE` has them."""
+Kind = Literal["boxes", "masks", "tags", "transcripts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,11 @@ class Annotations:
 
     kind: Kind
     classes: tuple[str, ...]
-    """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out."""
-    read: Callable[[int], Boxes | bytes | Mask]
-    """Row of the source -> its annotation: boxes, or a mask as it is stored, the bytes of a file or its cells.
+    """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out, and
+    transcripts have none."""
+    read: Callable[[int], Boxes | bytes | Mask | Tags | str]
+    """Row of the source -> its annotation: boxes, a mask as it is stored (the bytes of a file or its cells), tags, or
+    what is said in a recording.
 
     Raises `Unreadable` with the reason. Safe to call from several threads.
     """

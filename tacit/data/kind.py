@@ -11,7 +11,7 @@ from pathlib import Path
 from tacit import interrupt
 from tacit.core import Modality
 from tacit.data import builtin
-from tacit.data.lines import columns, ending, first_line
+from tacit.data.lines import SENTENCES, WORDS, columns, ending, first_line
 from tacit.data.listing import suffix
 from tacit.data.table import PATH_COLUMNS
 
@@ -56,6 +56,8 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
             named = suffix(first_line(path).strip())
             lists = (name for name, each in modalities.items() if name not in recorded and named in each.suffixes)
             return next(lists, next(iter(recorded), None))
+        case last if last in SENTENCES:
+            return next(iter(recorded), None)
     have = columns(path)
-    held = next((name for name, records in recorded.items() if (column or records) in have), None)
+    held = next((name for name, records in recorded.items() if {column or records, WORDS} & set(have)), None)
     return held if ending(path) in (".jsonl", ".ndjson") or not set(have) & set(PATH_COLUMNS) else None

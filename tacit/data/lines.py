@@ -6,8 +6,10 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +19,11 @@ from tacit.errors import DataError, nearest
 
 MAX_LINE = 16 * 2**20
 ID_COLUMNS = ("id", "name", "path")
+WORDS, TAGS = "tokens", "tags"
+"""The members that hold a text word by word and what was said about each word, in place of the text."""
+_SPACE = re.compile(r"[ \t\r\n\f\v]+")
+_REMARK = re.compile(r"# ?(id\b|[\w.]+ =)")
+"""Remarks of CoNLL files, `# text = ...`; a lone `#` in front of a tag is a word."""
 Records = Callable[[], Iterator["Record"]]
 
 
@@ -30,6 +37,8 @@ class Record:
     extras: Mapping[str, str] = field(default_factory=dict)
     """`label`, `split`, `group`, where there are such."""
     name: str = ""
+    tags: tuple[str, ...] = ()
+    """What was said about each word, the words being what spaces separate in `text`; none where nothing was."""
     reason: str = ""
     """Why it cannot be read; empty where it can."""
 
@@ -99,7 +108,7 @@ def _json_lines(path: Path, column: str) -> Iterator[Record]:
         if not isinstance(values, dict):
             yield Record(number, reason=f"line {number}, at byte {position:,}, is no JSON object")
             continue
-        if column not in values and not known:
+        if column not in values and WORDS not in values and not known:
             raise _no_column(path, column, list(values))
         known = True
         yield _record(number, values, column)
@@ -110,6 +119,26 @@ def _plain_lines(path: Path, column: str) -> Iterator[Record]:
         if line.strip():
             text = _decoded(number, position, line)
             yield text if isinstance(text, Record) else Record(number, text)
+
+
+def _sentences(path: Path, column: str) -> Iterator[Record]:
+    """Sentences of a CoNLL file: a word a line with its tag in the last column, an empty line behind a sentence."""
+    words: list[str] = []
+    tags: list[str] = []
+    first, reason = 0, ""
+    for number, position, line in chain(_lines(path), [(0, 0, b"")]):
+        text = _decoded(number, position, line)
+        if isinstance(text, Record):
+            first, reason = first or number, reason or text.reason
+        elif text.strip() and not text.startswith("-DOCSTART-"):
+            if not _REMARK.match(text):
+                cells = text.split("\t" if "\t" in text else None)
+                first = first or number
+                words.append(cells[0])
+                tags += cells[1:][-1:]
+        elif first:
+            yield _tagged(first, words, tags, {}, reason=reason)
+            words, tags, first, reason = [], [], 0, ""
 
 
 def _table(path: Path, column: str) -> Iterator[Record]:
@@ -132,9 +161,9 @@ def _parquet(path: Path, column: str) -> Iterator[Record]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            if column not in names:
+            if column not in names and WORDS not in names:
                 raise _no_column(path, column, names)
-            wanted = [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS) if name in names]
+            wanted = [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS, WORDS, TAGS) if name in names]
             number = 0
             for batch in file.iter_batches(1024, columns=wanted, use_threads=False):
                 for values in batch.to_pylist():
@@ -144,10 +173,12 @@ def _parquet(path: Path, column: str) -> Iterator[Record]:
         raise DataError(f"{printable(str(path))} is damaged: {' '.join(str(error).split())[:120]}") from None
 
 
+SENTENCES = (".conll", ".bio", ".iob", ".iob2")
 READERS: Mapping[str, Callable[[Path, str], Iterator[Record]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".txt": _plain_lines,
+    **dict.fromkeys(SENTENCES, _sentences),
     ".csv": _table,
     ".tsv": _table,
     ".parquet": _parquet,
@@ -189,14 +220,45 @@ def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
     text = values.get(column)
     extras = {extra: _plain(values[extra]) for extra in EXTRA_COLUMNS if extra in values and extra != column}
     name = next((_plain(values[each]) for each in ID_COLUMNS if each in values and each != column), "")
+    if column not in values and WORDS in values:
+        return _tagged(number, values[WORDS], values.get(TAGS), extras, name)
     if not isinstance(text, str):
         reason = f"row {number} has no {column}" if text is None else f"the {column} of row {number} is no text"
-        return Record(number, "", extras, name, reason)
+        return Record(number, "", extras, name, reason=reason)
+    if not _encodes(text):
+        return Record(number, "", extras, name, reason=f"row {number} holds characters that are no Unicode text")
+    return Record(number, text, extras, name)
+
+
+def _encodes(text: str) -> bool:
+    """Whether it is Unicode text: JSON can hold halves of characters."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return Record(number, "", extras, name, f"row {number} holds characters that are no Unicode text")
-    return Record(number, text, extras, name)
+        return False
+    return True
+
+
+def _tagged(
+    number: int, words: Any, tags: Any, extras: Mapping[str, str], name: str = "", *, reason: str = ""
+) -> Record:
+    """A text given word by word; spaces inside of a word become no-break spaces, so that spaces separate words."""
+    told = tags or []
+    for what, values in ((WORDS, words), (TAGS, told)):
+        if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+            reason = reason or f"the {what} of row {number} are no list of texts"
+    if reason:
+        return Record(number, "", extras, name, reason=reason)
+    if not words or not all(word.strip() for word in words):
+        return Record(number, "", extras, name, reason=f"a word of row {number} is empty" if words else "no words")
+    text = " ".join(_SPACE.sub("\u00a0", word) for word in words)
+    if told and len(told) != len(words):
+        reason = f"row {number} has {len(words)} words and {len(told)} tags"
+    elif not _encodes(text):
+        reason = f"row {number} holds characters that are no Unicode text"
+    if reason:
+        return Record(number, "", extras, name, reason=reason)
+    return Record(number, text, extras, name, tuple(tag.strip() for tag in told))
 
 
 def _plain(value: Any) -> str:

@@ -21,7 +21,7 @@ MAX_BYTES = 256 * 2**20
 """The largest file or archive member that is read as one sample."""
 PARTS = ("train", "val", "test")
 NO_PART = -1
-SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
+SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]

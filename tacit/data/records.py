@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from tacit import interrupt
-from tacit.data.lines import Record, ending, reader
+from tacit.data.lines import READERS, Record, ending, reader
 from tacit.data.listing import NO_PART, NamesBuilder, Source, fingerprint, printable, stamp
 from tacit.data.shards import below, parts
+from tacit.data.tagging import TagsBuilder
 from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
 from tacit.errors import DataError, Unreadable
 
@@ -23,14 +24,15 @@ def open_records(
     """The records of `paths`, one file after the other, read in rising order and never as a whole.
 
     Lines of .jsonl, .txt and their .gz, rows of .csv, .tsv and .parquet: `column` holds the sample, and if present
-    `label`, `split`, `group` and `id` are what they say. Files named `train...`, `val...`, `test...` are parts;
+    `label`, `split`, `group` and `id` are what they say. Sentences of .conll and its kin, and `tokens` with `tags` in
+    place of `column`, bring tags of their words. Files named `train...`, `val...`, `test...` are parts;
     `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a sample
     that cannot be. Raises `DataError` where a file lacks the column or cannot be opened.
     """
     told = parts([str(path) for path in paths])
     builder = NamesBuilder(2 + len(EXTRA_COLUMNS))
     codes, reasons = {extra: Codes() for extra in EXTRA_COLUMNS}, Codes()
-    starts = []
+    starts, tags = [], TagsBuilder()
     for number, path in enumerate(paths):
         starts.append(len(builder))
         part = NO_PART if told is None else int(told[number])
@@ -41,6 +43,7 @@ def open_records(
             numbers = [codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS]
             name = record.name or (f"{path.name}:{record.place}" if len(paths) > 1 else f"{record.place}")
             builder.add(os.fsencode(printable(name)), part, *numbers, reasons.of(record.reason))
+            tags.add(record.tags)
     if len(builder) == 0:
         raise DataError(f"{printable(title)} has no records: there is nothing to read")
     names, (part_of, label, split, group, refused) = builder.finish()
@@ -59,6 +62,7 @@ def open_records(
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
         refused={int(row): texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
+        annotations=tags.finish(),
         in_order=True,
     )
 
@@ -67,7 +71,7 @@ def recorded(path: Path) -> list[Path]:
     """The files of records at `path`: itself, or all of the first kind below a folder. There a .txt is one sample."""
     if not path.is_dir():
         return [path] if ending(path) else []
-    found = [each for last in (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz") for each in below(path, last)]
+    found = [each for last in (*READERS, ".gz") for each in below(path, last)]
     kinds = [ending(each) for each in found]
     first = next((kind for kind in kinds if kind not in ("", ".txt")), None)
     return sorted(each for each, kind in zip(found, kinds, strict=True) if kind == first)

@@ -6,6 +6,7 @@ from tacit.heads.head import Head
 from tacit.heads.multilabel import Multilabel
 from tacit.heads.regress import Regress
 from tacit.heads.segment import Segment
+from tacit.heads.tag import Tag
 
 HEADS: dict[str, type[Head]] = {
     "classify": Classify,
@@ -13,5 +14,6 @@ HEADS: dict[str, type[Head]] = {
     "regress": Regress,
     "detect": Detect,
     "segment": Segment,
+    "tag": Tag,
 }
 """Task -> head."""

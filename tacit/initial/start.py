@@ -35,7 +35,7 @@ class Start:
             return {}
         spec = self.trained.spec
         wishes = spec.kind.config.model_fields
-        own = {name: value for name, value in spec.layout.items() if name in wishes}
+        own = {name: value for name, value in spec.layout.items() if name in wishes.keys() - self.trained.layout.fixed}
         return {"encoder": dict(spec.encoder), "modality": {"name": spec.modality["name"], **own}}
 
     def recipes(self) -> Mapping[str, Any]:
@@ -47,7 +47,7 @@ class Start:
         if self.trained is None:
             return None
         layout = self.trained.layout
-        wishes = {name: value for name, value in wanted.model_dump().items() if value is not None}
+        wishes = {name: value for name, value in wanted if value is not None and name not in layout.fixed}
         known = {name: wishes.get(name, value) for name, value in layout.model_dump().items()}
         return type(layout).parse(known)
 

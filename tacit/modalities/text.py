@@ -15,7 +15,7 @@ from tacit.augment.text import Recipe, text_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
-from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, spell, survey
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, spell, survey, words
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
 
@@ -89,6 +89,7 @@ TEXT = Modality(
     read=read,
     collate=_collate,
     spell=spell,
+    words=words,
     augment=_augment,
     encoders={"bag": Bag, "transformer": Transformer},
     floors={"word counts": _word_counts},
@@ -108,6 +109,7 @@ TEXT = Modality(
     recipes={
         "masked-prediction": _IN_ORDER,
         "causal-prediction": _IN_ORDER,
+        "tag": {"modality": {"weak": {"keep": "all"}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
             "optimiser": {"lr": 2e-3, "weight_decay": 0.0},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +26,7 @@ LONGEST = 1024
 _SURVEYED = 64 * 2**20
 """Characters that a tokenizer is learnt from at most: more change no vocabulary, and fill the memory."""
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+_UNBROKEN = re.compile(r"[^ \t\r\n\f\v]+")
 _WORD = r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)*|[!?]"
 
 
@@ -37,6 +39,7 @@ class TextLayout(Layout):
     """V, how many ids there are."""
     tokenizer: str
     """The tokenizer as the JSON of the `tokenizers` library."""
+    fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "tokenizer"})
 
     @property
     def shape(self) -> tuple[int]:
@@ -89,6 +92,20 @@ def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
     """What the ids `[B, L]` say, 0 behind the end of each."""
     known = [row[row > 0].tolist() for row in ids.cpu()]
     return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
+
+
+def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
+    """A text's words, which spaces separate, and to which of them each of its ids belongs, `[L]`.
+
+    A piece that begins with the space in front of a word belongs to that word. Raises `Unreadable`.
+    """
+    text = _text(raw)
+    found = list(_UNBROKEN.finditer(text))
+    offsets = tokenizer_of(layout.tokenizer).encode(text, add_special_tokens=False).offsets[: layout.length]
+    starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
+    owner = np.searchsorted(np.array([word.end() for word in found], np.int64), ends - 1, side="right")
+    # what a tokenizer adds stands for nothing, and spaces at the end belong to no word
+    return [word.group() for word in found], np.where((ends > starts) & (owner < len(found)), owner, -1)
 
 
 @lru_cache(maxsize=8)

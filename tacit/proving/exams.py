@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.tasks import TASKS
-from tacit.proving import choosing, copies, detection, few_labels, language, segmentation
+from tacit.proving import choosing, copies, detection, few_labels, language, segmentation, tagging
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import DEFAULT_TASKS, SCRATCH, prove
 
@@ -19,6 +19,7 @@ EXAMS: Mapping[str, Exam] = {
     segmentation.TASK: segmentation.segment,
     copies.TASK: copies.copies,
     language.TASK: language.language,
+    tagging.TASK: tagging.tag,
 }
 """Task -> examination with rows, floors and metrics of its own."""
 LABEL_EXAMS: Mapping[str, Exam] = {

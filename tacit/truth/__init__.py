@@ -9,6 +9,7 @@ from tacit.heads.head import Targets
 from tacit.truth.boxes import boxes
 from tacit.truth.labels import numbers, one_class, several_labels
 from tacit.truth.masks import masks
+from tacit.truth.tags import tags
 
 Truth = Callable[[Dataset, float], tuple[Targets, Tensor]]
 """Set -> the truth about all its samples, in the order of `Dataset.everything`, and boolean `[N]`: where it is known.
@@ -29,5 +30,6 @@ TRUTH: Mapping[str, Truth] = {
     "regress": _listed(numbers),
     "detect": boxes,
     "segment": masks,
+    "tag": tags,
 }
 """Task -> builder; the same names as in `heads.HEADS`."""

@@ -21,7 +21,7 @@ from tacit.heads.pooled import TableTargets
 
 HOW = "put the files into one sub-folder per class, or give a CSV with the columns path,label (--labels LIST.csv)"
 
-DRAWN = {"boxes": "detect", "masks": "segment"}
+DRAWN = {"boxes": "detect", "masks": "segment", "tags": "tag", "transcripts": "recognise"}
 """What is drawn on samples -> the task that learns it."""
 
 
