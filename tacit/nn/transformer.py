@@ -131,7 +131,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rows: Rows, turn: tuple[Tensor, Tensor]) -> Tensor:
         """`[T, D]` -> `[T, D]`."""
-        query, key, value = self.qkv(self.before(x)).view(len(x), 3, -1, HEAD).unbind(1)
+        query, key, value = self.qkv(self.before(x)).unflatten(1, (3, -1, HEAD)).unbind(1)
         x = x + self.dropout(self.out(rows.attend(rotated(query, turn), rotated(key, turn), value)))
         added: Tensor = self.dropout(self.narrow(F.gelu(self.wide(self.between(x)))))
         return x + added
