@@ -25,10 +25,12 @@ def frames(raw: bytes, bands: int) -> Frames:
     if not raw:
         raise Unreadable("an empty file")
     if raw.startswith(_NUMPY):
-        found = _numpy(raw)
-    elif (found := _htk(raw)) is None and (found := _sphinx(raw, bands)) is None:
-        raise Unreadable("neither numpy's, nor HTK's, nor Sphinx's head fits the length of the file")
-    return checked(found)
+        return checked(_numpy(raw))
+    for read in (_htk, _sphinx):
+        found = read(raw, bands)
+        if found is not None:
+            return checked(found)
+    raise Unreadable("neither numpy's, nor HTK's, nor Sphinx's head fits the length of the file")
 
 
 def checked(found: npt.NDArray[np.generic]) -> Frames:
@@ -49,7 +51,7 @@ def _numpy(raw: bytes) -> npt.NDArray[np.generic]:
     return loaded
 
 
-def _htk(raw: bytes) -> Frames | None:
+def _htk(raw: bytes, _: int) -> Frames | None:
     """Frames by HTK's head: how many there are, their period, bytes of each, kind (the HTK Book, section 5.10.1)."""
     if len(raw) < 12:
         return None
@@ -66,6 +68,8 @@ def _sphinx(raw: bytes, bands: int) -> Frames | None:
         count = int.from_bytes(raw[:4], "big" if order == "big" else "little")
         if count and 4 + 4 * count == len(raw):
             if count % bands:
-                raise Unreadable(f"{count:,} numbers, which are no frames of {bands}: --set modality.bands says of how many")
+                raise Unreadable(
+                    f"{count:,} numbers, which are no frames of {bands}: --set modality.bands says of how many"
+                )
             return np.frombuffer(raw, kind, offset=4).reshape(-1, bands).astype(np.float32)
     return None

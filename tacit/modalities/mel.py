@@ -28,7 +28,7 @@ def log_mel(wave: Tensor, *, rate: int, hop: int, window: int, bands: int, low: 
 
 
 def fft_size(window: int) -> int:
-    """Points of the transform: the power of two from twice the window on, so that narrow bands have bins of their own."""
+    """Points of the transform: the power of two from twice the window on, so that low bands have bins of their own."""
     return 1 << (2 * window - 1).bit_length()
 
 

@@ -85,9 +85,7 @@ def survey(
     hop = max(1, round(chosen * HOP))
     kept = seconds or min(LONGEST, float(np.quantile(lengths, 0.99)))
     length = -(-(int(kept * chosen / hop) + 1) // _MULTIPLE) * _MULTIPLE
-    return AudioLayout(
-        rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or 64, length=length
-    )
+    return AudioLayout(rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or 64, length=length)
 
 
 def measured(raw: Raw, rate: int | None) -> tuple[int, float]:

@@ -16,7 +16,7 @@ from tacit.errors import UsageError
 
 
 class _Standardise(nn.Module):
-    """(x - mean) / std of each band over the real frames of the sample it was built on; they travel with the weights."""
+    """(x - mean) / std of each band over the real frames of the sample it was built on; both travel with the weights."""
 
     mean: Tensor
     std: Tensor
@@ -107,4 +107,3 @@ def over_time(tokens: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     mean = torch.where(inside, tokens, 0).sum(dim=1) / valid.sum(dim=1, keepdim=True).clamp_min(1)
     peak = tokens.masked_fill(~inside, -torch.inf).amax(dim=1)
     return mean, torch.where(valid.any(dim=1, keepdim=True), peak, 0)
-
