@@ -16,7 +16,9 @@ def token_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """
     if target.dtype == torch.long:
         return F.cross_entropy(predicted.float(), target, reduction="none")
-    return known_mean((predicted.float() - target).square())
+    known = ~target.isnan()
+    gap = predicted.float() - target.nan_to_num()  # a NaN masked after the square would still reach the gradient
+    return (gap.square() * known).sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
 
 
 def known_mean(values: Tensor) -> Tensor:

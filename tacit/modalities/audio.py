@@ -17,6 +17,7 @@ from tacit.modalities import frames, hearing, sound
 from tacit.modalities.mel import cepstra, deltas
 from tacit.modalities.packing import CEPSTRA, AudioLayout, Front, read, survey
 from tacit.nn.tdnn import TDNN
+from tacit.nn.transformer import Transformer
 
 SEGMENTS = 4
 """Parts of a recording whose cepstra are described one by one: a word is a sequence."""
@@ -114,7 +115,7 @@ AUDIO = Modality(
     read=read,
     collate=_collate,
     augment=_augment,
-    encoders={"tdnn": TDNN},
+    encoders={"tdnn": TDNN, "transformer": Transformer},
     floors={"MFCC": _cepstra},
     recipes={
         "simclr": {

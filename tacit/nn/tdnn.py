@@ -13,23 +13,7 @@ from torch import Tensor, nn
 from tacit.config import Named
 from tacit.core import Encoder, Features, View
 from tacit.errors import UsageError
-
-
-class _Standardise(nn.Module):
-    """(x - mean) / std of each band over the real frames of the sample it was built on; both travel with the weights."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, rows: Tensor) -> None:
-        super().__init__()
-        rows = rows.float()
-        self.register_buffer("mean", rows.mean(dim=0) if len(rows) else rows.new_zeros(rows.shape[1]))
-        std = rows.std(dim=0, correction=0) if len(rows) else rows.new_ones(rows.shape[1])
-        self.register_buffer("std", std.where(std > 1e-3, 1.0))  # a constant band has no scale of its own
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return (rows - self.mean) / self.std
+from tacit.nn.standardise import Standardise
 
 
 class _Delay(nn.Module):
@@ -75,7 +59,7 @@ class TDNN(Encoder):
             raise UsageError("encoder tdnn reads frames over time, and these samples are none: choose another encoder")
         bands, wide = sample.x.shape[2], config.width
         self.dim = 2 * wide
-        self.standardise = _Standardise(sample.x[real(sample)])
+        self.standardise = Standardise(sample.x[real(sample)])
         self.body = nn.ModuleList(
             _Delay(wide if at else bands, wide, 1 if at else 2, 1 if at else 2) for at in range(config.layers)
         )
