@@ -51,7 +51,7 @@ class Recipe(Config):
 
 
 def audio_view(view: View, recipe: Recipe, draws: Draws) -> View:
-    """The view of log-mel spectra `[B, L, P]` that `recipe` describes: `[B, L', P]`, its own frames first, then padding.
+    """The view of log-mel spectra `[B, L, P]` that `recipe` describes: `[B, L', P]`, real frames first, then padding.
 
     `where [B, L']` says for each frame where its centre lies in the packed original, in frames. But for `mix`, whose
     other clip is one of the batch, a view depends on its own sample alone.
