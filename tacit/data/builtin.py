@@ -1,4 +1,4 @@
-"""Sets that are known by name: digits, cifar10, cifar100, imdb."""
+"""Sets that are known by name: digits, cifar10, cifar100, imdb, fsdd."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tacit.data import cifar
 from tacit.data.archive import open_zip
 from tacit.data.arrays import from_arrays, open_npz
 from tacit.data.cache import cache_folder
-from tacit.data.listing import Source
+from tacit.data.folder import open_folder
+from tacit.data.listing import Source, number_classes
 from tacit.data.records import open_records, recorded
+from tacit.data.table import Codes, group_names_of
 from tacit.errors import DataError
 
-KINDS = {"digits": "image", "cifar10": "image", "cifar100": "image", "imdb": "text"}
+KINDS = {"digits": "image", "cifar10": "image", "cifar100": "image", "imdb": "text", "fsdd": "audio"}
 """Built-in set -> its modality."""
 NAMES = tuple(KINDS)
 _DIGITS_TESTED = 500
@@ -29,6 +31,7 @@ def open_builtin(name: str, cache_dir: Path | None = None, *notes: str) -> Sourc
     `digits`: the 1,797 images of 8 x 8 pixels inside scikit-learn (Alpaydin and Kaynak 1998), 500 of them for testing.
     `imdb` (Maas et al. 2011): 25,000 reviews for training and 25,000 for testing, labelled, and 50,000 without labels,
     in files such as `train_pos.jsonl.gz`; it is not fetched.
+    `fsdd`: the Free Spoken Digit Dataset, 3,000 recordings of ten digits; the group is the speaker; it is not fetched.
     `cifar10`, `cifar100` (Krizhevsky 2009): from `$TACIT_DATA`, or the cache, or fetched into the cache.
 
     Raises:
@@ -40,6 +43,8 @@ def open_builtin(name: str, cache_dir: Path | None = None, *notes: str) -> Sourc
             source = _digits()
         case "imdb":
             source = _imdb(cache)
+        case "fsdd":
+            source = _spoken_digits(cache)
         case _:
             source = _cifar(name, cache)
     return replace(source, title=name, notes=(*notes, *source.notes))
@@ -57,8 +62,7 @@ def _digits() -> Source:
 
 
 def _imdb(cache: Path) -> Source:
-    own = os.environ.get("TACIT_DATA")
-    places = [*([Path(own) / "text" / "imdb", Path(own) / "imdb"] if own else []), cache / "imdb"]
+    places = _places(cache, "text", "imdb")
     for place in places:
         paths = recorded(place) if place.is_dir() else []
         if paths:
@@ -67,6 +71,30 @@ def _imdb(cache: Path) -> Source:
         "imdb is not here and is not fetched: put its reviews, as JSON lines with a member `text`, into "
         f"{places[-1]}, in files named train_pos.jsonl, train_neg.jsonl, train_unsup.jsonl, test_pos.jsonl and "
         "test_neg.jsonl, or the same with .gz behind"
+    )
+
+
+def _places(cache: Path, kind: str, name: str) -> list[Path]:
+    """Where a set that is not fetched may lie, the last one in the cache."""
+    own = os.environ.get("TACIT_DATA")
+    return [*([Path(own) / kind / name, Path(own) / name] if own else []), cache / name]
+
+
+def _spoken_digits(cache: Path) -> Source:
+    places = _places(cache, "audio", "fsdd")
+    for place in places:
+        if place.is_dir():
+            source = open_folder(place, frozenset({".flac", ".wav"}))
+            told = [name.rpartition("/")[2].split("_") for name in source.names]
+            if told and all(len(parts) == 3 for parts in told):
+                labels, classes = number_classes([digit for digit, _, _ in told])
+                speakers = Codes()
+                groups = np.array([speakers.of(speaker) for _, speaker, _ in told], np.int32)
+                names = group_names_of(speakers)
+                return replace(source, labels=labels, classes=classes, groups=groups, group_names=names, others={})
+    raise DataError(
+        "fsdd is not here and is not fetched: put the recordings of the Free Spoken Digit Dataset, named "
+        f"DIGIT_SPEAKER_TAKE.wav or .flac, into {places[-1]}"
     )
 
 

@@ -17,6 +17,8 @@ from tacit.data.table import PATH_COLUMNS
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
+_OF_ANYTHING = frozenset({".npy"})
+"""Formats that more than one modality reads: they tell nothing."""
 
 
 def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
@@ -43,15 +45,21 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _of_document(path: Path, modalities: Mapping[str, Modality]) -> str | None:
     """The kind of a file among others: as a sample, or as one of several tables."""
-    own = next((name for name, modality in modalities.items() if suffix(path.name) in modality.suffixes), None)
+    own = _named(path.name, modalities)
     return own or _of_file(path, modalities, None)
+
+
+def _named(name: str, modalities: Mapping[str, Modality]) -> str | None:
+    """The modality that a file's suffix tells of; None where it tells nothing."""
+    ending = suffix(name)
+    return next((own for own, each in modalities.items() if ending in each.suffixes - _OF_ANYTHING), None)
 
 
 def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None) -> str | None:
     recorded = {name: modality.records for name, modality in modalities.items() if modality.records is not None}
     match ending(path):
         case "":
-            return next((name for name, modality in modalities.items() if suffix(path.name) in modality.suffixes), None)
+            return _named(path.name, modalities)
         case ".txt":  # lines are paths of files of some kind, or samples themselves
             named = suffix(first_line(path).strip())
             lists = (name for name, each in modalities.items() if name not in recorded and named in each.suffixes)

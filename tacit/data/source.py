@@ -127,7 +127,7 @@ def _open_annotated(path: Path, suffixes: frozenset[str]) -> Source | None:
 
 def _open_file(path: Path, status: os.stat_result, suffixes: frozenset[str]) -> Source:
     ending = suffix(path.name)
-    if ending in suffixes:
+    if ending in suffixes and ending != ".npy":  # which holds many samples
         return _open_single(path, status)
     if path.name.lower().endswith(_PACKED_ARCHIVES):
         raise DataError(

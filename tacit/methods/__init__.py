@@ -2,6 +2,7 @@
 
 from tacit.core import Learner
 from tacit.methods.autoencoder import Autoencoder
+from tacit.methods.byol import BYOL
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
@@ -17,6 +18,7 @@ from tacit.methods.simclr import SimCLR
 METHODS: dict[str, type[Learner]] = {
     "simclr": SimCLR,
     "moco": MoCo,
+    "byol": BYOL,
     "rotation": Rotation,
     "jigsaw": Jigsaw,
     "relative-patch": RelativePatch,

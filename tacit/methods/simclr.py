@@ -58,6 +58,24 @@ class SimCLR(Method):
             "optimiser": {"lr": 2e-3},
             "budget": {"epochs": 60},
         },
+        "cola": {  # Saeed et al. 2021, arXiv 2010.10915: recordings, two crops of one clip and nothing else
+            "method": {"local": 0, "temperature": 0.2},
+            "modality": {
+                "strong": {
+                    "crop": [0.4, 0.6],
+                    "speed": [1.0, 1.0],
+                    "pitch": [1.0, 1.0],
+                    "mix": 0.0,
+                    "reverb": 0.0,
+                    "noise": 0.0,
+                    "gain": 0.0,
+                    "fade": 0.0,
+                    "tilt": 0.0,
+                    "colour": 0.0,
+                    "masks": 0,
+                },
+            },
+        },
         "tutorial": {
             "method": {"local": 0, "temperature": 0.5, "hidden": 512, "out": 128},
             "encoder": {"name": "resnet18"},

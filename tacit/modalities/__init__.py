@@ -1,7 +1,8 @@
 """The modalities, one page each. This table is all that a new page has to be entered into."""
 
 from tacit.core import Modality
+from tacit.modalities.audio import AUDIO
 from tacit.modalities.image import IMAGE
 from tacit.modalities.text import TEXT
 
-MODALITIES: dict[str, Modality] = {"image": IMAGE, "text": TEXT}
+MODALITIES: dict[str, Modality] = {"image": IMAGE, "text": TEXT, "audio": AUDIO}

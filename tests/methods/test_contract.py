@@ -12,6 +12,7 @@ from tacit.engine import closed, loop
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
+from tacit.modalities.audio import AUDIO
 from tacit.modalities.pictures import ImageLayout
 from tacit.modalities.text import TEXT
 from tacit.settings import build
@@ -34,7 +35,19 @@ def texts():
     return torch.from_numpy(np.stack([TEXT.read(raw, layout) for raw in raws])), layout
 
 
-PACKED = {"image": images, "text": texts}
+def recordings():
+    """Tones of eight pitches that start at any time."""
+    generator = np.random.default_rng(0)
+    time = np.arange(4_000) / 8_000
+    raws = [
+        (np.sin(2 * np.pi * 300 * (1 + number % 8) * time) * (time > generator.uniform(0, 0.2))).astype(np.float32)
+        for number in range(64)
+    ]
+    layout = AUDIO.survey(raws, AUDIO.config(rate=8_000))
+    return torch.from_numpy(np.stack([AUDIO.read(raw, layout) for raw in raws])), layout
+
+
+PACKED = {"image": images, "text": texts, "audio": recordings}
 
 
 def samples_of(modality):

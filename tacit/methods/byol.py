@@ -1,0 +1,118 @@
+"""BYOL: predict what a slow copy of oneself makes of another view of the same sample; nothing repels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from tacit.config import Named
+from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
+from tacit.methods.similar import negatives, positive
+from tacit.nn.ema import EMA
+from tacit.nn.heads import Embedder, mlp
+from tacit.schedule import cosine
+
+
+class BYOL(Method):
+    """Learns to predict a teacher's embedding of one view from another view, without negatives.
+
+    That all samples get the same embedding is prevented by the predictor and by the teacher's slowness alone; the
+    teacher normalises by running statistics (see `EMA`). Its momentum rises to 1 over the run.
+    """
+
+    paper = "Grill et al. 2020, Bootstrap Your Own Latent, arXiv 2006.07733"
+    formula = "loss = 1 - cos(q(z1), t2) + 1 - cos(q(z2), t1),  t = teacher,  teacher <- m teacher + (1-m) student"
+    presets = {
+        "default": {"optimiser": {"lr": 2e-3}},
+        "paper": {
+            "method": {"momentum": 0.996, "hidden": 4096, "out": 256},
+            "encoder": {"name": "timm", "model": "resnet50"},
+            "modality": {
+                "size": 224,
+                "strong": {"crop": [0.08, 1.0], "jitter": 0.8, "strength": 0.4, "grey": 0.2, "blur": 0.5},
+            },
+            "optimiser": {"name": "lars", "lr": 3.2, "weight_decay": 1.5e-6, "warmup": 0.01},
+            "batch": 4096,
+            "budget": {"epochs": 1000},
+        },
+        "byol-a": {  # Niizumi et al. 2021, arXiv 2103.06695: recordings, on log-mel spectra
+            "method": {"momentum": 0.99, "hidden": 4096, "out": 256},
+            "encoder": {"width": 1024},
+            "modality": {
+                "strong": {
+                    "crop": [0.6, 1.0],
+                    "speed": [0.67, 1.67],
+                    "pitch": [0.67, 1.67],
+                    "mix": 0.4,
+                    "reverb": 0,
+                    "noise": 0,
+                    "gain": 0,
+                    "fade": 8.7,
+                    "tilt": 0,
+                    "colour": 0,
+                    "masks": 0,
+                },
+            },
+            "optimiser": {"name": "adamw", "lr": 3e-4, "weight_decay": 0.0},
+            "batch": 256,
+            "budget": {"epochs": 100},
+        },
+    }
+
+    class Config(Named):
+        name: Literal["byol"] = "byol"
+        momentum: float = Field(
+            default=0.99, ge=0, lt=1, description="share of itself that the teacher keeps a step at first; 1 at the end"
+        )
+        hidden: int = Field(default=512, ge=1, description="hidden width of projector and predictor")
+        out: int = Field(default=128, ge=1, description="width in which views are compared")
+
+    views = ("strong", "strong")
+
+    def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
+        super().__init__(config, encoder, modality, sample)
+        self.config = config
+        self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
+        self.teacher = EMA(self.student)
+        self.predictor = mlp(config.out, config.hidden, config.out)
+
+    @classmethod
+    def needs(cls, config: Config) -> frozenset[str]:
+        return frozenset(cls.views)
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.student.encoder
+
+    def forward(self, views: Sequence[View], progress: Progress) -> Step:
+        guess, truth = self._guessed(views)
+        loss = sum(1 - F.cosine_similarity(guess[own], truth[1 - own]) for own in (0, 1))
+        assert isinstance(loss, Tensor)
+        return Step(loss, nothing_learnt=2.0)  # two directions that have nothing in common, twice
+
+    def _guessed(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        """What the student says about the teacher's view of each view, and what the teacher sees: `[2, B, out]`."""
+        z = self.student.each(views)
+        guess = self.predictor(z.flatten(0, 1)).float().view_as(z)
+        return guess, torch.stack([self.teacher(view) for view in views])
+
+    def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
+        # young teachers keep less of themselves, so that the random start is soon forgotten
+        momentum = cosine(progress, self.config.momentum, 1.0)
+        self.teacher.follow(self.student, min(momentum, (progress.step + 1) / (progress.step + 10)))
+
+    def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
+        guess, truth = (F.normalize(each, dim=2) for each in self._guessed(views))
+        similarity = guess[0, :count] @ truth[1].T
+        own = torch.eye(count, similarity.shape[1], dtype=torch.bool, device=similarity.device)
+        other = similarity.masked_fill(own, -1)
+        return [
+            Exhibit("a view", views[0][:count]),
+            positive("what the teacher saw", views[1][:count], similarity[own], other.amax(dim=1)),
+            *negatives("as likely", other, lambda which: views[1][which]),
+        ]

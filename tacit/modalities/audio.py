@@ -1,0 +1,117 @@
+"""Recordings: what tacit knows about them, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from tacit.augment.audio import Recipe, audio_view
+from tacit.augment.kinds import by_kind
+from tacit.config import Config
+from tacit.core import Augmentation, Modality, Raw, View
+from tacit.modalities import frames, hearing, sound
+from tacit.modalities.mel import cepstra, deltas
+from tacit.modalities.packing import CEPSTRA, AudioLayout, Front, read, survey
+from tacit.nn.tdnn import TDNN
+from tacit.nn.transformer import Transformer
+
+SEGMENTS = 4
+"""Parts of a recording whose cepstra are described one by one: a word is a sequence."""
+_STRONG = Recipe(crop=(0.7, 1.0), speed=(0.8, 1.25), pitch=(0.85, 1.18), gain=6, fade=6, tilt=9, masks=1)
+
+
+class AudioConfig(Config):
+    """How recordings are packed and viewed."""
+
+    name: Literal["audio"] = "audio"
+    front: Front = Field(
+        default="log-mel", description="log-mel spectra of sounds, or the features that files hold, as they are"
+    )
+    rate: int | None = Field(
+        default=None, ge=1_000, le=400_000, description="samples a second; the commonest of the data, to 16000"
+    )
+    bands: int | None = Field(
+        default=None, ge=1, le=4096, description="mel bands, 64 by default; of features, numbers a frame"
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, le=3600, description="kept of a recording, from its start; from the data, to 10"
+    )
+    weak: Recipe = Recipe(crop=(0.8, 1.0), gain=3)
+    strong: Recipe = _STRONG
+    global_: Recipe = Field(default=_STRONG.model_copy(update={"crop": (0.6, 1.0)}), alias="global")
+    local: Recipe = _STRONG.model_copy(update={"crop": (0.2, 0.5)})
+    next: Recipe = Recipe(crop=(0.3, 0.5), late=True)
+
+
+def _survey(raws: Iterable[Raw], config: AudioConfig) -> AudioLayout:
+    return survey(raws, config.front, config.rate, config.bands, config.seconds)
+
+
+def _collate(packed: Tensor, layout: AudioLayout) -> View:
+    """Frames float32 `[B, L, P]`, cut at the longest recording of the batch."""
+    valid = ~packed[..., 0].isnan()
+    longest = max(1, int(valid.sum(dim=1).max()) if len(packed) else 1)
+    x = torch.where(valid[..., None], packed, 0)[:, :longest].float()
+    return View(x, valid[:, :longest], torch.arange(longest).expand(len(packed), longest))
+
+
+def _augment(config: AudioConfig) -> Mapping[str, Augmentation]:
+    recipes = {
+        "weak": config.weak,
+        "strong": config.strong,
+        "global": config.global_,
+        "local": config.local,
+        "next": config.next,
+    }
+    if config.front == "features":
+        recipes = {kind: recipe.without_spectra() for kind, recipe in recipes.items()}
+    return by_kind(recipes, audio_view)
+
+
+def _cepstra(view: View) -> Tensor:
+    """Mean and deviation of 13 MFCC and their deltas in each of four equal parts of a recording: `[B, 208]`.
+
+    Features of few numbers a frame, which are cepstra as a rule, are taken as they are.
+    """
+    assert view.valid is not None
+    x = view.x if view.x.shape[2] <= 2 * CEPSTRA else cepstra(view.x, CEPSTRA)
+    described = torch.cat([x, deltas(x, view.valid)], dim=2)
+    count = view.valid.sum(dim=1, keepdim=True)
+    part = torch.arange(x.shape[1]) * SEGMENTS // count.clamp_min(1)
+    told = []
+    for segment in range(SEGMENTS):
+        inside = ((part == segment) & view.valid).float()[..., None]
+        size = inside.sum(dim=1).clamp_min(1)
+        mean = (described * inside).sum(dim=1) / size
+        variance = ((described - mean[:, None]).square() * inside).sum(dim=1) / size
+        told += [mean, variance.sqrt()]
+    return torch.cat(told, dim=1)
+
+
+AUDIO = Modality(
+    name="audio",
+    unit="recordings",
+    config=AudioConfig,
+    layout=AudioLayout,
+    suffixes=sound.SUFFIXES | frames.SUFFIXES,
+    survey=_survey,
+    surveyed=1_000,
+    read=read,
+    collate=_collate,
+    augment=_augment,
+    encoders={"tdnn": TDNN, "transformer": Transformer},
+    floors={"MFCC": _cepstra},
+    recipes={
+        "simclr": {
+            "method": {"local": 0, "temperature": 0.1},
+            "optimiser": {"lr": 3e-3},
+        },
+    },
+    picture=hearing.picture,
+    facts=hearing.facts,
+    advice=hearing.advice,
+)

@@ -1,0 +1,170 @@
+"""Recordings as they are packed: log-mel spectra, or the frames of features that files hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from tacit.core import Layout, Raw
+from tacit.errors import DataError, Unreadable
+from tacit.modalities.frames import checked, frames
+from tacit.modalities.mel import log_mel
+from tacit.modalities.sound import opened, wave
+
+Front = Literal["log-mel", "features"]
+HOP, WINDOW = 0.010, 0.025
+"""Seconds from frame to frame, and under a frame's window: the field's habit for speech."""
+LOWEST = 60.0
+"""Hertz below which there is hum."""
+USUAL = 16_000
+"""Samples a second that are kept at most, unless more are asked for: speech has little above half of them."""
+LONGEST = 10.0
+"""Seconds that are kept of a recording at most, unless more are asked for."""
+_MULTIPLE = 8
+
+
+class AudioLayout(Layout):
+    """How the recordings of one set are packed: frames `[length, bands]`, NaN behind the end."""
+
+    front: Front = "log-mel"
+    rate: int = Field(default=0, ge=0, description="samples a second; 0 for features")
+    hop: int = Field(default=0, ge=0, description="samples from frame to frame")
+    window: int = Field(default=0, ge=0, description="samples under a frame's window")
+    bands: int = Field(ge=1, le=4096)
+    length: int = Field(ge=1, le=1_000_000)
+    """L, frames that are kept of a recording."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(L, P)`."""
+        return (self.length, self.bands)
+
+    @property
+    def dtype(self) -> str:
+        """numpy's name of the numbers' type."""
+        return "float16"
+
+    @property
+    def seconds(self) -> float:
+        """What is kept of a recording; 0 for features, of which nobody says how long a frame is."""
+        return self.length * self.hop / self.rate if self.rate else 0.0
+
+    def brief(self) -> dict[str, object]:
+        """The layout in short, to be read by people."""
+        known: dict[str, object] = {"front": self.front, "bands": self.bands, "frames": self.length}
+        return known | ({"seconds": round(self.seconds, 2), "samples a second": self.rate} if self.rate else {})
+
+
+def survey(
+    raws: Iterable[Raw], front: Front, rate: int | None, bands: int | None, seconds: float | None
+) -> AudioLayout:
+    """The layout for `raws`: their commonest rate, to 16,000, and the length that 99 % of them have, to 10 seconds.
+
+    Raises `DataError` where none of them can be read, with the first reasons.
+    """
+    if front == "features":
+        return _surveyed_features(raws, bands, seconds)
+    rates: Counter[int] = Counter()
+    lengths, reasons = [], []
+    for raw in raws:
+        try:
+            own, length = measured(raw, rate)
+        except Unreadable as error:
+            reasons.append(str(error))
+            continue
+        rates[own] += 1
+        lengths.append(length)
+    if not lengths:
+        raise DataError("no recording can be read to see how long they are:\n  " + "\n  ".join(reasons[:5]))
+    chosen = rate or min(USUAL, min(rates, key=lambda own: (-rates[own], -own)))
+    hop = max(1, round(chosen * HOP))
+    kept = seconds or min(LONGEST, float(np.quantile(lengths, 0.99)))
+    length = -(-(int(kept * chosen / hop) + 1) // _MULTIPLE) * _MULTIPLE
+    return AudioLayout(rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or 64, length=length)
+
+
+def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
+    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`."""
+    if isinstance(raw, np.ndarray):
+        if rate is None:
+            raise Unreadable("an array says nothing of its samples a second: --set modality.rate=16000 does")
+        return rate, len(mono(raw)) / rate
+    with opened(raw) as file:
+        if file.frames <= 0:
+            raise Unreadable("it holds no samples")
+        return int(file.samplerate), file.frames / file.samplerate
+
+
+def _surveyed_features(raws: Iterable[Raw], bands: int | None, seconds: float | None) -> AudioLayout:
+    if seconds is not None:
+        raise DataError("how long a frame of features lasts is not known: leave modality.seconds out")
+    widths: Counter[int] = Counter()
+    lengths, reasons = [], []
+    for raw in raws:
+        try:
+            found = _frames(raw, bands or CEPSTRA)
+        except Unreadable as error:
+            reasons.append(str(error))
+            continue
+        widths[found.shape[1]] += 1
+        lengths.append(len(found))
+    if not lengths:
+        raise DataError("no frames can be read to see how many there are:\n  " + "\n  ".join(reasons[:5]))
+    fits = int(np.quantile(lengths, 0.99)) + 1
+    length = min(round(LONGEST / HOP), -(-fits // _MULTIPLE) * _MULTIPLE)
+    return AudioLayout(front="features", bands=widths.most_common(1)[0][0], length=length)
+
+
+CEPSTRA = 13
+"""Numbers of a frame in files that do not say how many: cepstra with energy."""
+
+
+def read(raw: Raw, layout: AudioLayout) -> np.ndarray:
+    """A recording as frames, float16 `[L, P]`, cut at L, NaN behind its end. Raises `Unreadable`."""
+    found = _frames(raw, layout.bands) if layout.front == "features" else _spectra(raw, layout)
+    if found.shape[1] != layout.bands:
+        raise Unreadable(f"frames of {found.shape[1]} numbers, where those of the set have {layout.bands}")
+    packed = np.full(layout.shape, np.nan, np.float16)
+    kept = found[: layout.length]
+    packed[: len(kept)] = kept
+    return packed
+
+
+def _spectra(raw: Raw, layout: AudioLayout) -> np.ndarray:
+    if isinstance(raw, np.ndarray):
+        samples = mono(raw)[: layout.length * layout.hop]
+    else:
+        samples = wave(raw, layout.rate, layout.seconds)
+    high = 0.97 * layout.rate / 2  # the filters of recorders let little through above
+    spectra = log_mel(
+        torch.from_numpy(samples),
+        rate=layout.rate,
+        hop=layout.hop,
+        window=layout.window,
+        bands=layout.bands,
+        low=min(LOWEST, high / 10),
+        high=high,
+    )
+    found: np.ndarray = spectra.clamp(-60_000, 60_000).numpy()
+    return found
+
+
+def mono(raw: np.ndarray) -> np.ndarray:
+    """An array of samples `[T]`, whole numbers scaled to [-1, 1], as float32. Raises `Unreadable`."""
+    if raw.ndim != 1 or not len(raw) or raw.dtype.kind not in "fi":
+        raise Unreadable(f"an array of shape {raw.shape} and type {raw.dtype}, where samples [T] are expected")
+    samples = raw.astype(np.float32)
+    if raw.dtype.kind == "i":
+        samples /= -float(np.iinfo(raw.dtype).min)
+    if not np.isfinite(samples).all():
+        raise Unreadable("its samples hold NaN or infinity")
+    return samples
+
+
+def _frames(raw: Raw, bands: int) -> np.ndarray:
+    return checked(raw) if isinstance(raw, np.ndarray) else frames(raw, bands)
