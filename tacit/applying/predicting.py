@@ -20,6 +20,7 @@ from tacit.applying.tagged_words import write_tags
 from tacit.console import say
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
+from tacit.data.table import TRANSCRIPT
 from tacit.errors import RunError, UsageError, nearest
 from tacit.heads.head import Answers
 from tacit.model import TrainedModel, join
@@ -126,6 +127,10 @@ def _number_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any
     return dict(zip(classes, answers["values"].numpy().T, strict=True))
 
 
+def _text_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
+    return {TRANSCRIPT: answers["texts"]}
+
+
 def _probabilities(classes: tuple[str, ...], said: np.ndarray) -> Mapping[str, Any]:
     return {f"probability_{name}": said[:, number] for number, name in enumerate(classes)}
 
@@ -179,6 +184,7 @@ WRITERS: Mapping[str, Writer] = {
     "regress": _table(_number_columns),
     "segment": Writer((), write_masks),
     "detect": Writer(SUFFIXES, write_boxes),
+    "recognise": _table(_text_columns),
     "tag": Writer((".jsonl",), write_tags),
 }
 """Task -> how its answers are written; the same names as in `heads.HEADS`."""

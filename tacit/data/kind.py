@@ -13,7 +13,7 @@ from tacit.core import Modality
 from tacit.data import builtin
 from tacit.data.lines import SENTENCES, WORDS, columns, ending, first_line
 from tacit.data.listing import suffix
-from tacit.data.table import PATH_COLUMNS
+from tacit.data.table import PATH_COLUMNS, first_path
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
@@ -67,5 +67,7 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
         case last if last in SENTENCES:
             return next(iter(recorded), None)
     have = columns(path)
+    if ending(path) in (".csv", ".tsv") and set(have) & set(PATH_COLUMNS):
+        return _named(first_path(path), modalities)
     held = next((name for name, records in recorded.items() if {column or records, WORDS} & set(have)), None)
     return held if ending(path) in (".jsonl", ".ndjson") or not set(have) & set(PATH_COLUMNS) else None

@@ -1,15 +1,13 @@
-"""Tags of words, and transcripts of recordings, collected record by record while a source is listed."""
+"""Tags of words, collected record by record while a source is listed."""
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Sequence
 
 import numpy as np
 
 from tacit.data.annotation import Annotations, Tags
-from tacit.data.listing import NamesBuilder
 from tacit.data.table import Codes
 from tacit.evaluation.spans import numbered, parsed
 
@@ -40,20 +38,3 @@ class TagsBuilder:
             return numbered([known[code] for code in flat[starts[row] : ends[row]]], place)
 
         return Annotations("tags", classes, read, present=ends > starts)
-
-
-class TranscriptsBuilder:
-    """What is said in each recording; an empty text: nobody wrote it down."""
-
-    def __init__(self) -> None:
-        self._texts = NamesBuilder(0)
-
-    def add(self, text: str) -> None:
-        """One more recording."""
-        self._texts.add(os.fsencode(" ".join(text.split())))
-
-    def finish(self) -> Annotations | None:
-        """The transcripts of all recordings; None where there are none."""
-        texts, _ = self._texts.finish()
-        present = np.diff(texts.ends, prepend=0) > 0
-        return Annotations("transcripts", (), texts.__getitem__, present) if present.any() else None

@@ -1,6 +1,7 @@
 """Heads, one page each: what an encoder is put to use for. This table is all that a new page has to be entered into."""
 
 from tacit.heads.classify import Classify
+from tacit.heads.ctc import Ctc
 from tacit.heads.detect import Detect
 from tacit.heads.head import Head
 from tacit.heads.multilabel import Multilabel
@@ -15,5 +16,6 @@ HEADS: dict[str, type[Head]] = {
     "detect": Detect,
     "segment": Segment,
     "tag": Tag,
+    "recognise": Ctc,
 }
 """Task -> head."""

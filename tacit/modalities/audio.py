@@ -106,6 +106,7 @@ AUDIO = Modality(
     encoders={"tdnn": TDNN, "transformer": Transformer},
     floors={"MFCC": _cepstra},
     recipes={
+        "recognise": {"modality": {"weak": {"crop": [1.0, 1.0], "speed": [0.9, 1.1], "masks": 2}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.1},
             "optimiser": {"lr": 3e-3},

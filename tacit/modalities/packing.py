@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class AudioLayout(Layout):
     bands: int = Field(ge=1, le=4096)
     length: int = Field(ge=1, le=1_000_000)
     """L, frames that are kept of a recording."""
+    fixed: ClassVar[frozenset[str]] = frozenset({"rate"})
 
     @property
     def shape(self) -> tuple[int, int]:

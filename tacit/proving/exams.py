@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.tasks import TASKS
-from tacit.proving import choosing, copies, detection, few_labels, language, segmentation, tagging
+from tacit.proving import choosing, copies, detection, few_labels, language, recognition, segmentation, tagging
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import DEFAULT_TASKS, SCRATCH, prove
 
@@ -20,6 +20,7 @@ EXAMS: Mapping[str, Exam] = {
     copies.TASK: copies.copies,
     language.TASK: language.language,
     tagging.TASK: tagging.tag,
+    recognition.TASK: recognition.recognise,
 }
 """Task -> examination with rows, floors and metrics of its own."""
 LABEL_EXAMS: Mapping[str, Exam] = {

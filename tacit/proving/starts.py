@@ -159,7 +159,7 @@ def trial_of(
         "batch": effort.batch,
         "optimiser": _optimiser(kind).model_dump(),
         "head": kind.Config().model_dump(),
-        "views": f"weak, of the recipe of {task}",
+        "views": f"weak, as the encoder was trained, but for the recipe of {task}",
         "epoch": "last",
         "test_samples": len(test[0]),
     }
@@ -220,7 +220,7 @@ def _answers(trial: Trial, start: Start, size: int, number: int) -> list[Answers
     )
     modality = trial.encoder.modality
     own = merge(kind.recipe.get("modality", {}), modality.recipes.get(trial.task, {}).get("modality", {}))
-    views = modality.augment(modality.config.parse(merge(modality.config().model_dump(mode="json"), own)))
+    views = modality.augment(modality.config.parse(merge(trial.encoder.spec.modality, own)))
     loop.fit(learner, some, views, config)
     learner.eval()
     return [said for _, said in respond(learner.backbone, head, trial.test, device=device)]

@@ -10,6 +10,7 @@ from tacit.truth.boxes import boxes
 from tacit.truth.labels import numbers, one_class, several_labels
 from tacit.truth.masks import masks
 from tacit.truth.tags import tags
+from tacit.truth.transcripts import transcripts
 
 Truth = Callable[[Dataset, float], tuple[Targets, Tensor]]
 """Set -> the truth about all its samples, in the order of `Dataset.everything`, and boolean `[N]`: where it is known.
@@ -31,5 +32,6 @@ TRUTH: Mapping[str, Truth] = {
     "detect": boxes,
     "segment": masks,
     "tag": tags,
+    "recognise": transcripts,
 }
 """Task -> builder; the same names as in `heads.HEADS`."""
