@@ -19,9 +19,7 @@ from tacit.heads.tag import at_words, first_pieces
 from tacit.model import TrainedModel
 
 
-def write_tags(
-    model: TrainedModel, dataset: Dataset, batches: Iterator[tuple[Tensor, Answers]], path: Path
-) -> None:
+def write_tags(model: TrainedModel, dataset: Dataset, batches: Iterator[tuple[Tensor, Answers]], path: Path) -> None:
     """One object a text: its `name`, `tokens`, a tag for each, and `spans` with the words that they hold."""
     with path.open("w", encoding="utf-8") as file:
         for rows, answers in batches:

@@ -1,4 +1,7 @@
-"""What people drew on samples, or wrote down of them: boxes, masks, tags, transcripts. Readers of formats make these records, heads and tasks read them."""
+"""What people drew on samples or wrote down of them: boxes, masks, tags, transcripts.
+
+Readers of formats make these records, heads and tasks read them.
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from tacit import interrupt
 from tacit.data.lines import READERS, Record, ending, reader
 from tacit.data.listing import NO_PART, NamesBuilder, Source, fingerprint, printable, stamp
 from tacit.data.shards import below, parts
-from tacit.data.tagging import TagsBuilder
 from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
+from tacit.data.tagging import TagsBuilder
 from tacit.errors import DataError, Unreadable
 
 

@@ -28,8 +28,8 @@ def parsed(tag: str) -> tuple[str, str]:
 def spans(marks: Iterable[tuple[str, Kind]]) -> list[tuple[Kind, int, int]]:
     """(class, first word, behind the last word) of each span, by the rules of `conlleval` (Tjong Kim Sang 2002).
 
-    A span begins at B, S and U, behind E, S, L and O, and where the class changes: so BIO, BIO of 1999, BIOES, BILOU and
-    tags that fit no scheme all mean something.
+    A span begins at B, S and U, behind E, S, L and O, and where the class changes: so both kinds of BIO, BIOES, BILOU
+    and tags that fit no scheme all mean something.
     """
     found, begun = [], None
     place = 0
@@ -47,7 +47,7 @@ def spans(marks: Iterable[tuple[str, Kind]]) -> list[tuple[Kind, int, int]]:
 
 def of_numbers(numbers: Sequence[int]) -> list[tuple[int, int, int]]:
     """The spans that numbers say (see `OUTSIDE`), each with the number of its class."""
-    return spans([("OBI"[(n > 0) + (n > 0 and n % 2 == 0)], (n - 1) // 2) for n in numbers])
+    return spans(("O" if n == OUTSIDE else "IB"[n % 2], (n - 1) // 2) for n in map(int, numbers))
 
 
 def numbered(tags: Sequence[str], classes: Mapping[str, int]) -> npt.NDArray[np.int16]:

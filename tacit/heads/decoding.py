@@ -41,7 +41,8 @@ def prefix_beam(probabilities: Tensor, beam: int, least: float = LEAST) -> list[
         kept = sorted(grown.items(), key=lambda item: -sum(item[1]))[:beam]
         total = sum(map(sum, (each for _, each in kept))) or 1.0
         best = {prefix: (blank / total, letter / total) for prefix, (blank, letter) in kept}
-    return list(max(best, key=lambda prefix: sum(best[prefix])))
+    likeliest, _ = max(best.items(), key=lambda item: sum(item[1]))
+    return list(likeliest)
 
 
 def spelled(letters: Sequence[int], alphabet: Sequence[str]) -> str:

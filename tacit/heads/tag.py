@@ -22,10 +22,10 @@ the encoder sees no piece."""
 
 
 class TagTargets(Targets):
-    """The tags of the words of N texts, each placed at the first piece of its word (Devlin et al. 2019, section 5.3)."""
+    """The tags of the words of N texts, each at the first piece of its word (Devlin et al. 2019, section 5.3)."""
 
     def __init__(self, tags: Tensor, places: Tensor, classes: tuple[str, ...]) -> None:
-        """`tags` int16 and `places` int32 `[N, W]`, each word's number (see `spans.OUTSIDE`) and the packed position of its
+        """`[N, W]`: `tags` int16, each word's number (see `spans.OUTSIDE`); `places` int32, the packed position of its
         first piece, `NONE` where there is none."""
         self.tags, self.places, self.classes = tags, places, classes
 

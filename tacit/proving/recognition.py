@@ -1,4 +1,4 @@
-"""Does pre-training help to understand speech? `tacit evaluate --task recognise`: one recogniser from several starts."""
+"""Does pre-training help to understand speech? `tacit evaluate --task recognise`: one recogniser, several starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tacit.proving.starts import Effort, Floor, blind, judged, trial_of
 
 TASK = "recognise"
 METRICS = ("CER", "WER")
-EFFORT = Effort(steps={50: 400, 100: 500}, steps_all=1500, draws=2, batch=16, draws_all=1)
+EFFORT = Effort(steps={50: 300, 100: 400}, steps_all=1500, draws=2, batch=8, draws_all=1)
 
 
 def recognise(

@@ -1,8 +1,7 @@
-"""One head from several starts: what pre-training is worth to a task that has an answer for more than a sample's vector.
+"""One head from several starts: what pre-training is worth to boxes, tags and transcripts.
 
-The skeleton of the examinations `detect`, `tag` and `recognise`: the same head, trained with the same steps on the same
-draws of few and on all samples, from the pre-trained encoder and from random weights, each learning as a whole and
-standing still under the head.
+The skeleton of their examinations: the same head, trained with the same steps on the same draws of few and on all
+samples, from the pre-trained encoder and from random weights, each learning as a whole and standing still under it.
 """
 
 from __future__ import annotations
@@ -149,7 +148,7 @@ def trial_of(
         parts[part] = (everything.select(rows), targets.select(rows))
     train, test = parts["train"], parts["test"]
     sample = train[0].view(torch.arange(2)).to(encoder.device)
-    head = kind(kind.Config(), encoder.network, sample, targets.classes)
+    head = kind(kind.Config(name=task), encoder.network, sample, targets.classes)
     weights = torch.cat([torch.ones(1, len(test[0]), dtype=torch.float64), sample_weights(len(test[0]), seed=seed)])
     protocol = {
         "data": dataset.name,
@@ -158,7 +157,7 @@ def trial_of(
         "layout": encoder.layout.brief(),
         "batch": effort.batch,
         "optimiser": _optimiser(kind).model_dump(),
-        "head": kind.Config().model_dump(),
+        "head": kind.Config(name=task).model_dump(),
         "views": f"weak, as the encoder was trained, but for the recipe of {task}",
         "epoch": "last",
         "test_samples": len(test[0]),
@@ -205,7 +204,7 @@ def _answers(trial: Trial, start: Start, size: int, number: int) -> list[Answers
     network = start.network(number)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(order.fold(trial.task, trial.seed, number))
-        head = kind(kind.Config(), network, sample_of(some).to(device), targets.classes).to(device)
+        head = kind(kind.Config(name=trial.task), network, sample_of(some).to(device), targets.classes).to(device)
     head.prepare(targets)
     # a fresh network has nothing that the noise of a fresh head could spoil
     alone = {"linear": 0.0} if start.kind == "scratch" else {}

@@ -19,7 +19,7 @@ from tacit.proving.starts import Effort, Floor, Trial, judged, trial_of
 
 TASK = "tag"
 METRICS = ("span F1", "precision", "recall")
-EFFORT = Effort(steps={100: 200, 1000: 400}, steps_all=800, draws=3, batch=32)
+EFFORT = Effort(steps={100: 100, 1000: 200}, steps_all=400, draws=2, batch=32, draws_all=1)
 
 
 def tag(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01, effort: Effort = EFFORT) -> Proof:
@@ -49,9 +49,7 @@ def _words(trial: Trial, samples: Subset) -> list[Sequence[str]]:
     return [words(trial.dataset.raw(row), trial.dataset.layout)[0] for row in samples.source_rows.tolist()]
 
 
-def _looked_up(
-    trial: Trial, texts: Sequence[Sequence[str]], rows: Tensor, asked: Sequence[Sequence[str]]
-) -> Answers:
+def _looked_up(trial: Trial, texts: Sequence[Sequence[str]], rows: Tensor, asked: Sequence[Sequence[str]]) -> Answers:
     """Of each word of the texts `asked` the tag that it has most often in `texts`, those in `rows`; else none."""
     targets, test = trial.targets, trial.test_targets
     assert isinstance(targets, TagTargets)

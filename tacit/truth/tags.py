@@ -59,5 +59,5 @@ def tags(dataset: Dataset, max_bad: float = 0.01) -> tuple[TagTargets, Tensor]:
             f"note: the encoder sees no piece of {nowhere:,} of {total:,} words (they lie behind its length, or its "
             "tokenizer drops them): they are not learnt, and count as in no span"
         )
-    padded = (pad_sequence(each, batch_first=True, padding_value=NONE) for each in (numbers, places))
-    return TagTargets(*padded, annotations.classes), known
+    table, firsts = (pad_sequence(each, batch_first=True, padding_value=NONE) for each in (numbers, places))
+    return TagTargets(table, firsts, annotations.classes), known
