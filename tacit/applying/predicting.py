@@ -16,7 +16,7 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.applying.found_boxes import SUFFIXES, write_boxes
 from tacit.applying.painting import write_masks
-from tacit.applying.tagged_words import write_tags
+from tacit.applying.tagged_words import tags_of_words, write_tags
 from tacit.console import say
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
@@ -41,6 +41,8 @@ class Writer:
     """Writes a file with one of the suffixes, or into a new folder; memory must not grow with the set.
 
     May raise `OSError`."""
+    said: Callable[[TrainedModel, Dataset, Tensor, Answers], Answers] | None = None
+    """Answers to the rows `[B]` as they are told to people, where the head's own make no sense to them."""
 
 
 def predict_to(model: TrainedModel, data: str, out: Path, *, batch: int = 256, max_bad: float = 0.01) -> int:
@@ -75,7 +77,8 @@ def predict(model: TrainedModel, data: str, *, batch: int = 256, max_bad: float 
     """The answers about all samples of `data` in memory: `name`, and what the head says, such as `probabilities`."""
     with interrupt.listening():
         dataset = _open(model, data, max_bad)
-        said = join([answers for _, answers in model.respond(dataset.everything(), batch=batch)])
+        batches, tell = model.respond(dataset.everything(), batch=batch), WRITERS[model.spec.task].said
+        said = join([tell(model, dataset, rows, answers) if tell else answers for rows, answers in batches])
     return {"name": [printable(name) for name in dataset.everything().names], **said}
 
 
@@ -185,6 +188,6 @@ WRITERS: Mapping[str, Writer] = {
     "segment": Writer((), write_masks),
     "detect": Writer(SUFFIXES, write_boxes),
     "recognise": _table(_text_columns),
-    "tag": Writer((".jsonl",), write_tags),
+    "tag": Writer((".jsonl",), write_tags, tags_of_words),
 }
 """Task -> how its answers are written; the same names as in `heads.HEADS`."""

@@ -97,15 +97,16 @@ def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
 def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
     """A text's words, which spaces separate, and to which of them each of its ids belongs, `[L]`.
 
-    A piece that begins with the space in front of a word belongs to that word. Raises `Unreadable`.
+    A piece that begins with the space in front of a word belongs to that word; what a tokenizer adds, and other spaces,
+    belong to none. Raises `Unreadable`.
     """
     text = _text(raw)
     found = list(_UNBROKEN.finditer(text))
     offsets = tokenizer_of(layout.tokenizer).encode(text, add_special_tokens=False).offsets[: layout.length]
     starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
     owner = np.searchsorted(np.array([word.end() for word in found], np.int64), ends - 1, side="right")
-    # what a tokenizer adds stands for nothing, and spaces at the end belong to no word
-    return [word.group() for word in found], np.where((ends > starts) & (owner < len(found)), owner, -1)
+    begins = np.array([*(word.start() for word in found), len(text) + 1], np.int64)
+    return [word.group() for word in found], np.where((ends > starts) & (ends >= begins[owner]), owner, -1)
 
 
 @lru_cache(maxsize=8)

@@ -124,7 +124,8 @@ _LAYOUTS = {
 def test_words_by_hand():
     words, owner = TEXT.words(b"  Ada  lives ", _LAYOUTS["bpe"])
     assert words == ["Ada", "lives"]
-    assert (owner[-1], owner[0], owner.max()) == (-1, 0, 1)  # the space behind the last word belongs to none
+    assert (owner[-1], owner[0], owner.max()) == (-1, -1, 1)  # the space behind the last word belongs to none
+    assert owner.tolist().count(-1) == 3  # nor do spaces beyond the one in front of a word
     words, owner = TEXT.words(b"Rome , Ada", _LAYOUTS["words"])
     assert words == ["Rome", ",", "Ada"]
     assert owner.tolist() == [0, 2]  # this tokenizer drops the comma

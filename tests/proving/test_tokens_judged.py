@@ -5,11 +5,11 @@ import json
 import pytest
 from token_toys import LETTERS, lines, sentence, tagged, transcribed
 
+import tacit
 from tacit.cli import run
 from tacit.encoder import load
 from tacit.errors import UsageError
 from tacit.evaluation.bench import sign
-from tacit.evaluation.spans import OUTSIDE
 from tacit.proving.exams import judge
 from tacit.proving.outcome import write
 from tacit.proving.recognition import recognise
@@ -67,11 +67,8 @@ def test_the_lexicon_gives_each_word_its_commonest_tag(tmp_path, tagger):
         for words, tags in texts
     ]
     proof = tag(loaded, str(lines(tmp_path / "x.jsonl", rows)), effort=Effort(steps={}, steps_all=1, draws=1))
-    found = {
-        name: proof.evaluation.find("lexicon", "tag", f"{name}, all texts").value for name in ("precision", "recall")
-    }
-    assert found == {"precision": 0.5, "recall": 0.5}
-    assert OUTSIDE == 0
+    found = [proof.evaluation.find("lexicon", "tag", f"{name}, all texts").value for name in ("precision", "recall")]
+    assert found == [0.5, 0.5]
 
 
 def test_from_an_encoder_to_tags_in_a_file(tagger, tmp_path):
@@ -90,29 +87,25 @@ def test_from_an_encoder_to_tags_in_a_file(tagger, tmp_path):
     assert line["tokens"] == ["Ada", "lives", "in", "Rome", "."]
     assert line["tags"] == ["B-person", "O", "O", "B-city", "O"]
     assert line["spans"][1] == {"class": "city", "first": 3, "end": 4, "text": "Rome"}
-    assert (
-        run(["finetune", str(loaded.path.parent), str(said), *words[:2], "--steps", "2", "--out", str(model) + "2"])
-        == 3
-    )
     both = tmp_path / "both.jsonl"  # what is written can be read, and learnt from once it has been corrected
     assert run(["predict", str(model), str(data), "--out", str(both)]) == 0
-    assert (
-        run(["finetune", str(loaded.path.parent), str(both), *words[:2], "--steps", "2", "--out", str(model) + "3"])
-        == 0
-    )
+    again = ["--task", "tag", "--steps", "2", "--out", str(tmp_path / "again")]
+    assert run(["finetune", str(loaded.path.parent), str(both), *again]) == 0
+    in_memory = tacit.predict(model, news)
+    assert [in_memory[name] for name in ("tokens", "tags")] == [[line["tokens"]], [line["tags"]]]
     assert [json.loads(line)["tokens"] for line in both.read_text().splitlines()][30] == sentence(0)[0]
 
 
 def test_the_rows_of_recognition(recogniser, tmp_path):
     loaded, data = recogniser
-    proof = recognise(loaded, str(data), effort=Effort(steps={8: 1}, steps_all=40, draws=1, batch=16))
+    proof = recognise(loaded, str(data), effort=Effort(steps={8: 1}, steps_all=25, draws=1, batch=20))
     rows = list(dict.fromkeys(result.row for result in proof.evaluation.results))
     assert rows[1:] == ["masked-prediction, frozen", "from scratch", "untrained, frozen", "commonest transcript"]
     metrics = list(dict.fromkeys(result.metric for result in proof.evaluation.results))
     assert metrics == ["CER, 8 recordings", "WER, 8 recordings", "CER, all recordings", "WER, all recordings"]
     assert {sign(metric) for metric in metrics} == {-1}
     own, floor = (proof.evaluation.find(rows[place], "recognise", "CER, all recordings").value for place in (0, 4))
-    assert own < 0.5 < floor
+    assert own < 0.6 < floor
     gains = {gain.row: gain for gain in proof.evaluation.differences if gain.metric == "CER, all recordings"}
     assert gains["commonest transcript"].low > 0  # fewer errors are a gain
     (path,) = write(proof, tmp_path)
