@@ -45,7 +45,9 @@ def main() -> None:
         told = write([*sentences(tagged / "train.conll"), *lines(texts)], given.runs / "texts.jsonl")
         print(f"{told:,} texts without tags")
         options = ("--method", "masked-prediction", "--set", "modality.weak.tokens=64")
-        print(f"trained in {tacit('train', given.runs / 'texts.jsonl', *options, '--time', given.time, '--out', run)} s")
+        print(
+            f"trained in {tacit('train', given.runs / 'texts.jsonl', *options, '--time', given.time, '--out', run)} s"
+        )
     if not (run / "tagging.json").is_file():
         print(f"evaluated in {tacit('evaluate', run, tagged, '--task', 'tag')} s")
     found = json.loads((run / "tagging.json").read_text())

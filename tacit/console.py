@@ -16,6 +16,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def counted(number: int, units: str) -> str:
+    """`1 text`, `1,200 texts`, `1 series`; `units` are given in the plural."""
+    one = units if units.endswith("series") else units.removesuffix("s")
+    return f"{number:,} {one if number == 1 else units}"
+
+
 class Tick(Protocol):
     """Reports progress: how much is done, and a few words on how it goes."""
 

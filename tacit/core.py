@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tacit.config import Config
 from tacit.draws import Draws as Draws
 from tacit.modality import KINDS as KINDS
+from tacit.modality import Adopted as Adopted
 from tacit.modality import Augmentation as Augmentation
 from tacit.modality import Classifier as Classifier
 from tacit.modality import Family as Family
@@ -23,6 +24,7 @@ from tacit.modality import Modality as Modality
 from tacit.modality import Raw as Raw
 from tacit.modality import Samples as Samples
 from tacit.modality import Target as Target
+from tacit.modality import Terms as Terms
 from tacit.view import Encoder as Encoder
 from tacit.view import Features as Features
 from tacit.view import TokenEncoder as TokenEncoder
@@ -129,6 +131,8 @@ class Method(Learner):
     centred: bool = False
     """Whether features get a large direction in common, and lose nothing by it, as in models of language (Ethayarajh
     2019, arXiv 1909.00512): their health is then measured about their mean."""
+    contrasts: ClassVar[bool] = False
+    """Whether it tells each sample from all others: done for too long, that costs what samples have in common."""
     rates: Mapping[str, float] = {}
     """Beginning of parameters' names -> by what their learning rate is multiplied; 1 for all others."""
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tacit.config import flat, read_yaml
+from tacit.console import counted
 from tacit.core import ClosedForm
 from tacit.data.listing import printable
 from tacit.errors import UsageError, nearest
@@ -65,8 +66,9 @@ def rehearse(config: Any) -> str:
     samples = dataset.part("train")
     learner = make_learner(config, samples, start)
     count = sum(parameter.numel() for parameter in learner.parameters())
+    held = f"{counted(len(dataset), config.kind.unit)}, {len(samples):,} for training"
     lines = {
-        "data": f"{config.data}: {len(dataset)} {config.kind.unit}, {len(samples)} for training; {dataset.protocol}",
+        "data": f"{config.data}: {held}; {dataset.protocol}",
         "layout": dataset.layout.brief(),
         "method": config.method.model_dump(),
         "encoder": f"{config.encoder.model_dump()}, {learner.encoder.dim} dimensions, {count:,} parameters in all",
@@ -87,7 +89,7 @@ def rehearse_finetuning(config: Any) -> str:
     named = ", ".join(map(printable, classes[:8])) + (f" and {len(classes) - 8} more" if classes[8:] else "")
     weights = f"{count:,} parameters, {fixed:,} of them fixed"
     lines = {
-        "data": f"{config.data}: {len(dataset)} {config.kind.unit}; {dataset.protocol}",
+        "data": f"{config.data}: {counted(len(dataset), config.kind.unit)}; {dataset.protocol}",
         "labelled": f"{', '.join(f'{name} {size}' for name, size in sizes.items())}; val is {parts.protocol}",
         "answers": named,
         "layout": dataset.layout.model_dump(),

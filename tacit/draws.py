@@ -62,6 +62,15 @@ class Draws:
         unit = ((bits >> 40) & 0xFFFFFF).to(torch.float32) * 2.0**-24
         return (low + (high - low) * unit).view(len(self._keys), *shape)
 
+    def coins(self, count: int) -> Tensor:
+        """Boolean `[B, count]`, fair coins: 64 of them cost as much as one number."""
+        words = -(-count // 64)
+        slots = torch.arange(self._drawn, self._drawn + words, device=self._keys.device)
+        self._drawn += words
+        bits = _mix(self._keys[:, None] + self._GOLDEN * (slots + 1)).view(torch.uint8)
+        places = torch.arange(8, dtype=torch.uint8, device=bits.device)
+        return ((bits[:, :, None] >> places) & 1).flatten(1)[:, :count].bool()
+
     def normal(self, shape: Sequence[int] = ()) -> Tensor:
         """Float32 `[B, *shape]`, standard normal (Box and Muller 1958)."""
         radius = (-2 * torch.log1p(-self.uniform(shape=shape))).sqrt()

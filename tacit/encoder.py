@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,11 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.core import Encoder, Layout, Modality, Raw, View
+from tacit.core import Adopted, Encoder, Modality, Raw, View
 from tacit.engine import checkpoint, files
 from tacit.engine.environment import computes_bf16
-from tacit.errors import DataError, RunError, Unreadable, UsageError
+from tacit.errors import RunError, UsageError
+from tacit.evaluation import encoding
 from tacit.evaluation.features import inference
 from tacit.modalities import MODALITIES
 
@@ -97,9 +97,34 @@ class TrainedEncoder:
                 everything.view(rows) for rows in torch.split(torch.arange(len(everything)), batch)
             )
         else:
-            views = samples_as_views(self.modality, self.layout, x, batch)
+            views = encoding.samples_as_views(self.modality, self.layout, x, batch)
         parts = [self.vectors(view).numpy() for view in views]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+
+    def encode(
+        self, sentences: str | Sequence[str], *, batch_size: int | None = None, normalize_embeddings: bool = False
+    ) -> np.ndarray:
+        """Embeddings of texts, float32 `[N, D]` in their order, or `[D]` of one: as in sentence-transformers.
+
+        Args:
+            sentences: texts; of data that are not held in tables, paths of files.
+            batch_size: samples at a time; as many as suit the device where none is given.
+            normalize_embeddings: whether each vector is scaled to length one.
+
+        Raises:
+            DataError: one cannot be read; its number and the reason are named.
+        """
+        if isinstance(sentences, str):
+            one = self.encode([sentences], batch_size=batch_size, normalize_embeddings=normalize_embeddings)
+            return np.asarray(one[0])
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch_size {batch_size}: give 1 or more")
+        raws = [encoding.raw_of(self.modality, sentence, number) for number, sentence in enumerate(sentences)]
+        budget = encoding.BUDGET.get(self.device.type, encoding.BUDGET["cpu"])
+        found = encoding.encode(
+            self.vectors, self.modality, self.layout, raws, dim=self.dim, batch=batch_size, budget=budget
+        )
+        return found / np.linalg.norm(found, axis=1, keepdims=True).clip(1e-12) if normalize_embeddings else found
 
     def vectors(self, view: View) -> Tensor:
         """Embeddings of one plain view, float32 `[B, D]` on the CPU."""
@@ -118,23 +143,6 @@ class TrainedEncoder:
         files.write(folder / WEIGHTS, weights)
         files.write(folder / CARD, card(spec).encode())
         write_spec(folder, spec)
-
-
-def samples_as_views(
-    modality: Modality, layout: Layout, samples: Iterable[Raw | str | Path], batch: int
-) -> Iterator[View]:
-    """Plain views of arrays, the bytes of files, or paths. Raises `DataError` with the number of a bad sample."""
-    number, stream = 0, iter(samples)
-    while some := list(islice(stream, batch)):
-        packed = []
-        for sample in some:
-            try:
-                raw = Path(sample).read_bytes() if isinstance(sample, str | Path) else sample
-                packed.append(modality.read(raw, layout))
-            except (OSError, Unreadable) as error:
-                raise DataError(f"sample {number} cannot be read: {error}") from None
-            number += 1
-        yield modality.collate(torch.from_numpy(np.stack(packed)), layout)
 
 
 def blank(spec: Spec) -> View:
@@ -168,6 +176,10 @@ def load(path: str | Path) -> TrainedEncoder:
         return _from_checkpoint(given.parent.parent / "encoder", checkpoint.verified(given.with_suffix(".json")))
     if given.is_file() and given.name in (WEIGHTS, CONFIG):
         given = given.parent
+    for modality in MODALITIES.values():
+        adopted = modality.adopt(given) if modality.adopt and given.is_dir() else None
+        if adopted is not None:
+            return _adopted(given, modality, adopted)
     for folder in (given / "encoder", given):
         if (folder / CONFIG).is_file():
             spec = _read_spec(folder)
@@ -175,6 +187,19 @@ def load(path: str | Path) -> TrainedEncoder:
                 return _with(read_weights(folder, spec.sha256, "train again"), spec, folder)
             return _from_checkpoint(folder, _newest(folder))
     raise UsageError(f"{given} holds no encoder: give a run folder, an encoder folder or a checkpoint of a run")
+
+
+def _adopted(folder: Path, modality: Modality, adopted: Adopted) -> TrainedEncoder:
+    spec = Spec(
+        modality=modality.config().model_dump(mode="json"),
+        layout=adopted.layout.model_dump(mode="json"),
+        encoder=adopted.encoder.model_dump(mode="json"),
+        dim=0,
+        training={"published": str(folder)},
+    )
+    network = build(spec)
+    adopted.fill(network)
+    return TrainedEncoder(network, replace(spec, dim=network.dim), folder)
 
 
 def _newest(folder: Path) -> checkpoint.Checkpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from tacit.config import Config
 from tacit.draws import Draws
+from tacit.errors import Unreadable
 from tacit.view import Encoder, View
 
 KINDS = ("plain", "weak", "strong", "global", "local", "next")
@@ -56,6 +58,16 @@ Raw = bytes | np.ndarray
 """A sample as a source holds it: the bytes of a file, or an array."""
 
 
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Weighted terms of samples, such as words: sparse rows (scipy's), whose products say how alike two samples are."""
+
+    document: Callable[[Sequence[Raw]], Any]
+    """B raw samples -> sparse `[B, V]`."""
+    query: Callable[[Sequence[Raw]], Any] | None = None
+    """The same for what is searched by; None where both are read alike, so that a product is a cosine."""
+
+
 class Samples(Protocol):
     """Samples with random access, ready to be viewed."""
 
@@ -91,6 +103,16 @@ class Layout(Config, ABC):
         return self.model_dump()
 
 
+@dataclass(frozen=True, eq=False)
+class Adopted:
+    """An encoder that another tool wrote, as ours."""
+
+    layout: Layout
+    encoder: Config
+    fill: Callable[[Any], None]
+    """Puts the weights into the network that was built by `encoder`. Raises `UsageError`, `RunError`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Modality:
     """A kind of data as a record of functions: how samples are read, viewed, encoded and judged."""
@@ -106,6 +128,8 @@ class Modality:
     """(a few raw samples, config) -> layout that fits them."""
     read: Callable[[Raw, Any], np.ndarray]
     """(raw sample, layout) -> array of the layout's shape. Raises `Unreadable` with the reason, nothing else."""
+    read_many: Callable[[Sequence[Raw], Any], Sequence[np.ndarray | Unreadable]] | None = None
+    """What `read` returns or raises for each of several raw samples, where they are read faster together."""
     collate: Callable[[Tensor, Any], View]
     """(a packed batch `[B, *shape]`, layout) -> its plain view."""
     augment: Callable[[Any], Mapping[str, Augmentation]]
@@ -121,8 +145,12 @@ class Modality:
     classifiers: Mapping[str, Callable[[Samples, Samples], Classifier]] = field(default_factory=dict)
     """Name -> the field's own simple classifier, where that is no linear layer on features of moderate width: built on
     (training samples, test samples)."""
+    terms: Mapping[str, Callable[[Sequence[Raw]], Terms]] = field(default_factory=dict)
+    """Name -> weighted terms, fitted on raw samples: how the field finds those that are alike without learning."""
     records: str | None = None
     """The column of tables and JSON lines that holds samples themselves; None where these name files."""
+    adopt: Callable[[Path], Adopted | None] | None = None
+    """A folder -> the encoder of another tool's that it holds, or None. Raises `UsageError` for one that cannot be."""
     surveyed: int = 256
     """How many samples `survey` is given at most."""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

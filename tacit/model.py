@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from tacit.core import Encoder, Raw, Samples
-from tacit.encoder import CARD, CONFIG, WEIGHTS, Spec, TrainedEncoder, blank, build, read_weights, samples_as_views
+from tacit.encoder import CARD, CONFIG, WEIGHTS, Spec, TrainedEncoder, blank, build, read_weights
 from tacit.engine import checkpoint, files
 from tacit.engine.environment import computes_bf16
 from tacit.errors import RunError, UsageError
+from tacit.evaluation.encoding import samples_as_views
 from tacit.heads import HEADS
 from tacit.heads.finetune import answer, respond
 from tacit.heads.head import Answers, Head

@@ -11,7 +11,7 @@ import torch
 
 from tacit import interrupt
 from tacit.config import Config, flat, merge
-from tacit.console import say
+from tacit.console import counted, say
 from tacit.core import ClosedForm, Encoder, Learner, Method, Progress
 from tacit.data.dataset import Dataset, Subset, open_dataset
 from tacit.encoder import Spec, TrainedEncoder, write_spec
@@ -171,12 +171,12 @@ def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
     unit = config.kind.unit
     if len(samples) < 2:
         raise DataError(
-            f"{dataset.name} has {len(samples)} {unit} for training ({len(dataset)} in all), and learning needs at "
-            "least 2, better thousands: give more data"
+            f"{dataset.name} has {counted(len(samples), unit)} for training ({len(dataset):,} in all), and learning "
+            "needs at least 2, better thousands: give more data"
         )
     if config.batch is not None and config.batch > len(samples):
         raise UsageError(
-            f"a batch of {config.batch} is larger than the {len(samples)} {unit} there are for training: "
+            f"a batch of {config.batch} is larger than the number of {unit} for training, {len(samples):,}: "
             f"give --batch {len(samples)} or less, or leave it out"
         )
 

@@ -617,7 +617,7 @@ AS_TEXT = (*TEXT, "--set", "modality.name=text")
 CASES += [
     Case("texts: a line that is no JSON", lines("x.jsonl", b"{"), 3, ("line 13", "no JSON object", "--max-bad"), TEXT),
     Case("texts: bytes that are no UTF-8", lines("x.jsonl", b'{"text": "\xff"}'), 3, ("no UTF-8 at byte",), TEXT),
-    Case("texts: half a character", lines("x.jsonl", b'{"text": "\\ud800 x"}'), 3, ("no Unicode text",), TEXT),
+    Case("texts: half a character", lines("x.jsonl", b'{"text": "\\ud800 x"}'), 3, ("half a character",), TEXT),
     Case("texts: no text", lines("x.jsonl", {"text": ""}), 3, ("no words",), TEXT),
     Case("texts: numbers", lines("x.jsonl", {"text": 7}), 3, ("is no text",), TEXT),
     Case("texts: bad lines are allowed", lines("x.jsonl", b"{", {"text": "  "}), 0, ("2 of 14",), LENIENT_TEXT),

@@ -30,3 +30,11 @@ def test_a_signal_sets_a_flag_that_loops_read():
         assert stop.value.exit_code == 143
     assert signal.getsignal(signal.SIGTERM) is before
     assert interrupt.requested() is None
+
+
+@pytest.mark.parametrize(
+    ("number", "units", "said"),
+    [(1, "texts", "1 text"), (0, "texts", "0 texts"), (1200, "groups", "1,200 groups"), (1, "series", "1 series")],
+)
+def test_a_number_and_its_units_agree(number, units, said):
+    assert console.counted(number, units) == said

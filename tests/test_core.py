@@ -48,6 +48,19 @@ def test_normal_numbers_have_the_moments_of_a_normal():
     assert (z.pow(4).mean() - 3).abs() < 0.2
 
 
+def test_coins_are_fair_differ_by_sample_and_place_and_do_not_repeat_numbers():
+    draws = Draws.of(0, 0, torch.arange(500), 0)
+    coins = draws.coins(130)
+    assert coins.shape == (500, 130)
+    assert coins.dtype == torch.bool
+    assert (coins.float().mean(dim=0) - 0.5).abs().max() < 0.12
+    assert (coins.float().mean() - 0.5).abs() < 0.01
+    correlation = torch.corrcoef(coins.float().T).fill_diagonal_(0)
+    assert correlation.abs().max() < 0.25
+    assert not torch.equal(coins, draws.coins(130))
+    assert torch.equal(coins[:, :70], Draws.of(0, 0, torch.arange(500), 0).coins(70))
+
+
 def test_successive_draws_differ_and_integers_cover_their_range():
     draws = Draws.of(0, 0, torch.arange(1000), 0)
     assert not torch.equal(draws.uniform(), draws.uniform())

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from folder_toys import bert
 from toys import folder_of_shapes
 
 from tacit.cli import run
@@ -20,6 +21,19 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 WALKS = [page for page in PAGES if "```console" in page.read_text()]
+
+
+def texts_of_others(folder: Path, texts: list[str]) -> None:
+    """Pairs with scores, a library with queries, and a folder of transformers."""
+    bert(folder / "minilm")
+    pairs = [f"{text}\t{texts[n - 1]}\t{n % 5}\n" for n, text in enumerate(texts)]
+    (folder / "pairs.tsv").write_text("text1\ttext2\tscore\n" + "".join(pairs))
+    (folder / "library").mkdir()
+    for name, added in (("corpus", "times"), ("queries", "often")):
+        rows = [json.dumps({"_id": f"{n}", "text": f"{text} {added}"}) for n, text in enumerate(texts)]
+        (folder / "library" / f"{name}.jsonl").write_text("\n".join(rows))
+    qrels = "".join(f"{n}\t{n}\t1\n" for n in range(len(texts)))
+    (folder / "library" / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + qrels)
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -88,6 +102,8 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     reviews = ["good film of a cat and its dog", "bad film of the dog and a cat", "a good book", "the bad book"]
     lines = [{"text": f"{reviews[n % 4]}, seen {n} times", "label": ["good", "bad"][n % 2]} for n in range(120)]
     (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if "minilm" in page.read_text():
+        texts_of_others(tmp_path, [line["text"] for line in lines])
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(console|python)\n(.*?)```", page.read_text(), re.DOTALL):
         if language == "python":

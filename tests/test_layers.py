@@ -21,7 +21,7 @@ LAYERS = [
     {"modalities", "report"},
     {"data"},
     {"settings", "encoder", "truth"},
-    {"model", "initial"},
+    {"model", "initial", "writer"},
     {"training"},
     {"adapting", "applying", "searching", "proving"},
     {"looking"},

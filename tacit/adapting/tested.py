@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
+from tacit.console import counted
 from tacit.core import Samples
 from tacit.evaluation.bootstrap import LEVEL, counts
 from tacit.heads.head import Scores, Targets
@@ -57,7 +58,7 @@ class Tested:
         if not self.figures:
             return "there was no labelled test part: how good the model is, is not known\n"
         width = max(len(figure.metric) for figure in self.figures)
-        head = f"test part: {self.samples:,} {self.unit}, looked at once; {LEVEL:.0%} bootstrap intervals\n"
+        head = f"test part: {counted(self.samples, self.unit)}, looked at once; {LEVEL:.0%} bootstrap intervals\n"
         return head + "".join(
             f"  {figure.metric:{width}}  {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]   "
             f"{self.floor} {figure.floor:.3f}\n"

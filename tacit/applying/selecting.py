@@ -110,7 +110,7 @@ def _enough(budget: int, known: Tensor, dataset: Dataset, part: str, *, ignore_l
     if budget <= free:
         return
     count = len(dataset.parts[part])
-    where = f"the {part} part of {printable(dataset.name)} has {count:,} {unit}"
+    where = f"the {part} part of {printable(dataset.name)} has {console.counted(count, unit)}"
     if count > len(known):
         where += f", {len(known):,} of them different"
     if known.any():

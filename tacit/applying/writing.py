@@ -10,7 +10,7 @@ from tacit.core import View
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, Unreadable, UsageError
 from tacit.evaluation.features import inference
-from tacit.proving.language import seen_at_once, writer
+from tacit.writer import seen_at_once, writer
 
 SPECIALS = 4
 """The first ids mean nothing that can be written: padding, what is unknown, marks."""

@@ -38,7 +38,7 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
             return _run(view, count.clamp_max(recipe.tokens), draws)
         case "halves":
             # which half a word is in is the sample's own, so that the views divide its words between them
-            left = told & ((draws.shared().uniform(shape=told.shape[1:]) < 0.5) ^ bool(draws.view % 2))
+            left = told & (draws.shared().coins(told.shape[1]) ^ bool(draws.view % 2))
         case "words":
             share = draws.uniform(*recipe.share)[:, None]
             left = told & (draws.uniform(shape=told.shape[1:]) < share)

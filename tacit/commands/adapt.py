@@ -157,11 +157,12 @@ def predict(model: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
         Largest share of files that may be unreadable; they are left out and named.
     """
     from tacit.applying.predicting import predict_to
+    from tacit.console import counted
     from tacit.model import load_model
 
     loaded = load_model(model)
     count = predict_to(loaded, data, out, batch=batch, max_bad=max_bad)
-    sys.stdout.write(f"{out}: {count:,} {loaded.base.modality.unit}\n")
+    sys.stdout.write(f"{out}: {counted(count, loaded.base.modality.unit)}\n")
 
 
 COMMANDS: Commands = (

@@ -36,8 +36,8 @@ def evaluate(
         Labelled data: as for `tacit train`, with classes.
     task
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
-        given. Or one of those with rows of their own: detect, segment, tag, recognise, language, copies,
-        few-label-finetuned, select.
+        given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
+        detect, segment, tag (tags of words), recognise (transcripts), language, copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class.

@@ -52,6 +52,7 @@ def select(
         Largest share of files that may be unreadable.
     """
     from tacit.applying import selecting
+    from tacit.console import counted
     from tacit.encoder import load
 
     selecting.free(out)
@@ -68,7 +69,9 @@ def select(
         max_bad=max_bad,
     )
     unit = loaded.modality.unit
-    written = selecting.write(chosen, out, title=f"{budget:,} {unit} of {Path(data).name} to label first ({method})")
+    written = selecting.write(
+        chosen, out, title=f"{counted(budget, unit)} of {Path(data).name} to label first ({method})"
+    )
     known = f", {chosen.known:,} known already" if chosen.known else ""
     sys.stdout.write(f"{written[0]}: {budget:,} of {chosen.candidates:,} {unit} to label{known}\n")
     sys.stderr.write(

@@ -45,7 +45,8 @@ def train(
     (a folder, or 'train-{000..012}.tar'), a data set that Hugging Face saved to disk, or one of the
     built-in names digits, cifar10, cifar100, imdb. Sub-folders name classes, which training ignores.
     Texts stand in a folder of .txt, in the lines of a .txt, or in the column `text` of .jsonl, .csv,
-    .tsv (each also as .gz) or .parquet.
+    .tsv (each also as .gz) or .parquet. In a column `label` an empty cell means not labelled, `a;b` two
+    labels, and `;` none of them.
 
     Parameters
     ----------

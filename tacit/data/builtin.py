@@ -66,7 +66,7 @@ def _imdb(cache: Path) -> Source:
     for place in places:
         paths = recorded(place) if place.is_dir() else []
         if paths:
-            return open_records("imdb", paths, "text", _sentiment)
+            return open_records("imdb", paths, "text", _sentiment, cache)
     raise DataError(
         "imdb is not here and is not fetched: put its reviews, as JSON lines with a member `text`, into "
         f"{places[-1]}, in files named train_pos.jsonl, train_neg.jsonl, train_unsup.jsonl, test_pos.jsonl and "

@@ -28,7 +28,7 @@ from tacit.data.listing import Longs, Source, printable
 from tacit.data.mapped import MappedRows
 from tacit.errors import DataError, RunError, TacitError
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raised whenever a reader or the packing changes, so that no stale array is found."""
 _DAMAGED = (OSError, ValueError, LookupError, TypeError)
 

@@ -151,6 +151,21 @@ def open_dataset(
         RunError: the cache cannot be written.
     """
     source = open_source(data, modality.suffixes, cache_dir, modality.records)
+    made = of_source(source, modality, wanted, layout, seed=seed, max_bad=max_bad, cache_dir=cache_dir)
+    return replace(made, name=data)
+
+
+def of_source(
+    source: Source,
+    modality: Modality,
+    wanted: Config,
+    layout: Layout | None = None,
+    *,
+    seed: int = 0,
+    max_bad: float = 0.01,
+    cache_dir: Path | None = None,
+) -> Dataset:
+    """The samples of `source`, packed and split. Raises as `open_dataset`."""
     if len(source) == 0:
         raise _empty(source, modality)
     if layout is None:
@@ -161,7 +176,7 @@ def open_dataset(
     groups = None if source.groups is None else torch.from_numpy(source.groups[packed.kept].astype(np.int64))
     names = source.names.take(packed.kept) if packed.skipped else source.names
     return Dataset(
-        name=data,
+        name=source.title,
         modality=modality,
         layout=layout,
         classes=source.classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,11 @@ from pathlib import Path
 from tacit import interrupt
 from tacit.core import Modality
 from tacit.data import builtin
-from tacit.data.lines import SENTENCES, WORDS, columns, ending, first_line
+from tacit.data.lines import columns, ending, first_line
 from tacit.data.listing import suffix
-from tacit.data.table import PATH_COLUMNS, first_path
+from tacit.data.table import PATH_COLUMNS, header_of
+from tacit.data.tagged import SENTENCES, WORDS
+from tacit.errors import DataError
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
@@ -22,7 +25,7 @@ _OF_ANYTHING = frozenset({".npy"})
 
 
 def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
-    """The name of the modality that reads DATA; None where nothing tells."""
+    """The name of the modality that reads DATA; None where nothing tells. Raises `DataError` for a damaged table."""
     if data in builtin.KINDS:
         return builtin.KINDS[data]
     head, mark, column = data.rpartition("#")
@@ -32,6 +35,8 @@ def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
             return _of_file(path, modalities, column if mark else None)
         kinds = (_of_document(file, modalities) for file in islice(_below(path), _LOOKED_AT))
         votes = Counter(kind for kind in kinds if kind)
+    except DataError:
+        raise
     except (OSError, ValueError):
         return None  # opening it will say why
     return votes.most_common(1)[0][0] if votes else None
@@ -46,13 +51,28 @@ def _below(folder: Path) -> Iterator[Path]:
 def _of_document(path: Path, modalities: Mapping[str, Modality]) -> str | None:
     """The kind of a file among others: as a sample, or as one of several tables."""
     own = _named(path.name, modalities)
-    return own or _of_file(path, modalities, None)
+    try:
+        return own or _of_file(path, modalities, None)
+    except DataError:
+        return None
 
 
 def _named(name: str, modalities: Mapping[str, Modality]) -> str | None:
     """The modality that a file's suffix tells of; None where it tells nothing."""
-    ending = suffix(name)
-    return next((own for own, each in modalities.items() if ending in each.suffixes - _OF_ANYTHING), None)
+    found = suffix(name)
+    return next((own for own, each in modalities.items() if found in each.suffixes - _OF_ANYTHING), None)
+
+
+def _first_path(path: Path) -> str:
+    """The first path in a table of paths; empty where it is none."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        header, delimiter = header_of(path.name, next(file, ""))
+        names = [name.strip().lower() for name in header]
+        column = next((names.index(name) for name in PATH_COLUMNS if name in names), 0 if len(names) == 1 else None)
+        if column is None:
+            return ""
+        rows = [header] if suffix(header[column]) else csv.reader(file, delimiter=delimiter)
+        return next((cells[column].strip() for cells in rows if column < len(cells)), "")
 
 
 def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None) -> str | None:
@@ -66,8 +86,14 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
             return next(lists, next(iter(recorded), None))
         case last if last in SENTENCES:
             return next(iter(recorded), None)
-    have = columns(path)
-    if ending(path) in (".csv", ".tsv") and set(have) & set(PATH_COLUMNS):
-        return _named(first_path(path), modalities)
-    held = next((name for name, records in recorded.items() if {column or records, WORDS} & set(have)), None)
-    return held if ending(path) in (".jsonl", ".ndjson") or not set(have) & set(PATH_COLUMNS) else None
+    if ending(path) in (".csv", ".tsv"):
+        listed = _named(_first_path(path), modalities)
+        if listed is not None:
+            return listed
+    looked_for = {name: column or records for name, records in recorded.items()}
+    held = next((name for name, wanted in looked_for.items() if {wanted, WORDS} & set(columns(path, wanted))), None)
+    if ending(path) in (".jsonl", ".ndjson"):
+        return held or next(
+            iter(recorded), None
+        )  # nothing else stands in such lines; opening them says what is missing
+    return held if not set(columns(path, "")) & set(PATH_COLUMNS) else None

@@ -10,16 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from tacit import interrupt
-from tacit.data.lines import READERS, Record, ending, reader
-from tacit.data.listing import NO_PART, NamesBuilder, Source, fingerprint, printable, stamp
+from tacit.data.lines import ENDINGS, Record, ending, reader
+from tacit.data.listed import Listing, remembered
+from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, stamp
 from tacit.data.shards import below, parts
 from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
-from tacit.data.tagging import TagsBuilder
+from tacit.data.tagged import annotations_of
 from tacit.errors import DataError, Unreadable
 
 
 def open_records(
-    title: str, paths: Sequence[Path], column: str, label_of: Callable[[Path], str] | None = None
+    title: str,
+    paths: Sequence[Path],
+    column: str,
+    label_of: Callable[[Path], str] | None = None,
+    cache_dir: Path | None = None,
 ) -> Source:
     """The records of `paths`, one file after the other, read in rising order and never as a whole.
 
@@ -27,51 +32,59 @@ def open_records(
     `label`, `split`, `group` and `id` are what they say. Sentences of .conll and its kin, and `tokens` with `tags` in
     place of `column`, bring tags of their words. Files named `train...`, `val...`, `test...` are parts;
     `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a sample
-    that cannot be. Raises `DataError` where a file lacks the column or cannot be opened.
+    that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the column
+    or cannot be opened.
     """
     told = parts([str(path) for path in paths])
-    builder = NamesBuilder(2 + len(EXTRA_COLUMNS))
-    codes, reasons = {extra: Codes() for extra in EXTRA_COLUMNS}, Codes()
-    starts, tags = [], TagsBuilder()
-    for number, path in enumerate(paths):
-        starts.append(len(builder))
-        part = NO_PART if told is None else int(told[number])
-        fixed = {"label": label_of(path)} if label_of else {}
-        for record in reader(path, column)():
-            interrupt.check()
-            extras = {**record.extras, **fixed}
-            numbers = [codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS]
-            name = record.name or (f"{path.name}:{record.place}" if len(paths) > 1 else f"{record.place}")
-            builder.add(os.fsencode(printable(name)), part, *numbers, reasons.of(record.reason))
-            tags.add(record.tags)
-    if len(builder) == 0:
+    fixed = [label_of(path) for path in paths] if label_of else None
+    marks = np.array([stamp(path.stat()) for path in paths], np.int64)
+    facts = [column, fixed, [str(path.absolute()) for path in paths], marks.tolist()]
+    listing = remembered(facts, int(marks[:, 0].sum()), lambda: _listing(paths, column, fixed), cache_dir)
+    names, (file, label, split, group, tags, refused) = listing.names, listing.numbers
+    if len(names) == 0:
         raise DataError(f"{printable(title)} has no records: there is nothing to read")
-    names, (part_of, label, split, group, refused) = builder.finish()
+    codes = {extra: Codes(texts) for extra, texts in zip(EXTRA_COLUMNS, listing.texts, strict=False)}
     labels, classes = labels_of(label, codes["label"])
     splits = splits_of(title, split, codes["split"])
-    texts = list(reasons.known)
-    marks = np.array([stamp(path.stat()) for path in paths], np.int64).ravel()
     return Source(
         title=title,
         names=names,
-        read=_Reader(paths, column, np.array(starts)).read,
-        fingerprint=fingerprint(f"records {column}", names, marks),
+        read=_Reader(paths, column, np.searchsorted(file, np.arange(len(paths)))).read,
+        fingerprint=fingerprint(f"records {column}", names, marks.ravel()),
         labels=labels,
         classes=classes,
-        splits=part_of.astype(np.int8) if splits is None and told is not None else splits,
+        splits=told[file].astype(np.int8) if splits is None and told is not None else splits,
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
-        refused={int(row): texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
-        annotations=tags.finish(),
+        refused={int(row): listing.texts[-1][refused[row]] for row in np.flatnonzero(refused >= 0)},
+        annotations=annotations_of(tags, listing.texts[-2]),
         in_order=True,
     )
+
+
+def _listing(paths: Sequence[Path], column: str, labels: Sequence[str] | None) -> Listing:
+    """All records: the number of its file beside each, its label, split, group and tags, and why it is not read."""
+    builder = NamesBuilder(3 + len(EXTRA_COLUMNS))
+    codes, tags, reasons = {extra: Codes() for extra in EXTRA_COLUMNS}, Codes(), Codes()
+    for number, path in enumerate(paths):
+        fixed = {"label": labels[number]} if labels else {}
+        for record in reader(path, column)():
+            interrupt.check()
+            extras = {**record.extras, **fixed}
+            coded = [codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS]
+            name = record.name or (f"{path.name}:{record.place}" if len(paths) > 1 else f"{record.place}")
+            builder.add(
+                os.fsencode(printable(name)), number, *coded, tags.of(" ".join(record.tags)), reasons.of(record.reason)
+            )
+    names, numbers = builder.finish()
+    return Listing(names, numbers, [list(each.known) for each in (*codes.values(), tags, reasons)])
 
 
 def recorded(path: Path) -> list[Path]:
     """The files of records at `path`: itself, or all of the first kind below a folder. There a .txt is one sample."""
     if not path.is_dir():
         return [path] if ending(path) else []
-    found = [each for last in (*READERS, ".gz") for each in below(path, last)]
+    found = [each for last in (*ENDINGS, ".gz") for each in below(path, last)]
     kinds = [ending(each) for each in found]
     first = next((kind for kind in kinds if kind not in ("", ".txt")), None)
     return sorted(each for each, kind in zip(found, kinds, strict=True) if kind == first)

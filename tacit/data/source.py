@@ -64,7 +64,7 @@ def open_source(
         head, mark, column = data.rpartition("#")
         if mark and os.path.exists(head):  # noqa: PTH110 - a NUL is no error to it
             if records is not None and (paths := recorded(Path(head))):
-                return open_records(data, paths, column)
+                return open_records(data, paths, column, cache_dir=cache_dir)
             return _open_column(Path(head), column)
         raise _missing(data, error) from None
     if data in builtin.NAMES:
@@ -72,7 +72,7 @@ def open_source(
         return builtin.open_builtin(data, cache_dir, note)
     try:
         if records is not None and (paths := recorded(path)):
-            return open_records(data, paths, records)
+            return open_records(data, paths, records, cache_dir=cache_dir)
         if stat.S_ISDIR(status.st_mode):
             return _open_folder(path, suffixes)
         if not stat.S_ISREG(status.st_mode):

@@ -56,8 +56,9 @@ class Transcripts:
 class Codes:
     """Numbers texts by first appearance; an empty text is -1."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, int] = {}
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        """`known`: texts that have their numbers already, in order."""
+        self.known = {text: number for number, text in enumerate(known)}
 
     def of(self, text: str) -> int:
         """The number of `text`."""
@@ -131,15 +132,6 @@ def paths_and_columns(
             yield cells[column], {name: cells[at].strip() for name, at in extras.items() if at < len(cells)}
 
 
-def first_path(path: Path) -> str:
-    """The first path that a table names; empty where it names none."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        try:
-            return next(paths_and_columns(path, file, frozenset(), []), ("", {}))[0]
-        except (csv.Error, DataError):
-            return ""  # opening it will say why
-
-
 def header_of(name: str, first: str) -> tuple[list[str], str]:
     """The cells of the `first` line of the table called `name`, and what separates them."""
     delimiter = max(",;\t", key=first.count) if name.lower().removesuffix(".gz").endswith(".csv") else "\t"
@@ -155,7 +147,8 @@ def _path_column(path: Path, where: dict[str, int]) -> int:
     close = next((n for n in where if difflib.get_close_matches(n, PATH_COLUMNS, 1, 0.5)), next(iter(where), ""))
     raise DataError(
         f"{path} has no column of paths; its columns are {', '.join(map(printable, where)) or 'none'}. "
-        f"{nearest(close, PATH_COLUMNS)}"
+        f"{nearest(close, PATH_COLUMNS)}. A column that holds the samples themselves, as texts may, is named behind a "
+        f"#, as in '{printable(path.name)}#{printable(close) or 'text'}'"
     )
 
 

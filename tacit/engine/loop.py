@@ -75,7 +75,7 @@ def trial(
 def _run(trainer: Trainer, session: Session) -> None:
     meter, total = _Meter(trainer.batch), session.plan.total
     with console.progress("training", total) as tick:
-        while session.progress.step < total and not trainer.learner.finished:
+        while not session.finished:
             with session.stepping():
                 outcome = trainer.step(session.progress)
             meter.add(outcome)

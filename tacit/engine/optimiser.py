@@ -69,7 +69,9 @@ def build(config: Optimiser, module: nn.Module, rates: Mapping[str, float] | Non
 
 def _of(config: Optimiser, groups: list[dict[str, Any]]) -> Optimizer:
     if config.name == "adamw":
-        return AdamW(groups, lr=config.lr, betas=(config.momentum, 0.999))
+        fused = all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
+        # one pass over memory: on a CPU several times faster. On a GPU it is the default that is
+        return AdamW(groups, lr=config.lr, betas=(config.momentum, 0.999), fused=fused or None)
     if config.name == "sgd":
         return SGD(groups, lr=config.lr, momentum=config.momentum)
     return LARS(groups, lr=config.lr, momentum=config.momentum)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tacit import console, interrupt
-from tacit.core import Evaluator, Learner, Progress
+from tacit.core import Evaluator, Learner, Method, Progress
 from tacit.engine import checkpoint, environment, files, watch
 from tacit.engine.checkpoint import Checkpoint
 from tacit.engine.plan import Plan
@@ -45,7 +45,7 @@ class Session:
         self._learner, self._optimiser, self._folder, self._config = learner, optimiser, folder, config
         self._evaluators = evaluators
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
-        self._step, self._saved, self._whole = 0, -1, True
+        self._step, self._saved, self._whole, self._enough = 0, -1, True, False
         self._written = time.monotonic()
         self._unlogged: dict[str, float] | None = None
         self._untrained: dict[str, float] = {}
@@ -55,6 +55,11 @@ class Session:
     def progress(self) -> Progress:
         """Where the run stands."""
         return Progress(self._step, self.plan.total)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end, by its plan or before it."""
+        return self._step >= self.plan.total or self._learner.finished or self._enough
 
     def restore(self, *, allow_changes: bool) -> bool:
         """Take up the newest intact checkpoint; False where there is none yet.
@@ -77,7 +82,7 @@ class Session:
         self._step = self._saved = found.step
         self._open(Plan.from_dict(found.manifest["plan"]))
         for record in self._folder.cut_metrics(found.step):
-            self._watch.see(record)
+            self._enough |= any(alarm.ends for alarm in self._watch.see(record))
             self._note_untrained(record)
         tell(f"resumed at step {found.step} of {self.plan.total}")
         if found.manifest.get("unlogged"):
@@ -114,7 +119,8 @@ class Session:
 
     def _open(self, plan: Plan) -> None:
         self.plan = plan
-        self._watch = watch.Watch(self._config.optimiser)
+        contrasts = isinstance(self._learner, Method) and self._learner.contrasts
+        self._watch = watch.Watch(self._config.optimiser, contrasts=contrasts)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -150,8 +156,7 @@ class Session:
         """After a step: log `record` if there is one, look at health and write a checkpoint if it is time."""
         if record is not None:
             self._log(dict(record))
-        done = self._step == self.plan.total or self._learner.finished
-        if done or time.monotonic() - self._written >= self._config.checkpoint_seconds:
+        if self.finished or time.monotonic() - self._written >= self._config.checkpoint_seconds:
             self.save()
 
     def _log(self, record: dict[str, float]) -> None:
@@ -171,7 +176,8 @@ class Session:
         for alarm in alarms:
             if alarm.fatal:
                 raise RunError(f"{alarm.text}. {self._what_is_safe()}")
-            tell(f"warning: {alarm.text}")
+            self._enough |= alarm.ends
+            tell(f"{'note' if alarm.ends else 'warning'}: {alarm.text}")
 
     def _add_metrics(self, record: Mapping[str, Any]) -> None:
         if self._folder is not None:

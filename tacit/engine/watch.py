@@ -29,6 +29,12 @@ GLUED = 0.01
 """Relative distance to the value that means "nothing learnt" within which a loss has not moved."""
 PATIENCE = 150
 """Steps during which a loss may stay where it is."""
+SPREAD = -3.0
+"""Uniformity of untrained features below which they point in all directions, and learning means drawing together."""
+RISEN, TURNED = 0.1, 0.02
+"""How far uniformity must have risen above the start, and fallen again from its highest value. Contrasting halves of
+film reviews, five runs: with 50 labels per class the best step was at its highest value in each, and 6 points were
+lost behind it. Images start at -.2 to -.4 and get more uniform all the time they improve: nothing is said of them."""
 AWAKE = 0.4
 """Share of the full learning rate that those steps must have had on average: a warm-up moves little."""
 
@@ -41,25 +47,37 @@ class Alarm:
     text: str
     fatal: bool = False
     """Whether going on is pointless."""
+    ends: bool = False
+    """Whether the run ends here, with what it has learnt."""
 
 
 class Watch:
     """Reads a run's records in order. Each alarm is raised once."""
 
-    def __init__(self, optimiser: Optimiser) -> None:
-        self._optimiser = optimiser
+    def __init__(self, optimiser: Optimiser, *, contrasts: bool = False) -> None:
+        """`contrasts`: whether the learner does, as `Method.contrasts` says."""
+        self._optimiser, self._contrasts = optimiser, contrasts
         self._raised: set[str] = set()
         self._start: Mapping[str, float] = {}
         self._window: deque[Mapping[str, float]] = deque()
+        self._highest = (-math.inf, 0.0)
 
     def see(self, record: Mapping[str, float]) -> list[Alarm]:
         """The alarms that `record` gives reason for.
 
-        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`, `code_perplexity`; the evaluators' `std`
-        and effective `rank` of features; `weights`, their norm; and at step 0 `distinct`, the share of samples that
-        differ from the first.
+        It has `step` (steps done); where known `loss`, `nothing_learnt`, `lr`, `code_perplexity`; the evaluators'
+        `std`, effective `rank` and `uniformity` of features; `weights`, their norm; and at step 0 `distinct`, the share
+        of samples that differ from the first.
         """
-        rules = (self._not_finite, self._constant, self._grown, self._collapsed, self._same_codes, self._stuck)
+        rules = (
+            self._not_finite,
+            self._constant,
+            self._grown,
+            self._collapsed,
+            self._same_codes,
+            self._stuck,
+            self._turned,
+        )
         alarms = [rule(record) for rule in rules]
         new = [alarm for alarm in alarms if alarm is not None and alarm.name not in self._raised]
         self._raised |= {alarm.name for alarm in new}
@@ -148,6 +166,22 @@ class Watch:
             f"after {step:.0f} steps the loss is {late * nothing:.4g}, where {nothing:.4g} means nothing learnt; "
             f"it has not fallen for {steps:.0f} steps. Change the method's temperature if it has one, optimiser.lr "
             f"(it is {self._optimiser.lr:g}), or batch",
+        )
+
+    def _turned(self, record: Mapping[str, float]) -> Alarm | None:
+        value, start = record.get("uniformity"), self._start.get("uniformity", 0.0)
+        if not self._contrasts or value is None or start > SPREAD:
+            return None
+        self._highest = max(self._highest, (value, record["step"]))
+        highest, step = self._highest
+        if highest < start + RISEN or value > highest - TURNED:
+            return None
+        return Alarm(
+            "turned",
+            f"uniformity rose from {start:.2f} to {highest:.2f} until step {step:.0f} and has fallen to {value:.2f} "
+            "since: what samples have in common is learnt, and now each is told from all others at its cost. The run "
+            f"ends here; one with --steps {step:.0f}, whose learning rate falls to 0 by then, ends better",
+            ends=True,
         )
 
 

@@ -24,10 +24,7 @@ Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch", "
 FLOORS: tuple[Kind, ...] = ("raw", "untrained", "scratch")
 FEW_TASKS = ("few-label", "few-label-finetuned")
 """Tasks whose metrics are numbers of labels."""
-LESS_IS_BETTER = frozenset(("bits per byte", "WER", "CER"))
-"""Metrics that count what is wrong or left to be told, whatever is said behind a comma."""
-FEW = 10
-"""The number of labels per class at which the verdict is given, or the nearest there is."""
+FEW = 10  # labels per class at which the verdict is given, or the nearest there is
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,9 +104,12 @@ class PredictedRow:
 
     name: str
     kind: Kind
-    predictions: Mapping[Key, Tensor]
-    """(task, metric) -> predicted classes of the test part, long `[S, M]`, one row a draw of `few_label.draw`."""
+    predictions: Callable[[], Mapping[Key, Tensor]]
+    """Gives (task, metric) -> predicted classes of the test part, long `[S, M]`, one row a draw of `few_label.draw`.
+    Called where they are not remembered."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] | None = None
+    """As that of a `Row`."""
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,6 @@ class Evaluation:
         }
 
 
-def sign(metric: str) -> int:
-    """1 where more of `metric` is better, else -1."""
-    return -1 if metric.split(",")[0] in LESS_IS_BETTER else 1
-
-
 def evaluate(
     bench: Bench,
     rows: Sequence[Row | PredictedRow],
@@ -209,7 +204,7 @@ def _remembered(
     bench: Bench, row: Row | PredictedRow, tasks: Sequence[str], memory: Memory | None
 ) -> dict[Key, Measurement]:
     """The measurements of one row, from `memory` where it was measured before."""
-    if memory is None or isinstance(row, PredictedRow) or row.identity is None:
+    if memory is None or row.identity is None:
         return dict(_measure(bench, row, tasks))
     facts = {
         "row": dict(row.identity),
@@ -230,7 +225,7 @@ def _remembered(
 def _measure(bench: Bench, row: Row | PredictedRow, tasks: Sequence[str]) -> Iterator[tuple[Key, Measurement]]:
     """All measurements of one row; its features live no longer than this."""
     if isinstance(row, PredictedRow):
-        for (task, metric), found in row.predictions.items():
+        for (task, metric), found in row.predictions().items():
             yield (task, metric), Measurement.of(metric, found == bench.test_labels, row.protocol)
         return
     train = must_be_finite(row.features(bench.train), row.name)

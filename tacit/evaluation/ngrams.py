@@ -58,8 +58,8 @@ class NGrams:
                 _Order(
                     keys,
                     counts,
-                    np.bincount(front, counts, minlength=size),
-                    np.bincount(front, (counts > 0).astype(np.float64), minlength=size),
+                    np.bincount(front, counts, minlength=size).astype(np.float64),
+                    np.bincount(front[counts > 0], minlength=size).astype(np.float64),
                     float(once / (once + 2 * twice)) if once else 0.5,
                 )
             )

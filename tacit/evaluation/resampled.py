@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tacit.evaluation.bench import FLOORS, Difference, Evaluation, Kind, Result, sign
+from tacit.evaluation.bench import FLOORS, Difference, Evaluation, Kind, Result
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, counts
+from tacit.evaluation.direction import sign
 from tacit.evaluation.verdict import STRICT, Verdict, figure, with_interval
 
 

@@ -21,16 +21,13 @@ def nt_xent(z: Tensor, temperature: float) -> Tensor:
     Returns:
         `[B]`, the mean over a sample's views; ln(V B - 1) where all similarities are equal.
     """
-    V, B, _ = z.shape
-    flat = F.normalize(z, dim=-1).flatten(0, 1)
-    similarity = flat @ flat.T / temperature
-    itself = torch.eye(V * B, dtype=torch.bool, device=z.device)
-    log_p = similarity.masked_fill(itself, -torch.inf).log_softmax(dim=1)
-    # row v B + b against row w B + b: the diagonals of the V x V blocks, without the block diagonal
-    positives = torch.einsum("vbwb->vwb", log_p.view(V, B, V, B)).masked_fill(
-        torch.eye(V, dtype=torch.bool, device=z.device)[:, :, None], 0.0
-    )
-    return -positives.sum(dim=1).div(V - 1).mean(dim=0)
+    unit = F.normalize(z, dim=-1)
+    flat = unit.flatten(0, 1)
+    # few passes over the [V B, V B] numbers: they are what a large batch costs
+    similarity = (flat / temperature @ flat.T).to(flat.dtype).fill_diagonal_(-torch.inf)
+    others = (unit.sum(dim=0) - unit) / (len(z) - 1)
+    positive = (unit * others).sum(dim=-1) / temperature  # the mean over a sample's other views
+    return (similarity.logsumexp(dim=1).view_as(positive) - positive).mean(dim=0)
 
 
 def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float, usable: Tensor | None = None) -> Tensor:

@@ -25,7 +25,8 @@ def known_mean(values: Tensor, target: Tensor) -> Tensor:
     `values` must be numbers everywhere: what a NaN went into has a gradient that is none, even where it is left out.
     """
     known = ~target.isnan()
-    return (values * known).sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
+    mean: Tensor = (values * known).sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
+    return mean
 
 
 def by_sample(losses: Tensor, chosen: Tensor) -> Tensor:
@@ -48,4 +49,5 @@ def unigram_loss(counts: Tensor, target: Tensor) -> Tensor:
 def perplexity(counts: Tensor) -> Tensor:
     """exp of the entropy of `counts [K]`: how many codes are in use, were all used alike; a scalar."""
     share = counts.double() / counts.double().sum().clamp_min(1)
-    return torch.special.entr(share).sum().exp().float()
+    entropy: Tensor = torch.special.entr(share).sum()
+    return entropy.exp().float()

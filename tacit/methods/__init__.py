@@ -14,6 +14,7 @@ from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
+from tacit.methods.wav2vec2 import Wav2Vec2
 
 METHODS: dict[str, type[Learner]] = {
     "simclr": SimCLR,
@@ -28,5 +29,6 @@ METHODS: dict[str, type[Learner]] = {
     "autoencoder": Autoencoder,
     "masked-prediction": MaskedPrediction,
     "causal-prediction": CausalPrediction,
+    "wav2vec2": Wav2Vec2,
     "patches": Patches,
 }

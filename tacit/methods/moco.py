@@ -27,6 +27,7 @@ class MoCo(Method):
     key is its own. Keys of a query's own sample from an earlier epoch do not count as negatives.
     """
 
+    contrasts = True
     paper = "Chen et al. 2020, Improved Baselines with Momentum Contrastive Learning, arXiv 2003.04297"
     formula = (
         "loss = -log( exp(q k / T) / (exp(q k / T) + sum_queue exp(q k' / T)) ),  teacher <- m teacher + (1-m) student"

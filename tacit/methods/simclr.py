@@ -25,6 +25,7 @@ class SimCLR(Method):
     (the multi-crop of SwAV, arXiv 2006.09882): on a CPU the better bargain.
     """
 
+    contrasts = True
     paper = "Chen et al. 2020, A Simple Framework for Contrastive Learning, arXiv 2002.05709"
     formula = "loss_i = -log( exp(s(i, i') / T) / sum_{k != i} exp(s(i, k) / T) ),  s = cosine, i' = other view of i"
     presets = {

@@ -82,7 +82,7 @@ def _codes(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
         assert view.valid is not None
         for ids, valid in zip(view.x.numpy(), view.valid.numpy(), strict=True):
             words = ids[valid]
-            parts += [words, (words[:-1] + 1 << 16) + words[1:]]
+            parts += [words, (words[:-1] + 1 << 32) + words[1:]]
             lengths.append(2 * len(words) - 1)
     return np.concatenate(parts), np.cumsum(lengths)
 

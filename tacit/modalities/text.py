@@ -15,8 +15,11 @@ from tacit.augment.text import Recipe, text_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
-from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, spell, survey, words
+from tacit.modalities.folders import adopt
+from tacit.modalities.terms import bm25, weighted_terms
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, survey, words
 from tacit.nn.bag import Bag
+from tacit.nn.pretrained import Pretrained
 from tacit.nn.transformer import Transformer
 
 COUNTED = 2_000
@@ -87,11 +90,13 @@ TEXT = Modality(
     surveyed=50_000,
     records="text",
     read=read,
+    read_many=read_many,
+    adopt=adopt,
     collate=_collate,
     spell=spell,
     words=words,
     augment=_augment,
-    encoders={"bag": Bag, "transformer": Transformer},
+    encoders={"bag": Bag, "transformer": Transformer, "pretrained": Pretrained},
     floors={"word counts": _word_counts},
     rivals={"LSA": latent_semantics},
     classifiers={"TF-IDF": tfidf},
@@ -106,13 +111,14 @@ TEXT = Modality(
             },
         },
     },
+    terms={"TF-IDF": weighted_terms, "BM25": bm25},
     recipes={
         "masked-prediction": _IN_ORDER,
         "causal-prediction": _IN_ORDER,
         "tag": {"modality": {"weak": {"keep": "all"}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
-            "optimiser": {"lr": 2e-3, "weight_decay": 0.0},
+            "optimiser": {"lr": 4e-3, "weight_decay": 0.0},
             "usual_batch": 1024,
         },
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -23,6 +24,8 @@ SUFFIXES = frozenset({".txt"})
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")
 LONGEST = 1024
 """Tokens that are kept of a text, unless another length is asked for."""
+_MEASURED = 4096
+"""Texts whose lengths stand for all: to count the words of every one takes as long as packing them."""
 _SURVEYED = 64 * 2**20
 """Characters that a tokenizer is learnt from at most: more change no vocabulary, and fill the memory."""
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -35,10 +38,12 @@ class TextLayout(Layout):
 
     length: int = Field(ge=1, le=65_536)
     """L, tokens that are kept of a text."""
-    vocabulary: int = Field(ge=len(SPECIALS) + 1, le=65_536)
+    vocabulary: int = Field(ge=len(SPECIALS) + 1, le=2**22)
     """V, how many ids there are."""
     tokenizer: str
     """The tokenizer as the JSON of the `tokenizers` library."""
+    foreign: bool = False
+    """Whether the tokenizer is not tacit's: it then adds its own special tokens, and its ids stand one higher."""
     fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "tokenizer"})
 
     @property
@@ -49,7 +54,7 @@ class TextLayout(Layout):
     @property
     def dtype(self) -> str:
         """numpy's name of the ids' type."""
-        return "uint16"
+        return "uint16" if self.vocabulary <= 2**16 else "int32"
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
@@ -66,7 +71,8 @@ def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int 
     tokenizer = _untrained(kind)
     usual = 30_000 if kind == "words" else min(8000, max(512, sum(map(len, texts)) // 1000))
     tokenizer.train_from_iterator(texts, trainer=_trainer(kind, vocabulary or usual), length=len(texts))
-    counts = [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    some = texts[:: max(1, len(texts) // _MEASURED)]
+    counts = [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False)]
     if not any(counts):
         raise DataError(f"none of {len(texts):,} texts holds a word: is this the column of texts?")
     fits = int(np.quantile(counts, 0.99)) + 1
@@ -78,20 +84,42 @@ def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int 
 
 
 def read(raw: Raw, layout: TextLayout) -> np.ndarray:
-    """Ids of a text, uint16 `[L]`, cut at L, 0 behind its end. Raises `Unreadable`."""
-    ids = tokenizer_of(layout.tokenizer).encode(_text(raw), add_special_tokens=False).ids
+    """Ids of a text `[L]`, cut at L, 0 behind its end. Raises `Unreadable`."""
+    found = read_many([raw], layout)[0]
+    if isinstance(found, Unreadable):
+        raise found
+    return found
+
+
+def read_many(raws: Sequence[Raw], layout: TextLayout) -> list[np.ndarray | Unreadable]:
+    """What `read` returns or raises for each of `raws`; the library shares the work among all cores."""
+    texts = [_text(raw) for raw in raws]
+    known = [text if isinstance(text, str) else "" for text in texts]
+    encodings = _tokenizer(layout).encode_batch_fast(known, add_special_tokens=layout.foreign)
+    return [
+        text if isinstance(text, Unreadable) else _packed(encoding.ids, layout)
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
+
+
+def _packed(ids: Sequence[int], layout: TextLayout) -> np.ndarray | Unreadable:
     if not ids:
-        raise Unreadable("it holds no words")
-    packed = np.zeros(layout.length, np.uint16)
-    kept = ids[: layout.length]
+        return Unreadable("it holds no words")
+    packed = np.zeros(layout.length, layout.dtype)
+    kept = np.array(ids[: layout.length], layout.dtype) + layout.foreign
     packed[: len(kept)] = kept
     return packed
 
 
 def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
     """What the ids `[B, L]` say, 0 behind the end of each."""
-    known = [row[row > 0].tolist() for row in ids.cpu()]
+    known = [(row[row > 0] - int(layout.foreign)).tolist() for row in ids.cpu()]
     return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
+
+
+def _tokenizer(layout: TextLayout) -> Tokenizer:
+    """The layout's tokenizer, which cuts by itself where it adds tokens of its own at the end."""
+    return tokenizer_of(layout.tokenizer, layout.length if layout.foreign else None)
 
 
 def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
@@ -101,8 +129,10 @@ def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
     belong to none. Raises `Unreadable`.
     """
     text = _text(raw)
+    if isinstance(text, Unreadable):
+        raise text
     found = list(_UNBROKEN.finditer(text))
-    offsets = tokenizer_of(layout.tokenizer).encode(text, add_special_tokens=False).offsets[: layout.length]
+    offsets = _tokenizer(layout).encode(text, add_special_tokens=layout.foreign).offsets[: layout.length]
     starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
     owner = np.searchsorted(np.array([word.end() for word in found], np.int64), ends - 1, side="right")
     begins = np.array([*(word.start() for word in found), len(text) + 1], np.int64)
@@ -110,34 +140,38 @@ def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
 
 
 @lru_cache(maxsize=8)
-def tokenizer_of(text: str) -> Tokenizer:
-    """The tokenizer that `text` describes. Raises `DataError` where it is none."""
+def tokenizer_of(text: str, length: int | None = None) -> Tokenizer:
+    """The tokenizer that `text` describes, which cuts at `length` and never pads. Raises `DataError`."""
     from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the library raises bare exceptions
         raise DataError(f"the tokenizer of this layout is damaged: {error}") from None
-    tokenizer.encode_special_tokens = True  # a text that says [PAD] says it in letters
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if length is not None:
+        tokenizer.enable_truncation(length)  # by which special tokens at the end stay
+    tokenizer.encode_special_tokens = length is None  # a text that says [PAD] says it in letters
     return tokenizer
 
 
-def _text(raw: Raw) -> str:
+def _text(raw: Raw) -> str | Unreadable:
+    """The text in NFC: the library's own normaliser takes half of all time. Or why it is none."""
     if isinstance(raw, np.ndarray):
-        raise Unreadable("an array of numbers, where a text is expected")
+        return Unreadable("an array of numbers, where a text is expected")
     try:
-        return raw.decode("utf-8-sig")
+        return unicodedata.normalize("NFC", raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise Unreadable(f"no UTF-8 at byte {error.start:,} (0x{raw[error.start]:02x})") from None
+        return Unreadable(f"no UTF-8 at byte {error.start:,} (0x{raw[error.start]:02x})")
 
 
 def _readable(raws: Iterable[Raw]) -> Iterator[str]:
     """The texts that can be read, until there are enough characters to learn a tokenizer from."""
     room = _SURVEYED
     for raw in raws:
-        try:
-            text = _text(raw)
-        except Unreadable:
+        text = _text(raw)
+        if isinstance(text, Unreadable):
             continue  # it is listed when the set is packed
         yield text[:room]
         room -= len(text)
@@ -150,11 +184,10 @@ def _untrained(kind: Kind) -> Tokenizer:
 
     if kind == "words":
         tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))  # noqa: S106 - a token of text
-        tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+        tokenizer.normalizer = normalizers.Lowercase()
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True)
         return tokenizer
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="[UNK]"))  # noqa: S106
-    tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     return tokenizer

@@ -47,16 +47,17 @@ class Bag(Encoder):
 
     def forward(self, view: View) -> Features:
         """`pooled [B, D]` of unit length; zeros for a text of which no word is known."""
-        weight = self.keep[view.x]
-        if view.valid is not None:
-            weight = weight * view.valid
+        told = view.x >= SPECIAL if view.valid is None else view.valid & (view.x >= SPECIAL)
+        ids, count = view.x[told], told.sum(dim=1)
+        weight = self.keep[ids]
         if self.training:
-            drawn = (torch.rand_like(weight) < weight).float()
-            weight = torch.where(drawn.any(dim=1, keepdim=True), drawn, weight)  # no short text is left without words
-        told = weight > 0
-        ends = told.sum(dim=1).cumsum(0)
-        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
-        summed = F.embedding_bag(
-            view.x[told], self.words.weight, starts, mode="sum", per_sample_weights=weight[told].to(self.words.weight)
-        )
+            text = torch.repeat_interleave(count)
+            drawn = torch.rand_like(weight) < weight
+            left = torch.zeros_like(count).index_add_(0, text, drawn.long())
+            drawn |= (left == 0)[text]  # no short text is left without words
+            weight = torch.where((left == 0)[text], weight, 1.0)[drawn]
+            ids, count = ids[drawn], torch.where(left == 0, count, left)
+        starts = count.cumsum(0) - count
+        vectors = self.words.weight
+        summed = F.embedding_bag(ids, vectors, starts, mode="sum", per_sample_weights=weight.to(vectors))
         return Features(F.normalize(summed.float(), dim=1))

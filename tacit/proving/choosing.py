@@ -107,7 +107,8 @@ def _row(
             for total, rows in zip(choices, drawn, strict=True)
         },
     }
-    return PredictedRow(name, kind, dict(zip(keys, (each.predictions for each in answers), strict=True)), protocol)
+    found = dict(zip(keys, (each.predictions for each in answers), strict=True))
+    return PredictedRow(name, kind, lambda: found, protocol)
 
 
 def _verdict(judged: Evaluation, totals: Sequence[int]) -> Verdict:

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.tasks import TASKS
-from tacit.proving import choosing, copies, detection, few_labels, language, recognition, segmentation, tagging
+from tacit.proving import (
+    choosing,
+    copies,
+    detection,
+    few_labels,
+    language,
+    recognition,
+    searching,
+    segmentation,
+    similarity,
+    tagging,
+)
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import DEFAULT_TASKS, SCRATCH, prove
 
@@ -21,6 +32,8 @@ EXAMS: Mapping[str, Exam] = {
     language.TASK: language.language,
     tagging.TASK: tagging.tag,
     recognition.TASK: recognition.recognise,
+    similarity.TASK: similarity.similarity,
+    searching.TASK: searching.search,
 }
 """Task -> examination with rows, floors and metrics of its own."""
 LABEL_EXAMS: Mapping[str, Exam] = {

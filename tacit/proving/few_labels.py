@@ -93,7 +93,7 @@ def _trained(
             found[TASK, metric] = torch.stack(answered)
     steps_taken = f"{STEPS}, {MORE_STEPS} with {MANY:,} labels or more"
     shared = {"draws": bench.draws, "draw_seed": bench.seed, "steps": steps_taken, "balance": "by class"}
-    return PredictedRow(name, kind, found, {**protocol, **shared})
+    return PredictedRow(name, kind, lambda: found, {**protocol, **shared})
 
 
 def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str, Tensor]) -> PredictedRow:
@@ -105,4 +105,4 @@ def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str
     answers = list(few_label.few_label(train, bench.train_labels, test, len(bench.classes), list(drawn.values())))
     found = {(TASK, metric): each.predictions for metric, each in zip(drawn, answers, strict=True)}
     protocol = {"C": [each.c for each in answers], "draws": bench.draws, "draw_seed": bench.seed, "balance": "by class"}
-    return PredictedRow(name, "method", found, protocol)
+    return PredictedRow(name, "method", lambda: found, protocol)

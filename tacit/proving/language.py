@@ -12,22 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit import console, interrupt
-from tacit.core import Draws, TokenEncoder, View
+from tacit.core import TokenEncoder, View
 from tacit.data.dataset import Dataset, Subset
 from tacit.encoder import TrainedEncoder
-from tacit.errors import UsageError
 from tacit.evaluation.bench import Kind
 from tacit.evaluation.features import inference
 from tacit.evaluation.ngrams import NGrams
 from tacit.evaluation.resampled import Resampled, compare, sample_weights
 from tacit.losses.tokens import unigram_loss
-from tacit.methods.causal_prediction import CausalPrediction
 from tacit.proving.outcome import Proof, name_of
 from tacit.proving.proof import untrained
+from tacit.writer import seen_at_once, writer
 
 TASK, METRIC = "language", "bits per byte"
-WRITER = "causal-prediction"
-"""The method that trains encoders to write."""
 TESTED = 2000
 """Test samples that are told, evenly spread where there are more."""
 COUNTED = 10_000_000
@@ -90,26 +87,6 @@ def language(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: floa
             measured.append(Resampled(name, kind, METRIC, bits[None, 0], bits[None, 1:], protocol))
         deciding = {METRIC: f"{len(size):,} {encoder.modality.unit} to tell"}
         return Proof(compare(TASK, measured, deciding, seed=seed), dataset, encoder, TASK)
-
-
-def writer(encoder: TrainedEncoder, what: str) -> TokenEncoder:
-    """The network of an encoder that was trained to write. Raises `UsageError` where it was not."""
-    network, method = encoder.network, encoder.spec.training.get("method")
-    able = isinstance(network, TokenEncoder) and network.causal and network.table is not None
-    if not able or method != CausalPrediction.Config().name:
-        raise UsageError(
-            f"{what} needs an encoder that was trained to write, and {encoder.path or 'this one'} was trained with "
-            f"{method}: train one with --method {WRITER}"
-        )
-    assert isinstance(network, TokenEncoder)
-    return network
-
-
-def seen_at_once(encoder: TrainedEncoder, samples: Subset | View) -> int:
-    """How many tokens a view of training holds at most."""
-    view = samples if isinstance(samples, View) else samples.view(torch.arange(min(256, len(samples))))
-    augment = encoder.modality.augment(encoder.modality.config.parse(encoder.spec.modality))
-    return augment["weak"](view, Draws.of(0, 0, torch.arange(len(view)), 0)).x.shape[1]
 
 
 def _texts(encoder: TrainedEncoder, dataset: Dataset) -> Texts:

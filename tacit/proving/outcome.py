@@ -13,7 +13,8 @@ from tacit.data.dataset import Dataset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import files
 from tacit.errors import GateError, UsageError, nearest
-from tacit.evaluation.bench import Evaluation, sign
+from tacit.evaluation.bench import Evaluation
+from tacit.evaluation.direction import sign
 
 
 @dataclass(frozen=True, eq=False)

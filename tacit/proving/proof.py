@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.console import say
-from tacit.core import Classifier, Encoder, Samples
+from tacit.console import progress, say
+from tacit.core import Encoder, Samples
 from tacit.data.dataset import Dataset, Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop
@@ -19,7 +19,7 @@ from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, UsageError, nearest
 from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
 from tacit.evaluation.features import extract, extract_floor, extract_pairs, sample_of, settle
-from tacit.evaluation.few_label import DRAWS, drawn
+from tacit.evaluation.few_label import DRAWS, drawn, words
 from tacit.evaluation.tasks import DEFAULT_TASKS as DEFAULT_TASKS
 from tacit.evaluation.tasks import TASKS, Key
 from tacit.heads.classify import Classify
@@ -215,29 +215,40 @@ def _classifiers(encoder: TrainedEncoder, bench: Bench, tasks: Sequence[str]) ->
     """The field's own classifiers of its kind of data, on the labels that the probes get."""
     if not {"linear", "few-label"} & set(tasks):
         return []
-    made = {name: make(bench.train, bench.test) for name, make in encoder.modality.classifiers.items()}
-    return [_classifier(name, classify, bench, tasks) for name, classify in made.items()]
+    return [_classifier(encoder, name, bench, tasks) for name in encoder.modality.classifiers]
 
 
-def _classifier(name: str, classify: Classifier, bench: Bench, tasks: Sequence[str]) -> PredictedRow:
-    predictions: dict[Key, Tensor] = {}
-    labels = bench.train_labels
-    if "few-label" in tasks:
-        for metric, draws in drawn_of(bench, bench.sizes).items():
-            predictions["few-label", metric] = torch.stack([classify(rows, labels[rows]) for rows in draws])
-    if "linear" in tasks:
-        predictions["linear", "all"] = classify(torch.arange(len(labels)), labels)[None]
-    return PredictedRow(name, "raw", predictions, {"layer": "input", "classifier": name})
+def _classifier(encoder: TrainedEncoder, name: str, bench: Bench, tasks: Sequence[str]) -> PredictedRow:
+    def predictions() -> dict[Key, Tensor]:
+        classify = encoder.modality.classifiers[name](bench.train, bench.test)
+        labels, found = bench.train_labels, {}
+        few = drawn_of(bench, bench.sizes) if "few-label" in tasks else {}
+        with progress(name, bench.draws * len(few)) as tick:
+            for number, (metric, draws) in enumerate(few.items()):
+                answered = []
+                for rows in draws:
+                    answered.append(classify(rows, labels[rows]))
+                    tick(number * bench.draws + len(answered), words(metric))
+                found["few-label", metric] = torch.stack(answered)
+        if "linear" in tasks:
+            found["linear", "all"] = classify(torch.arange(len(labels)), labels)[None]
+        return found
+
+    identity = {"kind": "classifier", "name": name, "layout": dict(encoder.spec.layout)}
+    return PredictedRow(name, "raw", predictions, {"layer": "input", "classifier": name}, identity)
 
 
 def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:
     """The same network from scratch on the same labels: all of them, and in every draw ten per class or the totals."""
     steps, few = max(SCRATCH_STEPS, int(encoder.spec.training.get("steps", 0))), SCRATCH_STEPS
-    predictions: dict[Key, Tensor] = {}
-    everything = torch.arange(len(bench.train_labels))
-    predictions["linear", "all"] = from_scratch(encoder, bench, everything, steps)[None]
-    for metric, rows in drawn_of(bench, (10,)).items():
-        predictions["few-label", metric] = torch.stack([from_scratch(encoder, bench, some, few) for some in rows])
+
+    def predictions() -> dict[Key, Tensor]:
+        everything = torch.arange(len(bench.train_labels))
+        found = {("linear", "all"): from_scratch(encoder, bench, everything, steps)[None]}
+        for metric, rows in drawn_of(bench, (10,)).items():
+            found["few-label", metric] = torch.stack([from_scratch(encoder, bench, some, few) for some in rows])
+        return found
+
     protocol = {"steps_all": steps, "steps_few": few, "optimiser": "adamw, lr 0.002", "views": "weak", "epoch": "last"}
     return PredictedRow("from scratch", "scratch", predictions, protocol)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from tacit.console import counted
 from tacit.report.inspection import BUDGET, Inspection
 
 FEW = 1_000
@@ -77,8 +78,9 @@ def _twins(seen: Inspection) -> Iterator[str]:
 def _amount(seen: Inspection) -> Iterator[str]:
     count = seen.parts.get("train", 0)
     if count < FEW:
+        few = f"{counted(count, seen.unit)} for training {'is' if count == 1 else 'are'} few"
         yield (
-            f"{count:,} {seen.unit} for training are few. A short run may help all the same (simclr on 100 images of "
+            f"{few}. A short run may help all the same (simclr on 100 images of "
             "CIFAR-10: kNN .48, on 10,000 .50, untrained .32); compare it with weights learnt elsewhere (--init-from)"
         )
     cost = seen.cost

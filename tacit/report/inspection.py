@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tacit.console import counted
+
 BUDGET = 600.0
 """Seconds of training that the estimate is made for: the default budget."""
 _LABEL = 12
@@ -137,7 +139,7 @@ def _headline(seen: Inspection) -> str:
     counts = seen.counts
     classes = f", {len(counts):,} classes" if counts else ", no labels"
     lost = f", {len(seen.unreadable):,} unreadable" if seen.unreadable else ""
-    return f"{seen.data}: {seen.samples:,} {seen.unit}{classes}{lost}"
+    return f"{seen.data}: {counted(seen.samples, seen.unit)}{classes}{lost}"
 
 
 def _rows(seen: Inspection) -> Iterable[tuple[str, str]]:

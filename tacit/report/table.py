@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tacit.evaluation.bench import Evaluation, Kind, Result, sign
+from tacit.evaluation.bench import Evaluation, Kind, Result
+from tacit.evaluation.direction import sign
 from tacit.evaluation.few_label import words
 from tacit.evaluation.verdict import figure
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tacit.console import counted
 from tacit.core import Modality
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
@@ -90,10 +91,10 @@ def summary(found: Duplicates) -> str:
     dataset = found.dataset
     unit, count = dataset.modality.unit, len(dataset)
     if not found.groups:
-        return f"no duplicates among {count:,} {unit} of {printable(dataset.name)} ({_sought(found)})\n"
+        return f"no duplicates among {counted(count, unit)} of {printable(dataset.name)} ({_sought(found)})\n"
     lines = [
         f"{printable(dataset.name)}: {found.surplus():,} of {count:,} {unit} repeat another one, "
-        f"{counted(len(found.groups), 'group')} ({_sought(found)})",
+        f"{counted(len(found.groups), 'groups')} ({_sought(found)})",
         *_counted(found),
     ]
     for title, groups in (
@@ -101,15 +102,10 @@ def summary(found: Duplicates) -> str:
         ("under different classes, so that one label is wrong or both hold", found.conflicts),
     ):
         if groups:
-            lines += ["", f"{counted(len(groups), 'group')} {title}:"]
+            lines += ["", f"{counted(len(groups), 'groups')} {title}:"]
             lines += [line for group in groups[:NAMED] for line in _members(dataset, group)]
             lines += [f"  and {len(groups) - NAMED:,} more"] if len(groups) > NAMED else []
     return "\n".join([*lines, *_hints(found)]) + "\n"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 group`, `1,200 groups`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _sought(found: Duplicates) -> str:
@@ -125,7 +121,7 @@ def _counted(found: Duplicates) -> Iterator[str]:
         groups = [group for group in found.groups if group.way == way]
         if groups:
             members = f"{sum(map(len, groups)):,} {found.dataset.modality.unit}"
-            yield f"  {title:24} {counted(len(groups), 'group'):>14}, {members}"
+            yield f"  {title:24} {counted(len(groups), 'groups'):>14}, {members}"
 
 
 def _members(dataset: Dataset, group: Group) -> Iterator[str]:
@@ -201,7 +197,7 @@ def draw_groups(found: Duplicates, path: Path) -> None:
         label = dataset.classes[dataset.labels[row]] if dataset.labels[row] >= 0 else ""
         words = f"{number + 1}: {groups[number].similarity[member]:.3f} {part_of[row] or ''}"
         captions.append(f"{words}\n{label}\n{printable(samples.names[row])}")
-    title = f"{printable(dataset.name)}: {len(groups)} of {counted(len(found.groups), 'group')} of duplicates"
+    title = f"{printable(dataset.name)}: {len(groups)} of {counted(len(found.groups), 'groups')} of duplicates"
     footnote = f"Leaks first, then members of different classes. {_sought(found)}."
     columns = range(min(COLUMNS, len(places)))
     panels = [sheet.Panel("", pictures[at::COLUMNS], captions[at::COLUMNS]) for at in columns]

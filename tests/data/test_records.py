@@ -139,3 +139,49 @@ def test_built_in_names_have_a_kind_and_what_is_not_there_has_none(tmp_path):
     assert kind_of("digits", MODALITIES) == "image"
     assert kind_of(str(tmp_path / "nothing"), MODALITIES) is None
     assert kind_of("a\0b", MODALITIES) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.csv", b"text,text\na,b\n", "two columns 'text'"),
+        (
+            "x.csv",
+            b'text,label\n"never closed,a\nb,c\nd,e\n',
+            "opens in row 2 is never closed, and swallows the 2 lines",
+        ),
+        ("x.csv", "text,label\na,b\n".encode("utf-16"), "UTF-16"),
+        ("x.jsonl", '{"text": "a"}'.encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_a_file_that_would_be_misread_is_refused_with_the_reason(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        opened(tmp_path / name)
+    if said in ("two columns 'text'", "UTF-16"):  # the header is enough to see it, and the user is not told of images
+        with pytest.raises(DataError, match=said):
+            kind_of(str(tmp_path / name), MODALITIES)
+
+
+def test_quotes_may_hold_lines_and_a_last_one_may_be_open(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('text,label\n"two\nlines",a\n5" of rain,b\n"open,c')
+    assert texts(opened(path)) == ["two\nlines", '5" of rain', "open,c"]
+
+
+def test_names_of_columns_may_be_capitalised_unless_both_are_there(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("Text,LABEL,Split\nwords,a,train\n")
+    source = opened(path)
+    assert texts(source) == ["words"]
+    assert (source.classes, source.splits.tolist()) == (("a",), [0])
+    assert kind_of(str(path), MODALITIES) == "text"
+    path.write_text("text,Text\nsmall,large\n")
+    assert texts(opened(path)) == ["small"]
+
+
+def test_several_labels_in_a_list_are_one_cell_and_an_empty_list_says_none(tmp_path):
+    rows = [{"text": str(row), "label": label} for row, label in enumerate([["a", "b"], [], "c", None])]
+    source = opened(write(tmp_path / "x.jsonl", rows))
+    assert source.classes == (";", "a;b", "c")
+    assert source.labels.tolist() == [1, 0, 2, -1]

@@ -74,10 +74,10 @@ def test_tokens_and_tags_are_read_from_lines_and_from_parquet(tmp_path):
     [
         ({"tokens": ["a", "b"], "tags": ["O"]}, "row 2 has 2 words and 1 tags"),
         ({"tokens": ["a", " "], "tags": ["O", "O"]}, "a word of row 2 is empty"),
-        ({"tokens": [], "tags": []}, "no words"),
+        ({"tokens": [], "tags": []}, "row 2 has no words"),
         ({"tokens": ["a"], "tags": [3]}, "the tags of row 2 are no list of texts"),
         ({"tokens": "a b", "tags": ["O", "O"]}, "the tokens of row 2 are no list of texts"),
-        ({"tokens": ["a", "\ud800"], "tags": ["O", "O"]}, "characters that are no Unicode text"),
+        ({"tokens": ["a", "\ud800"], "tags": ["O", "O"]}, "row 2 holds half a character"),
     ],
 )
 def test_a_sentence_that_makes_no_sense_is_named(row, reason, tmp_path):

@@ -78,6 +78,25 @@ def test_a_run_ends_when_its_learner_has_had_enough_and_stays_ended(tmp_path: Pa
     assert len(list((tmp_path / "run" / "checkpoints").glob("*.json"))) == steps
 
 
+def test_a_run_ends_when_its_watch_has_seen_enough_and_stays_ended(tmp_path: Path) -> None:
+    def evaluate(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
+        yield "uniformity", -3.9 if progress.step == 0 else -3.5 - 0.001 * progress.step
+
+    class Contrasting(Toy):
+        contrasts = True
+
+    def fit(*, resume: bool) -> tuple[int, list[Tensor]]:
+        learner, config = Contrasting(), settings(steps=200, evaluations=20)
+        with RunFolder(tmp_path / "run", resume=resume) as folder:
+            folder.write(folder.config, config.to_yaml())
+            done = loop.fit(learner, Blobs(), AUGMENT, config, folder, resume=resume, evaluators=[evaluate])
+        return done.step, list(learner.state_dict().values())
+
+    ended, again = fit(resume=False), fit(resume=True)
+    assert ended[0] == again[0] == 30  # looked at every ten steps: highest at 10, .02 lower at 30
+    assert all(torch.equal(a, b) for a, b in zip(ended[1], again[1], strict=True))
+
+
 def test_parts_of_a_learner_follow_at_rates_of_their_own() -> None:
     learner = Toy()
     built = optimiser.build(Optimiser(), learner, {"student.head.": 0.5})

@@ -9,9 +9,9 @@ from tacit.engine.watch import Alarm, Watch, in_words
 START = {"step": 0, "std": 0.2, "rank": 100.0, "weights": 20.0, "distinct": 1.0}
 
 
-def alarms(records: Iterable[Mapping[str, float]], lr: float = 0.003) -> dict[str, Alarm]:
+def alarms(records: Iterable[Mapping[str, float]], lr: float = 0.003, *, contrasts: bool = True) -> dict[str, Alarm]:
     """All alarms of a run by name; each is raised once."""
-    watch, raised = Watch(Optimiser(lr=lr)), {}
+    watch, raised = Watch(Optimiser(lr=lr), contrasts=contrasts), {}
     for record in records:
         for alarm in watch.see(record):
             assert alarm.name not in raised
@@ -104,3 +104,29 @@ def test_a_codebook_of_which_one_code_is_used_is_named() -> None:
     healthy = [START, {"step": 10, "code_perplexity": 40.0}]
     assert "dead-codebook" not in alarms(healthy)
     assert "dead-codebook" in alarms([*healthy, {"step": 20, "code_perplexity": 1.3}])
+
+
+def course(*uniformity: float) -> list[dict[str, float]]:
+    return [{"step": 100.0 * n, "std": 1.0, "rank": 100.0, "uniformity": u} for n, u in enumerate(uniformity)]
+
+
+def test_a_run_that_begins_to_tell_each_sample_apart_is_ended() -> None:
+    raised = alarms(course(-3.88, -3.93, -3.64, -3.59, -3.6, -3.615))
+    assert raised["turned"].ends
+    assert not raised["turned"].fatal
+    assert "until step 300 " in raised["turned"].text
+    assert "--steps 300," in raised["turned"].text
+    assert not alarms(course(-3.88, -3.59, -3.615), contrasts=False)
+
+
+@pytest.mark.parametrize(
+    "uniformity",
+    [
+        (-3.88, -3.93, -3.64, -3.59, -3.6, -3.6),  # halves of film reviews, to the end of their schedule
+        (-3.88, -3.93, -3.95),  # has not begun to draw together
+        (-0.29, -0.48, -0.55),  # CIFAR-10, simclr
+        (-0.29, -0.26, -0.2, -0.25, -0.9),  # CIFAR-10, moco
+    ],
+)
+def test_runs_that_are_on_their_way_are_not_ended(uniformity: tuple[float, ...]) -> None:
+    assert not alarms(course(*uniformity))

@@ -78,7 +78,8 @@ def tasks(seed: int) -> tuple[str, ...]:
 
 def test_says_yes_where_something_was_learnt_and_keeps_every_number() -> None:
     patches = Row("patches", "method", lambda samples: pixels(samples).sqrt())
-    scratch = PredictedRow("from scratch", "scratch", {("few-label", "10"): torch.zeros(10, 400, dtype=torch.long)})
+    wrong = {("few-label", "10"): torch.zeros(10, 400, dtype=torch.long)}
+    scratch = PredictedRow("from scratch", "scratch", lambda: wrong)
     pairs = Row("mine", "encoder", learnt, {"layer": "pooled"}, pairs=lambda: (torch.eye(3), torch.eye(3)))
     found = evaluate(bench(), [pairs, *floors(), patches, scratch])
     assert found.verdict is not None

@@ -6,11 +6,12 @@ import math
 import pytest
 import torch
 
-from tacit.core import Progress, View
+from tacit.core import Draws, Progress, View
 from tacit.errors import UsageError
 from tacit.losses.tokens import token_loss
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.masked_prediction import MaskedPrediction
+from tacit.methods.wav2vec2 import Wav2Vec2, _others, found_among
 from tacit.modalities.text import TEXT
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
@@ -151,3 +152,38 @@ def test_samples_that_are_too_short_to_go_on_cost_nothing():
     view = View(x, torch.ones_like(x, dtype=torch.bool), vocabulary=30)
     step = made(CausalPrediction, view, causal=True)([view], Progress(0, 1))
     assert step.loss.tolist() == [0, 0, 0, 0]
+
+
+def hiding():
+    return torch.tensor([[1, 0, 1, 1, 0, 1], [0, 0, 0, 0, 1, 0], [1, 1, 0, 0, 0, 0]]).bool()
+
+
+def test_negatives_are_other_hidden_tokens_of_the_same_sample():
+    others = _others(hiding(), 50, Draws.of(0, 0, torch.arange(3), 0))
+    assert others.shape == (7, 50)
+    for own, row in enumerate(others[:4]):
+        assert set(row.tolist()) == {0, 1, 2, 3} - {own}
+    assert set(others[4].tolist()) == {0}
+    assert [set(row.tolist()) for row in others[5:]] == [{1}, {0}]
+
+
+def test_the_own_code_among_others_is_the_formula_read_aloud():
+    generator = torch.Generator().manual_seed(0)
+    query, keys = torch.randn(2, 7, 5, generator=generator)
+    keys[3] = 2 * keys[1]  # the same code
+    found = found_among(query, keys, hiding(), 9, 0.2, Draws.of(0, 0, torch.arange(3), 0))
+    others = _others(hiding(), 9, Draws.of(0, 0, torch.arange(3), 0))
+    start = [0, 0, 0, 0, 4, 5, 5]
+    for m in range(7):
+        negatives = [start[m] + other for other in others[m].tolist()]
+        negatives = [k for k in negatives if k != m and {k, m} != {1, 3}]
+        likeness = [torch.cosine_similarity(query[m], keys[k], dim=0) / 0.2 for k in (m, *negatives)]
+        assert found[m].item() == pytest.approx(-torch.stack(likeness).log_softmax(0)[0].item(), abs=1e-5)
+
+
+def test_codes_are_learnt_with_the_context_and_stay_in_use():
+    view = frames()
+    method = made(Wav2Vec2, view, negatives=10, codes=16, span=2)
+    losses = fitted(method, view, steps=80)
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+    assert float(method([view], Progress(79, 80)).metrics["code_perplexity"]) > 3

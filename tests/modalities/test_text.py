@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,25 @@ def test_a_batch_is_cut_at_its_longest_text_and_padding_is_marked():
 def test_what_is_no_text_is_unreadable(raw, reason):
     with pytest.raises(Unreadable, match=reason):
         TEXT.read(raw, TEXT.survey(RAWS, TextConfig()))
+
+
+def test_many_texts_are_read_as_each_alone():
+    layout = TEXT.survey(RAWS, TextConfig())
+    raws = [RAWS[0], b"caf\xe9", b"", RAWS[2], np.zeros(3), b"..."]
+    found = TEXT.read_many(raws, layout)
+    for raw, one in zip(raws, found, strict=True):
+        if isinstance(one, Unreadable):
+            with pytest.raises(Unreadable, match=re.escape(str(one))):
+                TEXT.read(raw, layout)
+        else:
+            assert np.array_equal(one, TEXT.read(raw, layout))
+    assert [isinstance(one, Unreadable) for one in found] == [False, True, True, False, True, True]
+
+
+@pytest.mark.parametrize("kind", ["words", "bpe"])
+def test_a_letter_with_its_accent_apart_is_the_same_letter(kind):
+    layout = TEXT.survey(RAWS, TextConfig(tokenizer=kind, vocabulary=400))
+    assert np.array_equal(TEXT.read("Cafe\u0301".encode(), layout), TEXT.read("Café".encode(), layout))
 
 
 def test_texts_without_words_cannot_be_surveyed():

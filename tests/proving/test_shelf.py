@@ -1,6 +1,6 @@
 import torch
 
-from tacit.evaluation.bench import Bench, Row, evaluate
+from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
 from tacit.evaluation.tasks import Measurement
 from tacit.proving.shelf import Shelf
 
@@ -62,14 +62,22 @@ def test_floors_are_measured_once_and_the_encoder_every_time(tmp_path):
     bench = Bench(
         train=Points(60), train_labels=labels, test=Points(30), test_labels=labels[:30], classes=["a", "b", "c"]
     )
+
+    def predictions():
+        asked.append("classifier")
+        return {("knn", "k=20"): torch.zeros(1, 30, dtype=torch.long)}
+
     rows = [
         Row("mine", "encoder", features("mine")),
         Row("raw", "raw", features("raw"), identity={"kind": "raw"}),
         Row("untrained", "untrained", features("untrained")),
+        PredictedRow("classifier", "raw", predictions, identity={"kind": "classifier"}),
     ]
     first = evaluate(bench, rows, ["knn"], Shelf(tmp_path))
     count = asked.count("raw")
     second = evaluate(bench, rows, ["knn"], Shelf(tmp_path))
     assert asked.count("raw") == count > 0
     assert asked.count("mine") == 2 * asked.count("raw")
+    assert asked.count("classifier") == 1
+    assert first.find("classifier", "knn", "k=20") == second.find("classifier", "knn", "k=20")
     assert first.find("raw", "knn", "k=20") == second.find("raw", "knn", "k=20")

@@ -166,7 +166,7 @@ def test_a_set_without_duplicates_is_said_to_have_none(tmp_path, capsys):
 def test_one_sample_and_many_blank_ones(tmp_path, capsys):
     photograph(0).save(tmp_path / "0.png")
     assert run(["duplicates", str(tmp_path)]) == 0
-    assert "no duplicates among 1 images" in capsys.readouterr().out
+    assert "no duplicates among 1 image " in capsys.readouterr().out
     for number in range(30):
         Image.new("RGB", (48, 48), (number, number, number)).save(tmp_path / f"blank-{number}.png")
     assert run(["duplicates", str(tmp_path)]) == 0
