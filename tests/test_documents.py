@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from folder_toys import bert
+from sounds import folder_of_tones
 from toys import folder_of_shapes
 
 from tacit.cli import run
@@ -104,6 +105,7 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if "minilm" in page.read_text():
         texts_of_others(tmp_path, [line["text"] for line in lines])
+    folder_of_tones(tmp_path / "recordings", each=20)
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(console|python)\n(.*?)```", page.read_text(), re.DOTALL):
         if language == "python":

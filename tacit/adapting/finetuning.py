@@ -112,11 +112,10 @@ def _build(layers: Sequence[Mapping[str, Any]]) -> FinetuneConfig:
         "modality": MODALITIES[modality].config().model_dump(mode="json"),
         "head": head.Config(name=task).model_dump(mode="json"),
     }
-    config = FinetuneConfig.parse(merge(base, settings), "the settings")
-    missing = head.needs() - config.kind.offers
-    if missing:
+    missing = head.needs() - MODALITIES[modality].offers
+    if missing:  # before the head's recipe, which may speak of what these data do not have either
         raise UsageError(f"task {task} needs {', '.join(sorted(missing))}, which {modality} data do not have")
-    return config
+    return FinetuneConfig.parse(merge(base, settings), "the settings")
 
 
 def finetune(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -85,20 +87,33 @@ def survey(
     chosen = rate or min(USUAL, min(rates, key=lambda own: (-rates[own], -own)))
     hop = max(1, round(chosen * HOP))
     kept = seconds or min(LONGEST, float(np.quantile(lengths, 0.99)))
-    length = -(-(int(kept * chosen / hop) + 1) // _MULTIPLE) * _MULTIPLE
+    length = -(-(math.ceil(kept * chosen / hop) + 1) // _MULTIPLE) * _MULTIPLE
     return AudioLayout(rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or 64, length=length)
 
 
 def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
-    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`."""
+    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`, `DataError` for features."""
     if isinstance(raw, np.ndarray):
         if rate is None:
             raise Unreadable("an array says nothing of its samples a second: --set modality.rate=16000 does")
         return rate, len(mono(raw)) / rate
+    if _features(raw):
+        raise DataError("these are frames of features, no sounds: --set modality.front=features reads them")
     with opened(raw) as file:
         if file.frames <= 0:
             raise Unreadable("it holds no samples")
         return int(file.samplerate), file.frames / file.samplerate
+
+
+def _features(raw: bytes) -> bool:
+    """Whether a file without the head of a sound holds frames of features."""
+    try:
+        with opened(raw):
+            return False
+    except Unreadable:
+        with suppress(Unreadable):
+            return len(frames(raw, CEPSTRA)) > 0
+    return False
 
 
 def _surveyed_features(raws: Iterable[Raw], bands: int | None, seconds: float | None) -> AudioLayout:
