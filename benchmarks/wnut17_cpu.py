@@ -42,12 +42,10 @@ def main() -> None:
     run, tagged = given.runs / "masked-prediction", given.runs / "set"
     if not (run / "encoder" / "model.safetensors").is_file():
         prepare(given.data, tagged)
-        told = write([*sentences(tagged / "train.conll"), *lines(texts)], given.runs / "texts.jsonl")
-        print(f"{told:,} texts without tags")
-        options = ("--method", "masked-prediction", "--set", "modality.weak.tokens=64")
-        print(
-            f"trained in {tacit('train', given.runs / 'texts.jsonl', *options, '--time', given.time, '--out', run)} s"
-        )
+        plain = given.runs / "texts.jsonl"
+        print(f"{write([*sentences(tagged / 'train.conll'), *lines(texts)], plain):,} texts without tags")
+        options = ("--method", "masked-prediction", "--set", "modality.weak.tokens=64", "--time", given.time)
+        print(f"trained in {tacit('train', plain, *options, '--out', run)} s")
     if not (run / "tagging.json").is_file():
         print(f"evaluated in {tacit('evaluate', run, tagged, '--task', 'tag')} s")
     found = json.loads((run / "tagging.json").read_text())

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tacit.data.dataset import Dataset
-from tacit.data.lines import TAGS, WORDS
 from tacit.data.listing import printable
+from tacit.data.tagged import TAGS, WORDS
 from tacit.evaluation.spans import of_numbers, spelled
 from tacit.heads.head import Answers
 from tacit.heads.tag import at_words, first_pieces

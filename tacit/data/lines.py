@@ -242,7 +242,7 @@ def _header(path: Path, first: str, known: Sequence[str]) -> tuple[list[str], st
 
 
 def _wanted(path: Path, column: str, have: list[str]) -> list[str]:
-    """The columns to read of those there are, words and tags in place of `column`. Raises `DataError` without either."""
+    """The columns to read of those there are, `column` or else words and tags. Raises `DataError` without either."""
     if column not in have and WORDS not in have:
         raise _no_column(path, column, have)
     samples = (column,) if column in have else (WORDS, TAGS)
@@ -250,7 +250,8 @@ def _wanted(path: Path, column: str, have: list[str]) -> list[str]:
 
 
 def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
-    text, tags = values.get(column), ()
+    tags: tuple[str, ...] = ()
+    text = values.get(column)
     extras = {extra: _plain(values[extra]) for extra in EXTRA_COLUMNS if extra in values and extra != column}
     name = next((_plain(values[each]) for each in ID_COLUMNS if each in values and each != column), "")
     if column not in values and WORDS in values:

@@ -72,10 +72,9 @@ def _listing(paths: Sequence[Path], column: str, labels: Sequence[str] | None) -
             interrupt.check()
             extras = {**record.extras, **fixed}
             coded = [codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS]
+            coded += [tags.of(" ".join(record.tags)), reasons.of(record.reason)]
             name = record.name or (f"{path.name}:{record.place}" if len(paths) > 1 else f"{record.place}")
-            builder.add(
-                os.fsencode(printable(name)), number, *coded, tags.of(" ".join(record.tags)), reasons.of(record.reason)
-            )
+            builder.add(os.fsencode(printable(name)), number, *coded)
     names, numbers = builder.finish()
     return Listing(names, numbers, [list(each.known) for each in (*codes.values(), tags, reasons)])
 

@@ -15,7 +15,7 @@ from tacit import console, interrupt
 from tacit.config import Named
 from tacit.core import Encoder, Evaluator, Features, Learner, Method, Progress, Samples, Step, View
 from tacit.errors import UsageError
-from tacit.evaluation.bench import sign
+from tacit.evaluation.direction import sign
 from tacit.heads.head import Answers, Head, Targets
 
 VALIDATION = "val "

@@ -9,7 +9,7 @@ import tacit
 from tacit.cli import run
 from tacit.encoder import load
 from tacit.errors import UsageError
-from tacit.evaluation.bench import sign
+from tacit.evaluation.direction import sign
 from tacit.proving.exams import judge
 from tacit.proving.outcome import write
 from tacit.proving.recognition import recognise
