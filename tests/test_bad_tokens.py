@@ -107,6 +107,7 @@ def test_an_encoder_that_has_one_vector_a_text(texts, tmp_path, capfd):
 def test_tags_learnt_from_a_list_of_labels(texts, tmp_path, capfd):
     message = told(["finetune", texts / "run", texts / "set"], 3, capfd, "no sample of")
     assert "choose --task tag, since it has tags" in message
+    told(["evaluate", texts / "run", texts / "set"], 3, capfd, "its tags judge --task tag")
 
 
 def test_predictions_of_tags_are_json_lines(texts, tmp_path, capfd):

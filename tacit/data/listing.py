@@ -132,7 +132,7 @@ class Source:
     others: Mapping[str, int] = field(default_factory=dict)
     """Suffix -> how many files with it were passed over."""
     annotations: Annotations | None = None
-    """Boxes or masks drawn on the samples; None where the source holds none."""
+    """What was drawn on the samples or written down of them; None where the source holds none."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
     in_order: bool = False

@@ -191,7 +191,7 @@ def _written(dataset: Dataset, annotations: Annotations) -> Drawn:
         interrupt.check()
         said = annotations.read(row)
         if isinstance(said, str):
-            counts.update(printable(said))
+            counts.update("space" if letter == " " else printable(letter) for letter in said)
         else:
             assert isinstance(said, np.ndarray)
             counts.update(printable(annotations.classes[kind]) for kind, _, _ in of_numbers(said.tolist()))

@@ -22,7 +22,7 @@ from tacit.heads.pooled import TableTargets
 HOW = "put the files into one sub-folder per class, or give a CSV with the columns path,label (--labels LIST.csv)"
 
 DRAWN = {"boxes": "detect", "masks": "segment", "tags": "tag", "transcripts": "recognise"}
-"""What is drawn on samples -> the task that learns it."""
+"""What is drawn on samples or written down of them -> the task that learns it."""
 
 
 def one_class(dataset: Dataset) -> tuple[TableTargets, Tensor]:
