@@ -63,7 +63,7 @@ def finetune(
         encoder: a run folder, an encoder folder, a checkpoint, or published weights.
         data: labelled data, as for `tacit finetune`.
         out: a folder that is new or empty, or, with `resume`, that of the run to go on with.
-        task: classify, multilabel, regress, segment or detect.
+        task: classify, multilabel, regress, segment, detect, tag or recognise.
         settings: any other settings, nested as in `tacit finetune --print-config`.
         resume: go on with the run in `out`, to the same bits as if it had never stopped.
 
@@ -82,8 +82,8 @@ def predict(
     """Answer about all samples of `data` with a fine-tuned model.
 
     Returns a list or an array of N values by name: `name`, and for classes `probabilities [N, K]` in the order of
-    `model.classes`, for numbers `values [N, K]`. With `out` the answers are written there, sample by sample, as
-    `tacit predict` does, and nothing is kept in memory or returned.
+    `model.classes`, for numbers `values [N, K]`, for tags `tokens`, `tags` and `spans`, for speech `texts`. With `out`
+    the answers are written there, sample by sample, as `tacit predict` does, and nothing is kept in memory or returned.
     """
     loaded = model if isinstance(model, TrainedModel) else load_model(model)
     if out is None:

@@ -154,7 +154,7 @@ class Modality:
     surveyed: int = 256
     """How many samples `survey` is given at most."""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Method -> the settings that suit this kind of data, on top of the method's own defaults."""
+    """Method, or task of `tacit finetune` -> the settings that suit this kind of data, on top of its own defaults."""
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Method -> presets by name that make sense for this kind of data alone, beside the method's own."""
     transformations: Mapping[str, Family] = field(default_factory=dict)
@@ -190,6 +190,9 @@ class Modality:
     """(raw sample, layout) -> all of it as a picture at its own size, uint8 `[H, W, 3]`. Raises `Unreadable`."""
     spell: Callable[[Tensor, Any], Sequence[str]] | None = None
     """(ids `[B, L]`, 0 behind the end, layout) -> what they say, where samples are ids that say something."""
+    words: Callable[[Raw, Any], tuple[Sequence[str], np.ndarray]] | None = None
+    """(raw sample, layout) -> its W words, and to which of them each of its packed positions belongs, `[L]`, -1 for
+    none: what is said of words, as tags, is placed by it. Raises `Unreadable`."""
     facts: Callable[[Raw], Mapping[str, str | float]] | None = None
     """What is to be known of a raw sample at little cost, by name, the same names for all: texts are counted, numbers
     summarised. Raises `Unreadable`."""
@@ -200,8 +203,8 @@ class Modality:
 
     @property
     def offers(self) -> frozenset[str]:
-        """What a learner can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`, `targets:NAME`,
-        `decoder`, `dense`, `grid`, `spell`."""
+        """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
+        `targets:NAME`, `decoder`, `dense`, `grid`, `spell`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
@@ -210,4 +213,5 @@ class Modality:
         offered |= {"dense"} if self.dense else set()
         offered |= {"grid"} if self.grid else set()
         offered |= {"spell"} if self.spell else set()
+        offered |= {"words"} if self.words else set()
         return frozenset(offered)

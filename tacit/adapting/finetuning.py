@@ -105,8 +105,9 @@ def _build(layers: Sequence[Mapping[str, Any]]) -> FinetuneConfig:
             f"{told.get('init_from')} holds published weights: say which encoder they are of, as in --architecture "
             "resnet18, or a model name of timm"
         )
-    settings = merge(inherited, head.recipe, told)
-    modality = settings.get("modality", {}).get("name", "image")
+    modality = merge(inherited, told).get("modality", {}).get("name", "image")
+    own = MODALITIES[modality].recipes.get(task, {})
+    settings = merge(inherited, head.recipe, own, told)
     base = {
         "modality": MODALITIES[modality].config().model_dump(mode="json"),
         "head": head.Config(name=task).model_dump(mode="json"),

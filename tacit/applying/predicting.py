@@ -16,9 +16,11 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.applying.found_boxes import SUFFIXES, write_boxes
 from tacit.applying.painting import write_masks
+from tacit.applying.tagged_words import tags_of_words, write_tags
 from tacit.console import say
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
+from tacit.data.table import TRANSCRIPT
 from tacit.errors import RunError, UsageError, nearest
 from tacit.heads.head import Answers
 from tacit.model import TrainedModel, join
@@ -39,6 +41,8 @@ class Writer:
     """Writes a file with one of the suffixes, or into a new folder; memory must not grow with the set.
 
     May raise `OSError`."""
+    said: Callable[[TrainedModel, Dataset, Tensor, Answers], Answers] | None = None
+    """Answers to the rows `[B]` as they are told to people, where the head's own make no sense to them."""
 
 
 def predict_to(model: TrainedModel, data: str, out: Path, *, batch: int = 256, max_bad: float = 0.01) -> int:
@@ -73,7 +77,8 @@ def predict(model: TrainedModel, data: str, *, batch: int = 256, max_bad: float 
     """The answers about all samples of `data` in memory: `name`, and what the head says, such as `probabilities`."""
     with interrupt.listening():
         dataset = _open(model, data, max_bad)
-        said = join([answers for _, answers in model.respond(dataset.everything(), batch=batch)])
+        batches, tell = model.respond(dataset.everything(), batch=batch), WRITERS[model.spec.task].said
+        said = join([tell(model, dataset, rows, answers) if tell else answers for rows, answers in batches])
     return {"name": [printable(name) for name in dataset.everything().names], **said}
 
 
@@ -121,12 +126,16 @@ def _label_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]
     return {"labels": there, **_probabilities(classes, said)}
 
 
-def _text_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
+def _translation_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
     return {"translation": list(answers["text"])}
 
 
 def _number_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
     return dict(zip(classes, answers["values"].numpy().T, strict=True))
+
+
+def _transcript_columns(classes: tuple[str, ...], answers: Answers) -> dict[str, Any]:
+    return {TRANSCRIPT: answers["texts"]}
 
 
 def _probabilities(classes: tuple[str, ...], said: np.ndarray) -> Mapping[str, Any]:
@@ -181,7 +190,9 @@ WRITERS: Mapping[str, Writer] = {
     "multilabel": _table(_label_columns),
     "regress": _table(_number_columns),
     "segment": Writer((), write_masks),
-    "translate": _table(_text_columns),
+    "translate": _table(_translation_columns),
     "detect": Writer(SUFFIXES, write_boxes),
+    "recognise": _table(_transcript_columns),
+    "tag": Writer((".jsonl",), write_tags, tags_of_words),
 }
 """Task -> how its answers are written; the same names as in `heads.HEADS`."""

@@ -54,9 +54,10 @@ def finetune(
     encoder
         A run folder, an encoder folder, a checkpoint, or published weights of timm or torchvision.
     data
-        Labelled data: as for `tacit train`, with classes; or with boxes or masks.
+        Labelled data: as for `tacit train`, with classes; or with boxes, masks, tags of words or transcripts.
     task
-        classify (the default), multilabel, regress, segment, detect or translate.
+        classify (the default), multilabel, regress, segment, detect, tag (words of texts, as names have), recognise
+        (what is said in recordings) or translate.
     labels
         A .csv of path,label for samples of DATA; training samples that it does not name are left out.
     freeze
@@ -72,7 +73,8 @@ def finetune(
     batch
         Samples per optimiser step.
     lr
-        Largest learning rate of the head; the encoder's is a tenth of it, for segment and detect the same.
+        Largest learning rate of the head; the encoder's is a tenth of it, for recognise half, for segment and detect
+        the same.
     seed
         Everything random is a function of it.
     config
@@ -138,7 +140,7 @@ def finetune(
 
 
 def predict(model: str, data: str, *, out: Path, batch: int = 256, max_bad: float = 0.01) -> None:
-    """Answer about new data with a fine-tuned model: classes and probabilities, numbers, boxes or masks.
+    """Answer about new data with a fine-tuned model: classes, numbers, boxes, masks, tags or what is said.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def predict(model: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
         A folder, an archive, a list, a single file: as for `tacit train`.
     out
         A .csv or .parquet file with a row a sample: its name, the answer, the probability of each class. For detect a
-        .json file as COCO has it, for segment a folder of masks and overlays.
+        .json file as COCO has it, for segment a folder of masks and overlays, for tag a .jsonl file.
     batch
         Samples at a time.
     max_bad
@@ -171,6 +173,8 @@ COMMANDS: Commands = (
   tacit finetune runs/photos-simclr photos --freeze all --labels labelled.csv
   tacit finetune runs/photos-simclr list.csv --task regress --epochs 50 --out runs/age
   tacit finetune resnet18.pth photos --architecture resnet18 --size 96
+  tacit finetune runs/texts sentences.conll --task tag
+  tacit finetune runs/speech recordings.csv --task recognise     columns path and transcript
   tacit finetune --resume --out runs/photos-classify        go on after a stop, to the same bits""",
     ),
     (

@@ -37,7 +37,8 @@ def evaluate(
     task
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
-        detect, segment, copies, few-label-finetuned, select, translate.
+        detect, segment, tag (tags of words), recognise (transcripts), translate, language, copies, few-label-finetuned,
+        select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For translate, of pairs: 3000 and all.

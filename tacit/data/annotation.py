@@ -1,4 +1,7 @@
-"""What people drew on samples, or wrote for them. Readers of formats make these records, heads read them."""
+"""What people drew on samples or wrote for them: boxes, masks, tags, transcripts, translations.
+
+Readers of formats make these records, heads and tasks read them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ VOID_NAMES = frozenset({"void", "ignore", "ignored", "unlabelled", "unlabeled", 
 
 Mask = npt.NDArray[np.uint8]
 """`[H, W]`, the class of each cell, or `VOID`."""
-Kind = Literal["boxes", "masks", "targets"]
+Tags = npt.NDArray[np.int16]
+"""`[W]`, one number a word of a text, as `evaluation.spans.OUTSIDE` has them."""
+Kind = Literal["boxes", "masks", "tags", "transcripts", "targets"]
 """Targets are samples of their own, such as translations, which are to be answered."""
 
 
@@ -48,10 +53,11 @@ class Annotations:
 
     kind: Kind
     classes: tuple[str, ...]
-    """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out."""
-    read: Callable[[int], Boxes | bytes | Mask]
-    """Row of the source -> its annotation: boxes; a mask as it is stored, the bytes of a file or its cells; the
-    bytes of a target.
+    """Names, in the order of their numbers; of masks without a legend only `masks.pack_masks` finds out, and
+    transcripts and targets have none."""
+    read: Callable[[int], Boxes | bytes | Mask | Tags | str]
+    """Row of the source -> its annotation: boxes, a mask as it is stored (the bytes of a file or its cells), tags, what
+    is said in a recording, or the bytes of a target.
 
     Raises `Unreadable` with the reason. Safe to call from several threads.
     """

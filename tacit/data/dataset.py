@@ -85,7 +85,7 @@ class Dataset:
     parts: Mapping[str, Longs]
     """`train`, `val`, `test` -> rows of the whole set; a part that does not exist is absent."""
     annotations: Annotations | None
-    """Boxes or masks drawn on the samples, by row of the source (`Subset.source_rows`); None where there are none."""
+    """What was drawn on the samples or written of them, by row of the source (`Subset.source_rows`); or None."""
     raw: Callable[[int], Raw]
     """Row of the source -> the sample as it lies there, whole; raises `Unreadable`."""
     tokens: npt.NDArray[np.uint64]

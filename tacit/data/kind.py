@@ -15,6 +15,7 @@ from tacit.data import builtin
 from tacit.data.lines import columns, ending, first_line
 from tacit.data.listing import suffix
 from tacit.data.table import PATH_COLUMNS, header_of
+from tacit.data.tagged import SENTENCES, WORDS
 from tacit.errors import DataError
 
 _LOOKED_AT = 1000
@@ -83,12 +84,14 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
             named = suffix(first_line(path).strip())
             lists = (name for name, each in modalities.items() if name not in recorded and named in each.suffixes)
             return next(lists, next(iter(recorded), None))
+        case last if last in SENTENCES:
+            return next(iter(recorded), None)
     if ending(path) in (".csv", ".tsv"):
         listed = _named(_first_path(path), modalities)
         if listed is not None:
             return listed
     looked_for = {name: column or records for name, records in recorded.items()}
-    held = next((name for name, wanted in looked_for.items() if wanted in columns(path, wanted)), None)
+    held = next((name for name, wanted in looked_for.items() if {wanted, WORDS} & set(columns(path, wanted))), None)
     if ending(path) in (".jsonl", ".ndjson"):
         return held or next(
             iter(recorded), None

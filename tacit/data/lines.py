@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
-from tacit.console import counted
 from tacit.data.listing import printable
+from tacit.data.quoting import Quoted, unquoted
 from tacit.data.table import EXTRA_COLUMNS, header_of
+from tacit.data.tagged import SENTENCES, TAGS, WORDS, joined, sentences
 from tacit.errors import DataError, nearest
 
 MAX_LINE = 16 * 2**20
@@ -38,6 +39,8 @@ class Record:
     name: str = ""
     reason: str = ""
     """Why it cannot be read; empty where it can."""
+    tags: tuple[str, ...] = ()
+    """What is said about each word, the words being what spaces separate in `text`; none where nothing is."""
 
 
 def ending(path: Path | str) -> str:
@@ -54,6 +57,9 @@ def reader(path: Path, column: str) -> Records:
         known = (column, *EXTRA_COLUMNS, *ID_COLUMNS)
         if ending(path) == ".txt":
             yield from whole(path, _plain_lines(path))
+            return
+        if ending(path) in SENTENCES:
+            yield from whole(path, _sentences(path))
             return
         for number, cells in rows(path, lambda have: _wanted(path, column, have), known):
             yield Record(number, reason=cells) if isinstance(cells, str) else _record(number, cells, column)
@@ -141,58 +147,33 @@ def _plain_lines(path: Path) -> Iterator[Record]:
             yield text if isinstance(text, Record) else Record(number, text)
 
 
+def _sentences(path: Path) -> Iterator[Record]:
+    """Sentences of a CoNLL file, each named by its first line."""
+    decoded = ((number, _decoded(number, position, line)) for number, position, line in _lines(path))
+    lines = ((number, "", said.reason) if isinstance(said, Record) else (number, said, "") for number, said in decoded)
+    for number, text, tags, reason in sentences(lines):
+        yield Record(number, text, reason=reason, tags=tags)
+
+
 def _table(path: Path, choose: Choose, known: Sequence[str]) -> Iterator[tuple[int, Cells]]:
     with _opened(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
         header, delimiter = _header(path, file.readline(), known)
         choose(header)
         plain = delimiter == "\t" and not _spans_lines(path, len(header))
         quoting: Literal[0, 3] = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
-        lines = _Quoted(file)
+        lines = Quoted(file)
         try:
             for number, cells in enumerate(csv.reader(lines, delimiter=delimiter, quoting=quoting), 2):
                 lines.must_be_closed(path, number, plain=plain)
                 if cells:
-                    yield number, dict(zip(header, map(_unquoted, cells) if plain else cells, strict=False))
+                    yield number, dict(zip(header, map(unquoted, cells) if plain else cells, strict=False))
         except csv.Error as error:
             raise DataError(f"{printable(str(path))} is no valid table: {error}") from None
-
-
-class _Quoted:
-    """Lines of a table, and whether the quotes of its rows are closed: one that is not swallows all that follows."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._quotes, self._count, self._ended = 0, 0, False
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self._quotes, self._count = self._quotes + line.count('"'), self._count + 1
-            yield line
-        self._ended = True
-
-    def must_be_closed(self, path: Path, number: int, *, plain: bool) -> None:
-        """After row `number`: raises `DataError` where it has reached the end of the file inside of a quote.
-
-        `plain`: quotes are characters like all others.
-        """
-        if not plain and self._ended and self._quotes % 2 and self._count > 1:
-            raise DataError(
-                f"{printable(str(path))} is no valid table: a quote that opens in row {number} is never closed, and "
-                f"swallows the {counted(self._count - 1, 'lines')} behind it"
-            )
-        self._quotes = self._count = 0
 
 
 def _spans_lines(path: Path, columns: int) -> bool:
     """Whether a row of a table of tabs may go over several lines, or hold tabs: then quotes must say where."""
     return any(line.strip() and line.count(b"\t") != columns - 1 for _, _, line in _lines(path))
-
-
-def _unquoted(cell: str) -> str:
-    """A cell without the quotes around it. One that only opens is part of a text, as in the sets of the field."""
-    inner = cell[1:-1].replace('""', "")
-    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
-    return cell[1:-1].replace('""', '"') if quoted else cell
 
 
 def _parquet(path: Path, choose: Choose) -> Iterator[tuple[int, Cells]]:
@@ -217,7 +198,7 @@ READERS: Mapping[str, Callable[[Path, Choose], Iterator[tuple[int, Cells]]]] = {
     ".parquet": _parquet,
 }
 TABLES = (".csv", ".tsv")
-ENDINGS = (*READERS, *TABLES, ".txt")
+ENDINGS = (*READERS, *TABLES, *SENTENCES, ".txt")
 
 
 def first_line(path: Path) -> str:
@@ -261,16 +242,22 @@ def _header(path: Path, first: str, known: Sequence[str]) -> tuple[list[str], st
 
 
 def _wanted(path: Path, column: str, have: list[str]) -> list[str]:
-    """The columns to read of those there are. Raises `DataError` where there is no `column`."""
-    if column not in have:
+    """The columns to read of those there are, `column` or else words and tags. Raises `DataError` without either."""
+    if column not in have and WORDS not in have:
         raise _no_column(path, column, have)
-    return [name for name in (column, *EXTRA_COLUMNS, *ID_COLUMNS) if name in have]
+    samples = (column,) if column in have else (WORDS, TAGS)
+    return [name for name in (*samples, *EXTRA_COLUMNS, *ID_COLUMNS) if name in have]
 
 
 def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
+    tags: tuple[str, ...] = ()
     text = values.get(column)
     extras = {extra: _plain(values[extra]) for extra in EXTRA_COLUMNS if extra in values and extra != column}
     name = next((_plain(values[each]) for each in ID_COLUMNS if each in values and each != column), "")
+    if column not in values and WORDS in values:
+        text, tags, reason = joined(number, values[WORDS], values.get(TAGS))
+        if reason:
+            return Record(number, "", extras, name, reason)
     if not isinstance(text, str):
         reason = f"row {number} has no {column}" if text is None else f"the {column} of row {number} is no text"
         return Record(number, "", extras, name, reason)
@@ -281,7 +268,7 @@ def _record(number: int, values: Mapping[str, Any], column: str) -> Record:
         if 0xDC80 <= code <= 0xDCFF:  # how a byte that is no UTF-8 is read from a table
             return Record(number, "", extras, name, f"row {number} is no UTF-8 (0x{code - 0xDC00:02x})")
         return Record(number, "", extras, name, f"row {number} holds half a character (\\u{code:04x})")
-    return Record(number, text, extras, name)
+    return Record(number, text, extras, name, tags=tags)
 
 
 def _plain(value: Any) -> str:

@@ -21,7 +21,7 @@ MAX_BYTES = 256 * 2**20
 """The largest file or archive member that is read as one sample."""
 PARTS = ("train", "val", "test")
 NO_PART = -1
-SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
+SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
@@ -132,7 +132,7 @@ class Source:
     others: Mapping[str, int] = field(default_factory=dict)
     """Suffix -> how many files with it were passed over."""
     annotations: Annotations | None = None
-    """Boxes or masks drawn on the samples; None where the source holds none."""
+    """What was drawn on the samples or written down of them; None where the source holds none."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
     in_order: bool = False

@@ -11,11 +11,12 @@ import numpy as np
 
 from tacit import interrupt
 from tacit.data.annotation import Annotations
-from tacit.data.lines import Record, columns, ending, reader
+from tacit.data.lines import ENDINGS, Record, columns, ending, reader
 from tacit.data.listed import Listing, remembered
 from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, stamp
 from tacit.data.shards import below, parts
 from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
+from tacit.data.tagged import annotations_of
 from tacit.errors import DataError, Unreadable
 
 TARGET = "target"
@@ -32,17 +33,18 @@ def open_records(
     """The records of `paths`, one file after the other, read in rising order and never as a whole.
 
     Lines of .jsonl, .txt and their .gz, rows of .csv, .tsv and .parquet: `column` holds the sample, and if present
-    `label`, `split`, `group`, `id` and `target` are what they say. Files named `train...`, `val...`, `test...` are
-    parts; `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a
-    sample that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the
-    column or cannot be opened.
+    `label`, `split`, `group`, `id` and `target` are what they say. Sentences of .conll and its kin, and `tokens` with
+    `tags` in place of `column`, bring tags of their words. Files named `train...`, `val...`, `test...` are parts;
+    `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a sample
+    that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the column
+    or cannot be opened.
     """
     told = parts([str(path) for path in paths])
     fixed = [label_of(path) for path in paths] if label_of else None
     marks = np.array([stamp(path.stat()) for path in paths], np.int64)
     facts = [column, fixed, [str(path.absolute()) for path in paths], marks.tolist()]
     listing = remembered(facts, int(marks[:, 0].sum()), lambda: _listing(paths, column, fixed), cache_dir)
-    names, (file, label, split, group, refused) = listing.names, listing.numbers
+    names, (file, label, split, group, tags, refused) = listing.names, listing.numbers
     if len(names) == 0:
         raise DataError(f"{printable(title)} has no records: there is nothing to read")
     codes = {extra: Codes(texts) for extra, texts in zip(EXTRA_COLUMNS, listing.texts, strict=False)}
@@ -60,7 +62,7 @@ def open_records(
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
         refused={int(row): listing.texts[-1][refused[row]] for row in np.flatnonzero(refused >= 0)},
-        annotations=_targets(paths, column, places, len(names)),
+        annotations=annotations_of(tags, listing.texts[-2]) or _targets(paths, column, places, len(names)),
         in_order=True,
     )
 
@@ -74,26 +76,27 @@ def _targets(paths: Sequence[Path], column: str, starts: np.ndarray, count: int)
 
 
 def _listing(paths: Sequence[Path], column: str, labels: Sequence[str] | None) -> Listing:
-    """All records: the number of its file beside each, its label, split and group, and why it is not read."""
-    builder = NamesBuilder(2 + len(EXTRA_COLUMNS))
-    codes, reasons = {extra: Codes() for extra in EXTRA_COLUMNS}, Codes()
+    """All records: the number of its file beside each, its label, split, group and tags, and why it is not read."""
+    builder = NamesBuilder(3 + len(EXTRA_COLUMNS))
+    codes, tags, reasons = {extra: Codes() for extra in EXTRA_COLUMNS}, Codes(), Codes()
     for number, path in enumerate(paths):
         fixed = {"label": labels[number]} if labels else {}
         for record in reader(path, column)():
             interrupt.check()
             extras = {**record.extras, **fixed}
             coded = [codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS]
+            coded += [tags.of(" ".join(record.tags)), reasons.of(record.reason)]
             name = record.name or (f"{path.name}:{record.place}" if len(paths) > 1 else f"{record.place}")
-            builder.add(os.fsencode(printable(name)), number, *coded, reasons.of(record.reason))
+            builder.add(os.fsencode(printable(name)), number, *coded)
     names, numbers = builder.finish()
-    return Listing(names, numbers, [list(each.known) for each in (*codes.values(), reasons)])
+    return Listing(names, numbers, [list(each.known) for each in (*codes.values(), tags, reasons)])
 
 
 def recorded(path: Path) -> list[Path]:
     """The files of records at `path`: itself, or all of the first kind below a folder. There a .txt is one sample."""
     if not path.is_dir():
         return [path] if ending(path) else []
-    found = [each for last in (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz") for each in below(path, last)]
+    found = [each for last in (*ENDINGS, ".gz") for each in below(path, last)]
     kinds = [ending(each) for each in found]
     first = next((kind for kind in kinds if kind not in ("", ".txt")), None)
     return sorted(each for each, kind in zip(found, kinds, strict=True) if kind == first)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit import interrupt
+from tacit.data.annotation import Annotations
 from tacit.data.listing import (
     PARTS,
     SPLIT_NAMES,
@@ -31,6 +32,25 @@ from tacit.errors import DataError, nearest
 
 PATH_COLUMNS = ("path", "file", "filename", "image")
 EXTRA_COLUMNS = ("label", "split", "group")
+TRANSCRIPT = "transcript"
+"""The column of what is said in a recording."""
+
+
+class Transcripts:
+    """What is said in each recording of a list; an empty text: nobody wrote it down."""
+
+    def __init__(self) -> None:
+        self._texts = NamesBuilder(0)
+
+    def add(self, text: str) -> None:
+        """One more recording; spaces that follow each other are one."""
+        self._texts.add(os.fsencode(" ".join(text.split())))
+
+    def finish(self) -> Annotations | None:
+        """The transcripts of all recordings; None where there are none."""
+        texts, _ = self._texts.finish()
+        present = np.diff(texts.ends, prepend=0) > 0
+        return Annotations("transcripts", (), texts.__getitem__, present) if present.any() else None
 
 
 class Codes:
@@ -48,12 +68,12 @@ class Codes:
 def open_table(path: Path, suffixes: frozenset[str]) -> Source:
     """The files that a list names, relative to the list's folder, in the order of the list.
 
-    Columns: `path` (or `file`, `filename`, `image`, or the only one), and if present `label`, `split`, `group`; empty
-    cells mean none. Raises `DataError`.
+    Columns: `path` (or `file`, `filename`, `image`, or the only one), and if present `label`, `split`, `group` and
+    `transcript`; empty cells mean none. Raises `DataError`.
     """
     builder = NamesBuilder(7)
     codes = {column: Codes() for column in EXTRA_COLUMNS}
-    reasons = Codes()
+    reasons, transcripts = Codes(), Transcripts()
     notes: list[str] = []
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         try:
@@ -63,6 +83,7 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
                 marks, reason = look(path.parent / name, suffixes)
                 numbers = [codes[column].of(extras.get(column, "")) for column in EXTRA_COLUMNS]
                 builder.add(encoded, *marks, *numbers, reasons.of(reason))
+                transcripts.add(extras.get(TRANSCRIPT, ""))
         except csv.Error as error:
             raise DataError(f"{path} is no valid table: {error}") from None
     names, (size, mtime, ctime, label, split, group, refused) = builder.finish()
@@ -79,6 +100,7 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
         refused={int(row): reason_texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
+        annotations=transcripts.finish(),
         notes=tuple(notes),
     )
 
@@ -103,7 +125,8 @@ def paths_and_columns(
         where = {"path": 0}
     column = _path_column(path, where)
     notes += near_misses(str(path), where)
-    extras = {name: where[name] for name in EXTRA_COLUMNS if name in where and where[name] != column}
+    wanted = (*EXTRA_COLUMNS, TRANSCRIPT)
+    extras = {name: where[name] for name in wanted if name in where and where[name] != column}
     for cells in csv.reader(file, delimiter=delimiter):
         if column < len(cells) and cells[column]:
             yield cells[column], {name: cells[at].strip() for name, at in extras.items() if at < len(cells)}
@@ -133,8 +156,8 @@ def near_misses(title: str, columns: Iterable[str]) -> list[str]:
     """Notes on columns that look like misspelt ones."""
     notes = []
     present = tuple(columns)
-    for column in EXTRA_COLUMNS:
-        unused = [name for name in present if name not in (*EXTRA_COLUMNS, *PATH_COLUMNS)]
+    for column in (*EXTRA_COLUMNS, TRANSCRIPT):
+        unused = [name for name in present if name not in (*EXTRA_COLUMNS, TRANSCRIPT, *PATH_COLUMNS)]
         close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7)
         if column not in present and close:
             notes.append(f"{title}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")

@@ -15,7 +15,11 @@ from tacit import console, interrupt
 from tacit.config import Named
 from tacit.core import Encoder, Evaluator, Features, Learner, Method, Progress, Samples, Step, View
 from tacit.errors import UsageError
+from tacit.evaluation.direction import sign
 from tacit.heads.head import Answers, Head, Targets
+
+VALIDATION = "val "
+"""What the names of the scores on validation samples begin with."""
 
 
 class Finetune(Method):
@@ -101,12 +105,18 @@ class Finetune(Method):
         return found
 
     def hear(self, found: Mapping[str, float], progress: Progress) -> None:
-        """Keep the weights if the first of the validation scores is no worse than all before."""
+        """Keep the weights if the first of the validation scores is no worse than all before.
+
+        Patience waits for a score that says something: taggers find no span at first, recognisers no letter.
+        """
         if not found:
             return
-        score = next(iter(found.values()))
+        name, value = next(iter(found.items()))
+        better = sign(name.removeprefix(VALIDATION))
+        score = better * value
         alone = self.config.freeze != "all" and progress.fraction <= self.config.linear
-        self._since = 0 if score > self._score or alone else self._since + 1
+        nothing = score <= min(0, better)
+        self._since = 0 if score > self._score or alone or nothing else self._since + 1
         if not score < self._score:  # a tie goes to what has learnt longer
             self.best["backbone"].load_state_dict(self.backbone.state_dict())
             self.best["head"].load_state_dict(self.head.state_dict())
@@ -187,6 +197,6 @@ def validation(samples: Samples, targets: Targets) -> Evaluator:
         said = [answers for _, answers in respond(learner.backbone, learner.head, samples, device=device)]
         once = torch.ones(1, len(targets), dtype=torch.float64)
         for name, values in learner.head.judge(said, targets)(once).items():
-            yield f"val {name}", float(values[0])
+            yield f"{VALIDATION}{name}", float(values[0])
 
     return evaluate

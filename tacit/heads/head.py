@@ -17,8 +17,8 @@ Answers = Mapping[str, Any]
 Scores = Callable[[Tensor], Mapping[str, Tensor]]
 """How often each of N samples counts in each of R resamples, float64 `[R, N]` -> metrics by name, `[R]` each.
 
-A row of ones gives the plain metrics, random rows a bootstrap. The first metric decides which weights are kept; larger
-is better there.
+A row of ones gives the plain metrics, random rows a bootstrap. The first metric decides which weights are kept; more is
+better, but for error rates (`direction.LESS_IS_BETTER`).
 """
 
 

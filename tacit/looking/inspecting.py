@@ -20,6 +20,7 @@ from tacit.data.masks import pack_masks
 from tacit.data.placing import shown, to_packed
 from tacit.errors import DataError, Unreadable, UsageError
 from tacit.evaluation.features import sample_of
+from tacit.evaluation.spans import of_numbers
 from tacit.looking.costing import estimate
 from tacit.report import advice, sheet
 from tacit.report.inspection import Drawn, Inspection, Spread, Twins
@@ -175,6 +176,26 @@ def _drawn(dataset: Dataset, notes: list[str]) -> Iterator[Drawn]:
             yield _masks(dataset)
         except DataError as error:
             notes.append(str(error))
+    written = next((some for kind in ("tags", "transcripts") if (some := annotations.of(kind)) is not None), None)
+    if written is not None:
+        yield _written(dataset, written)
+
+
+def _written(dataset: Dataset, annotations: Annotations) -> Drawn:
+    """Tags and transcripts: spans of each class, and how often each letter is said."""
+    rows = dataset.everything().source_rows
+    rows = rows[annotations.present[rows]]
+    chosen = rows[_spread_rows(len(rows), LOOKED_AT)]
+    counts: Counter[str] = Counter({printable(name): 0 for name in annotations.classes})
+    for row in chosen.tolist():
+        interrupt.check()
+        said = annotations.read(row)
+        if isinstance(said, str):
+            counts.update("space" if letter == " " else printable(letter) for letter in said)
+        else:
+            assert isinstance(said, np.ndarray)
+            counts.update(printable(annotations.classes[kind]) for kind, _, _ in of_numbers(said.tolist()))
+    return Drawn(annotations.kind, len(rows), len(chosen), 0, counts, None)
 
 
 def _boxes(dataset: Dataset, annotations: Annotations) -> Drawn:

@@ -114,6 +114,7 @@ AUDIO = Modality(
         # neighbouring frames are alike: what is hidden has to be longer than what can be guessed from beside it
         "masked-prediction": {"method": {"share": 0.5, "span": 3, "changed": 0.0, "kept": 0.0}},
         "causal-prediction": {"method": {"ahead": 3}},
+        "recognise": {"modality": {"weak": {"crop": [1.0, 1.0], "speed": [0.9, 1.1], "masks": 2}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.1},
             "optimiser": {"lr": 3e-3},

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class AudioLayout(Layout):
     bands: int = Field(ge=1, le=4096)
     length: int = Field(ge=1, le=1_000_000)
     """L, frames that are kept of a recording."""
+    fixed: ClassVar[frozenset[str]] = frozenset({"rate"})
 
     @property
     def shape(self) -> tuple[int, int]:

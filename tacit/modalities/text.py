@@ -18,7 +18,7 @@ from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
 from tacit.modalities.folders import adopt
 from tacit.modalities.terms import bm25, weighted_terms
-from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, stops, survey
+from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, stops, survey, words
 from tacit.nn.bag import Bag
 from tacit.nn.pretrained import Pretrained
 from tacit.nn.transformer import Transformer
@@ -96,6 +96,7 @@ TEXT = Modality(
     adopt=adopt,
     collate=_collate,
     spell=spell,
+    words=words,
     augment=_augment,
     corruptions={"infilling": infilled, "permutation": permuted, "deletion": deleted},
     encoders={"bag": Bag, "transformer": Transformer, "pretrained": Pretrained},
@@ -120,6 +121,7 @@ TEXT = Modality(
         "denoising-seq2seq": _IN_ORDER,
         "tsdae": _IN_ORDER,
         "electra": _IN_ORDER,
+        "tag": {"modality": {"weak": {"keep": "all"}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
             "optimiser": {"lr": 4e-3, "weight_decay": 0.0},

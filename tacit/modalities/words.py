@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -29,6 +30,7 @@ _SURVEYED = 64 * 2**20
 """Characters that a tokenizer is learnt from at most: more change no vocabulary, and fill the memory."""
 _ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+_UNBROKEN = re.compile(r"[^ \t\r\n\f\v]+")
 _WORD = r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)*|[!?]"
 
 
@@ -94,8 +96,7 @@ def read_many(raws: Sequence[Raw], layout: TextLayout) -> list[np.ndarray | Unre
     """What `read` returns or raises for each of `raws`; the library shares the work among all cores."""
     texts = [_text(raw, composed=not layout.foreign) for raw in raws]
     known = [text if isinstance(text, str) else "" for text in texts]
-    tokenizer = tokenizer_of(layout.tokenizer, layout.length if layout.foreign else None)
-    encodings = tokenizer.encode_batch_fast(known, add_special_tokens=layout.foreign)
+    encodings = _tokenizer(layout).encode_batch_fast(known, add_special_tokens=layout.foreign)
     return [
         text if isinstance(text, Unreadable) else _packed(encoding.ids, layout)
         for text, encoding in zip(texts, encodings, strict=True)
@@ -115,6 +116,28 @@ def spell(ids: Tensor, layout: TextLayout) -> Sequence[str]:
     """What the ids `[B, L]` say, 0 behind the end of each."""
     known = [(row[row > 0] - int(layout.foreign)).tolist() for row in ids.cpu()]
     return tokenizer_of(layout.tokenizer).decode_batch(known, skip_special_tokens=False)
+
+
+def _tokenizer(layout: TextLayout) -> Tokenizer:
+    """The layout's tokenizer, which cuts by itself where it adds tokens of its own at the end."""
+    return tokenizer_of(layout.tokenizer, layout.length if layout.foreign else None)
+
+
+def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
+    """A text's words, which spaces separate, and to which of them each of its ids belongs, `[L]`.
+
+    A piece that begins with the space in front of a word belongs to that word; what a tokenizer adds, and other spaces,
+    belong to none. Raises `Unreadable`.
+    """
+    text = _text(raw)
+    if isinstance(text, Unreadable):
+        raise text
+    found = list(_UNBROKEN.finditer(text))
+    offsets = _tokenizer(layout).encode(text, add_special_tokens=layout.foreign).offsets[: layout.length]
+    starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
+    owner = np.searchsorted(np.array([word.end() for word in found], np.int64), ends - 1, side="right")
+    begins = np.array([*(word.start() for word in found), len(text) + 1], np.int64)
+    return [word.group() for word in found], np.where((ends > starts) & (ends >= begins[owner]), owner, -1)
 
 
 @lru_cache(maxsize=8)

@@ -144,7 +144,7 @@ class Block(nn.Module):
 
     def look(self, x: Tensor, rows: Attention, turn: Turn) -> Tensor:
         """The first half: what a token sees of others, `[T, D]` -> `[T, D]`."""
-        query, key, value = self.qkv(self.before(x)).view(len(x), 3, -1, HEAD).unbind(1)
+        query, key, value = self.qkv(self.before(x)).view(len(x), 3, x.shape[1] // HEAD, HEAD).unbind(1)
         seen: Tensor = self.dropout(self.out(rows.attend(rotated(query, turn), rotated(key, turn), value)))
         return x + seen
 

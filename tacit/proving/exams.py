@@ -13,9 +13,11 @@ from tacit.proving import (
     detection,
     few_labels,
     language,
+    recognition,
     searching,
     segmentation,
     similarity,
+    tagging,
     translation,
 )
 from tacit.proving.outcome import Proof
@@ -29,6 +31,8 @@ EXAMS: Mapping[str, Exam] = {
     segmentation.TASK: segmentation.segment,
     copies.TASK: copies.copies,
     language.TASK: language.language,
+    tagging.TASK: tagging.tag,
+    recognition.TASK: recognition.recognise,
     similarity.TASK: similarity.similarity,
     searching.TASK: searching.search,
 }

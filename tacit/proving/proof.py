@@ -27,6 +27,7 @@ from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import TableTargets
 from tacit.proving.outcome import Proof, name_of
 from tacit.proving.shelf import Shelf
+from tacit.truth.labels import DRAWN
 
 UNTRAINED = 3
 """Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
@@ -110,9 +111,8 @@ def _labelled(dataset: Dataset, part: str) -> Subset:
     subset = dataset.part(part)
     rows = (subset.labels >= 0).nonzero().flatten()
     if len(rows) == 0:
-        kind = dataset.annotations.kind if dataset.annotations else ""
-        judged = {"boxes": "detect", "masks": "segment", "targets": "translate"}
-        drawn = f"; its {kind} judge --task {judged[kind]}" if kind else ""
+        kind = dataset.annotations.kind if dataset.annotations else None
+        drawn = f"; its {kind} judge --task {DRAWN[kind]}" if kind else ""
         raise DataError(
             f"no sample of the {part} part of {dataset.name} has a label, and judging an encoder needs some: put "
             f"the files into one sub-folder per class, or give a CSV with the columns path,label{drawn}"

@@ -30,14 +30,14 @@ class Drawn:
     """What people drew on samples."""
 
     kind: str
-    """`boxes` or `masks`."""
+    """`boxes`, `masks`, `tags` or `transcripts`."""
     samples: int
     """How many samples are annotated."""
     read: int
     """How many annotations the figures below are from."""
     unreadable: int
     classes: Mapping[str, float]
-    """Boxes a class; or the share of all cells of masks that a class covers."""
+    """Boxes or spans a class; times that a letter is said; or the share of all cells of masks that a class covers."""
     small: float | None
     """The share of boxes whose shorter side is under 8 cells once packed; None for masks."""
     named: bool = True
@@ -208,6 +208,10 @@ def _drawn(drawn: Drawn) -> str:
         total = sum(counts.values())
         words = f"{total:,} on {drawn.read:,} samples, {_listed(counts)}"
         words += f"; {drawn.small:.0%} under 8 cells wide once packed" if drawn.small is not None else ""
+    elif drawn.kind in ("tags", "transcripts"):
+        counts = {name: int(count) for name, count in drawn.classes.items()}
+        what = "spans in" if drawn.kind == "tags" else "letters in"
+        words = f"{sum(counts.values()):,} {what} {drawn.read:,} of {drawn.samples:,} samples, {_listed(counts)}"
     else:
         shares = sorted(drawn.classes.items(), key=lambda pair: -pair[1])
         words = f"share of all cells, from {drawn.read:,}: " + ", ".join(

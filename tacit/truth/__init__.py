@@ -9,6 +9,8 @@ from tacit.heads.head import Targets
 from tacit.truth.boxes import boxes
 from tacit.truth.labels import numbers, one_class, several_labels
 from tacit.truth.masks import masks
+from tacit.truth.tags import tags
+from tacit.truth.transcripts import transcripts
 from tacit.truth.translations import translations
 
 Truth = Callable[[Dataset, float], tuple[Targets, Tensor]]
@@ -30,6 +32,8 @@ TRUTH: Mapping[str, Truth] = {
     "regress": _listed(numbers),
     "detect": boxes,
     "segment": masks,
+    "tag": tags,
+    "recognise": transcripts,
     "translate": translations,
 }
 """Task -> builder; the same names as in `heads.HEADS`."""

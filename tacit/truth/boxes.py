@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +16,7 @@ from tacit.data.listing import printable
 from tacit.data.placing import Corners, shown, to_packed
 from tacit.errors import DataError, Unreadable
 from tacit.heads.boxes import VISIBLE, BoxTargets, padded
+from tacit.truth.unusable import check
 
 FORMATS = "Pascal VOC (JPEGImages/ and Annotations/), a COCO .json, or YOLO text (images/, labels/ and data.yaml)"
 
@@ -47,7 +47,7 @@ def boxes(dataset: Dataset, max_bad: float = 0.01) -> tuple[BoxTargets, Tensor]:
                     total += len(drawn.labels)
                 except Unreadable as error:
                     known[row] = False
-                    bad.append(f"  {printable(samples.names[row])}: {error}")
+                    bad.append((row, str(error)))
             corners.append(torch.from_numpy(seen))
             labels.append(torch.from_numpy(kinds))
     have = set(torch.cat(labels).tolist()) if labels else set()
@@ -55,8 +55,7 @@ def boxes(dataset: Dataset, max_bad: float = 0.01) -> tuple[BoxTargets, Tensor]:
     _say_notes(
         [*annotations.notes, *(f"no box of class {name!r}" for name in unseen[:5])], total - sum(map(len, labels))
     )
-    if len(bad) > max_bad * len(samples):
-        raise _unusable(dataset, bad, max_bad)
+    check(dataset, "boxes", bad, max_bad)
     if not any(map(len, labels)):
         raise DataError(f"not one sample of {printable(dataset.name)} has a box: there is nothing to detect")
     height, width = dataset.layout.shape[-2:]
@@ -89,13 +88,3 @@ def _say_notes(notes: Sequence[str], lost: int) -> None:
             f"note: {lost:,} boxes lie outside the part of a sample that the encoder sees, and are neither learnt nor "
             "judged: pre-train with --set modality.frame=stretch to see all of it"
         )
-
-
-def _unusable(dataset: Dataset, bad: Sequence[str], max_bad: float) -> DataError:
-    first = "\n".join(bad[:5])
-    allow = math.ceil(100 * len(bad) / len(dataset)) / 100
-    return DataError(
-        f"the boxes of {len(bad):,} samples of {printable(dataset.name)} cannot be used (allowed are {max_bad:.1%}): "
-        f"repair these files, or remove them, so that their samples count as unlabelled, or allow more with --max-bad "
-        f"{allow:.2f}\n{first}"
-    )

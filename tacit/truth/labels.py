@@ -21,8 +21,14 @@ from tacit.heads.pooled import TableTargets
 
 HOW = "put the files into one sub-folder per class, or give a CSV with the columns path,label (--labels LIST.csv)"
 
-DRAWN = {"boxes": "detect", "masks": "segment", "targets": "translate"}
-"""What is drawn on samples, or written for them -> the task that learns it."""
+DRAWN = {
+    "boxes": "detect",
+    "masks": "segment",
+    "tags": "tag",
+    "transcripts": "recognise",
+    "targets": "translate",
+}
+"""What is drawn on samples, or written of them or for them -> the task that learns it."""
 
 
 def one_class(dataset: Dataset) -> tuple[TableTargets, Tensor]:
