@@ -54,7 +54,7 @@ def finetune(
     encoder
         A run folder, an encoder folder, a checkpoint, or published weights of timm or torchvision.
     data
-        Labelled data: as for `tacit train`, with classes; or with boxes or masks.
+        Labelled data: as for `tacit train`, with classes; or with boxes, masks or targets.
     task
         classify (the default), multilabel, regress, segment, detect or translate.
     labels
@@ -72,7 +72,8 @@ def finetune(
     batch
         Samples per optimiser step.
     lr
-        Largest learning rate of the head; the encoder's is a tenth of it, for segment and detect the same.
+        Largest learning rate of the head; the encoder's is a tenth of it, for segment, detect and translate the
+        same.
     seed
         Everything random is a function of it.
     config
@@ -138,7 +139,7 @@ def finetune(
 
 
 def predict(model: str, data: str, *, out: Path, batch: int = 256, max_bad: float = 0.01) -> None:
-    """Answer about new data with a fine-tuned model: classes and probabilities, numbers, boxes or masks.
+    """Answer about new data with a fine-tuned model: classes and probabilities, numbers, boxes, masks or texts.
 
     Parameters
     ----------
@@ -170,6 +171,7 @@ COMMANDS: Commands = (
   tacit finetune runs/photos-simclr photos --time 5m
   tacit finetune runs/photos-simclr photos --freeze all --labels labelled.csv
   tacit finetune runs/photos-simclr list.csv --task regress --epochs 50 --out runs/age
+  tacit finetune runs/sentences phrases.jsonl --task translate
   tacit finetune resnet18.pth photos --architecture resnet18 --size 96
   tacit finetune --resume --out runs/photos-classify        go on after a stop, to the same bits""",
     ),
