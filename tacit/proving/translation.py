@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from tacit.core import Encoder
 from tacit.data.dataset import Dataset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
+from tacit.engine.runfolder import RunFolder
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind
@@ -69,6 +72,8 @@ class Trial:
     seed: int
     effort: Effort
     protocol: Mapping[str, Any]
+    keep: Path | None
+    """Folder in which trainings are kept, to go on after a stop; None: nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,9 @@ def prepare(
     draws: int = 1,
     max_bad: float = 0.01,
     effort: Effort | None = None,
+    keep: Path | None = None,
 ) -> Trial:
-    """Open `data` and split its pairs. Raises as `translate`."""
+    """Open `data` and split its pairs; trainings are kept in the folder `keep`. Raises as `translate`."""
     facts = signatures()
     dataset = encoder.open(data, seed=seed, max_bad=max_bad)
     parts = split(dataset, TASK, seed=seed, max_bad=max_bad)
@@ -143,7 +149,7 @@ def prepare(
     }
     sizes = sorted(set(totals)) or [*(total for total in TOTALS if total < count), count]
     val = parts.val and parts.val.few(Translate.looks)
-    return Trial(encoder, dataset, train, val, test, sizes, draws, seed, effort, protocol)
+    return Trial(encoder, dataset, train, val, test, sizes, draws, seed, effort, protocol, keep)
 
 
 def rows(trial: Trial) -> Sequence[Row]:
@@ -225,11 +231,36 @@ def _learnt(
     modality = trial.encoder.modality
     augment = modality.augment(modality.config.parse(Translate.recipe["modality"]))
     looks = [validation(trial.val.samples, trial.val.targets)] if trial.val else []
-    loop.fit(fine, part.samples, augment, config, evaluators=looks)
+    name = f"{'scratch' if learner is None else 'pretrained'}-{size}-{number}"
+    with _kept(trial, name, config) as (folder, resume):
+        loop.fit(
+            fine,
+            part.samples,
+            augment,
+            config,
+            folder,
+            resume=resume,
+            evaluators=looks,
+            fingerprint={"data": trial.dataset.content_hash, "row": name},
+        )
     best, kept = fine.eval().kept()
     assert isinstance(trial.test.targets, TextTargets)
     said = [answers for _, answers in respond(best, kept, trial.test.samples, device=device, title="translating")]
     return spelt(said, trial.test.targets)
+
+
+@contextmanager
+def _kept(trial: Trial, name: str, config: EngineConfig) -> Iterator[tuple[RunFolder | None, bool]]:
+    """Where a training leaves its checkpoints, and whether it goes on from some."""
+    if trial.keep is None:
+        yield None, False
+        return
+    trial.keep.mkdir(parents=True, exist_ok=True)
+    resume = (trial.keep / name / "config.yaml").is_file()
+    with RunFolder(trial.keep / name, resume=resume) as folder:
+        if not resume:
+            folder.write(folder.config, config.to_yaml())
+        yield folder, resume
 
 
 def _by_dictionary(trial: Trial, size: int, number: int) -> Written:
