@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tacit.core import Encoder
 from tacit.data.dataset import Dataset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
-from tacit.engine.runfolder import RunFolder
+from tacit.engine.runfolder import kept
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind
@@ -232,7 +231,7 @@ def _learnt(
     augment = modality.augment(modality.config.parse(Translate.recipe["modality"]))
     looks = [validation(trial.val.samples, trial.val.targets)] if trial.val else []
     name = f"{'scratch' if learner is None else 'pretrained'}-{size}-{number}"
-    with _kept(trial, name, config) as (folder, resume):
+    with kept(trial.keep and trial.keep / name, config.to_yaml()) as (folder, resume):
         loop.fit(
             fine,
             part.samples,
@@ -243,24 +242,10 @@ def _learnt(
             evaluators=looks,
             fingerprint={"data": trial.dataset.content_hash, "row": name},
         )
-    best, kept = fine.eval().kept()
+    best, learnt = fine.eval().kept()
     assert isinstance(trial.test.targets, TextTargets)
-    said = [answers for _, answers in respond(best, kept, trial.test.samples, device=device, title="translating")]
+    said = [answers for _, answers in respond(best, learnt, trial.test.samples, device=device, title="translating")]
     return spelt(said, trial.test.targets)
-
-
-@contextmanager
-def _kept(trial: Trial, name: str, config: EngineConfig) -> Iterator[tuple[RunFolder | None, bool]]:
-    """Where a training leaves its checkpoints, and whether it goes on from some."""
-    if trial.keep is None:
-        yield None, False
-        return
-    trial.keep.mkdir(parents=True, exist_ok=True)
-    resume = (trial.keep / name / "config.yaml").is_file()
-    with RunFolder(trial.keep / name, resume=resume) as folder:
-        if not resume:
-            folder.write(folder.config, config.to_yaml())
-        yield folder, resume
 
 
 def _by_dictionary(trial: Trial, size: int, number: int) -> Written:
