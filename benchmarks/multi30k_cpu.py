@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tables import ROOT, cell, markdown, numbers, put, tacit
 
+from tacit import interrupt
 from tacit.encoder import load
 from tacit.proving import outcome, translation
 
@@ -42,7 +43,12 @@ def main() -> None:
     arguments.add_argument("--runs", type=Path, default=Path("runs/multi30k_cpu"))
     arguments.add_argument("--one", action="store_true", help="do one training and stop")
     arguments.add_argument("--write", action="store_true", help="put the table into docs/text.md")
-    given = arguments.parse_args()
+    with interrupt.listening():
+        measure(arguments.parse_args())
+
+
+def measure(given: argparse.Namespace) -> None:
+    """All trainings that are not done yet, each kept on the way, then the table."""
     home: Path = given.runs / f"{given.source}-{given.target}"
     alone, pairs = written(given.data, (given.source, given.target), given.runs, home)
     run = given.runs / "pre-trained"
@@ -51,7 +57,7 @@ def main() -> None:
         print(f"pre-trained in {tacit('train', alone, *options)} s")
         stop(given.one)
     effort = translation.Effort(steps=given.steps, evaluations=4)
-    trial = translation.prepare(load(run), str(pairs), totals=SIZES, effort=effort)
+    trial = translation.prepare(load(run), str(pairs), totals=SIZES, effort=effort, keep=home / "trainings")
     found = {}
     for row in translation.rows(trial):
         for size in SIZES:
@@ -87,7 +93,8 @@ def written(data: Path, languages: tuple[str, str], runs: Path, home: Path) -> t
         for part in PARTS
         for text, target in zip(*(told[part, language] for language in languages), strict=True)
     ]
-    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if not pairs.is_file():
+        pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return alone, pairs
 
 

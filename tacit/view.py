@@ -79,6 +79,16 @@ def concatenate(views: Sequence[View]) -> View:
     )
 
 
+def packed(view: View) -> View:
+    """The same samples of ids `[B, L]`, the valid ones side by side at the left, at new places, as short as can be."""
+    valid = torch.ones_like(view.x, dtype=torch.bool) if view.valid is None else view.valid
+    longest = max(1, int(valid.sum(dim=1).max())) if len(valid) else 1
+    order = valid.logical_not().to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
+    left = valid.gather(1, order)
+    where = torch.arange(order.shape[1], device=view.x.device).expand_as(order)
+    return replace(view, x=view.x.gather(1, order) * left, valid=left, where=where)
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """What an encoder returns."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tacit.core import Draws, View
-from tacit.view import MASK
+from tacit.view import MASK, packed
 
 INFILLED, SPAN = 0.3, 3.0
 """The share of tokens that infilling hides, and the mean length of what one mask stands for (BART, section 2.2)."""
@@ -25,8 +25,8 @@ def infilled(view: View, draws: Draws) -> View:
     Lewis et al. 2020, arXiv 1910.13461, section 2.2. The runs are as many as it takes to hide 30 %, the last one cut
     to fit, and lie at random among the tokens that are kept.
     """
-    valid = _valid(view)
-    count = valid.sum(dim=1)
+    view = packed(view)
+    count = _valid(view).sum(dim=1)
     hidden = (INFILLED * count).round().long().clamp_min(1)
     drawn = draws.uniform(shape=(2 * view.x.shape[1], 2))  # in pairs, so that longer texts of the batch change nothing
     lengths = _poisson(drawn[:, : view.x.shape[1], 0].contiguous())
@@ -44,7 +44,7 @@ def infilled(view: View, draws: Draws) -> View:
     gone = torch.cat([torch.zeros_like(total[:, :1]), lengths.cumsum(dim=1)], dim=1).gather(1, passed)
     origin = (slots - passed + gone).clamp(0, view.x.shape[1] - 1)
     ids = view.x.gather(1, origin).masked_fill(mask, MASK)
-    return _left(view, ids * left, left)
+    return packed(replace(view, x=ids, valid=left))
 
 
 def deleted(view: View, draws: Draws) -> View:
@@ -53,9 +53,7 @@ def deleted(view: View, draws: Draws) -> View:
     kept = (valid.sum(dim=1) * (1 - DELETED)).round().long().clamp_min(1)
     score = draws.uniform(shape=valid.shape[1:]).masked_fill(~valid, 2.0)
     stays = (score.argsort(dim=1).argsort(dim=1) < kept[:, None]) & valid
-    order = stays.logical_not().to(torch.uint8).argsort(dim=1, stable=True)[:, : int(kept.max()) if len(kept) else 1]
-    left = stays.gather(1, order)
-    return _left(view, view.x.gather(1, order) * left, left)
+    return packed(replace(view, valid=stays))
 
 
 def permuted(view: View, draws: Draws) -> View:
@@ -65,8 +63,7 @@ def permuted(view: View, draws: Draws) -> View:
     sentence = stop.long().cumsum(dim=1) - stop.long()
     score = draws.uniform(shape=valid.shape[1:]).gather(1, sentence).masked_fill(~valid, 2.0)
     order = score.argsort(dim=1, stable=True)
-    left = valid.gather(1, order)
-    return _left(view, view.x.gather(1, order) * left, left)
+    return packed(replace(view, x=view.x.gather(1, order), valid=valid.gather(1, order)))
 
 
 def _valid(view: View) -> Tensor:
@@ -78,8 +75,3 @@ def _poisson(drawn: Tensor) -> Tensor:
     steps = torch.arange(20, dtype=torch.float64)
     share = (steps * torch.tensor(SPAN, dtype=torch.float64).log() - SPAN - (steps + 1).lgamma()).exp().cumsum(0)
     return torch.bucketize(drawn, share.float().to(drawn.device), right=True).clamp_max(len(steps) - 1)
-
-
-def _left(view: View, ids: Tensor, valid: Tensor) -> View:
-    """Tokens that stand at the left of `ids`, as a view."""
-    return replace(view, x=ids, valid=valid, where=torch.arange(ids.shape[1], device=ids.device).expand_as(ids))

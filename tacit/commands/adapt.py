@@ -54,7 +54,7 @@ def finetune(
     encoder
         A run folder, an encoder folder, a checkpoint, or published weights of timm or torchvision.
     data
-        Labelled data: as for `tacit train`, with classes; or with boxes, masks, tags of words or transcripts.
+        Labelled data: as for `tacit train`, with classes; or with boxes, masks, tags of words, transcripts or targets.
     task
         classify (the default), multilabel, regress, segment, detect, tag (words of texts, as names have), recognise
         (what is said in recordings) or translate.
@@ -73,8 +73,8 @@ def finetune(
     batch
         Samples per optimiser step.
     lr
-        Largest learning rate of the head; the encoder's is a tenth of it, for recognise half, for segment and detect
-        the same.
+        Largest learning rate of the head; the encoder's is a tenth of it, for recognise half, for segment, detect and
+        translate the same.
     seed
         Everything random is a function of it.
     config
@@ -140,7 +140,7 @@ def finetune(
 
 
 def predict(model: str, data: str, *, out: Path, batch: int = 256, max_bad: float = 0.01) -> None:
-    """Answer about new data with a fine-tuned model: classes, numbers, boxes, masks, tags or what is said.
+    """Answer about new data with a fine-tuned model: classes, numbers, boxes, masks, tags or texts.
 
     Parameters
     ----------
@@ -172,6 +172,7 @@ COMMANDS: Commands = (
   tacit finetune runs/photos-simclr photos --time 5m
   tacit finetune runs/photos-simclr photos --freeze all --labels labelled.csv
   tacit finetune runs/photos-simclr list.csv --task regress --epochs 50 --out runs/age
+  tacit finetune runs/sentences phrases.jsonl --task translate
   tacit finetune resnet18.pth photos --architecture resnet18 --size 96
   tacit finetune runs/texts sentences.conll --task tag
   tacit finetune runs/speech recordings.csv --task recognise     columns path and transcript

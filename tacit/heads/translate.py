@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -55,9 +56,10 @@ class Translate(Head):
     def __init__(self, config: Config, encoder: Encoder, sample: View, classes: Sequence[str]) -> None:
         super().__init__(config, encoder, sample, classes)
         if not isinstance(encoder, TokenEncoder) or encoder.table is None or encoder.causal:
+            kind = type(encoder).__name__
             raise UsageError(
-                "task translate needs an encoder that reads tokens from both sides: pre-train one with --method "
-                f"denoising-seq2seq, and not a {type(encoder).__name__}{' that sees no future' * _causal(encoder)}"
+                f"task translate needs an encoder that reads ids from both sides, and this one, a {kind}, does not: "
+                "pre-train one with --method denoising-seq2seq"
             )
         self.config = config
         self.decoder = Decoder(encoder.width, encoder.width, config.layers, config.dropout)
@@ -75,8 +77,8 @@ class Translate(Head):
         if {name: x.shape for name, x in state.items()} != {name: x.shape for name, x in own.items()}:
             layers = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
             raise UsageError(
-                f"the run's decoder has {layers} layers, and {self.config.layers} are asked for, or it looks at one "
-                f"vector alone: --set head.layers={layers} takes it, the encoder folder inside the run brings none"
+                f"the run's decoder has {layers} layers, and {self.config.layers} are asked for: take it over with "
+                f"--set head.layers={layers}, or start without it from a copy of the encoder folder inside the run"
             )
         self.decoder.load_state_dict(state)
 
@@ -90,7 +92,7 @@ class Translate(Head):
     def forward(self, features: Features) -> Memory:
         """What the decoder looks at."""
         memory = Memory.of(features)
-        return Memory(memory.tokens.float(), memory.valid, memory.table)
+        return replace(memory, tokens=memory.tokens.float())
 
     def loss(self, outputs: Memory, truth: Tensor) -> Tensor:
         """Cross-entropy `[B]`, the mean over the tokens and the end; `truth`: ids, long `[B, L]`."""
@@ -120,7 +122,3 @@ class Translate(Head):
 def spelt(answers: Sequence[Answers], targets: TextTargets) -> list[str]:
     """What the answers to all samples say."""
     return [text for batch in answers for text in targets.spell(padded(batch["ids"]))]
-
-
-def _causal(encoder: Encoder) -> bool:
-    return isinstance(encoder, TokenEncoder) and encoder.causal

@@ -15,7 +15,7 @@ from tacit.errors import UsageError
 from tacit.losses.tokens import by_sample, token_loss, unigram_loss
 from tacit.methods.masked_prediction import of_tokens
 from tacit.nn.decoder import Decoder, Memory
-from tacit.view import MARK
+from tacit.view import MARK, packed
 
 
 class DenoisingSeq2Seq(Method):
@@ -70,8 +70,7 @@ class DenoisingSeq2Seq(Method):
         return self.backbone
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        (view,) = views
-        spoilt = view
+        view = spoilt = packed(views[0])
         for corrupt in self.corrupt:
             spoilt = corrupt(spoilt, Draws.fresh(len(view), view.x.device))
         return retold(self.decoder, view, Memory.of(self.backbone(spoilt)), self.counts)
@@ -99,8 +98,8 @@ def counts_of(sample: View, *, ends: bool) -> Tensor:
 
 
 def retold(decoder: Decoder, view: View, memory: Memory, counts: Tensor) -> Step:
-    """The loss of writing `view` from `memory`; nothing learnt is to know how often ids occur (`counts [V]`)."""
-    valid = torch.ones_like(view.x, dtype=torch.bool) if view.valid is None else view.valid
-    told = decoder(view.x, valid, memory)
+    """The loss of writing the packed `view` from `memory`; nothing learnt: knowing how often ids occur (`counts`)."""
+    assert view.valid is not None
+    told = decoder(view.x, view.valid, memory)
     losses = token_loss(told.logits, told.wanted)
     return Step(by_sample(losses, told.asked), unigram_loss(counts, told.wanted).mean())

@@ -12,6 +12,7 @@ from tacit.config import Named
 from tacit.core import Draws, Encoder, Method, Modality, Progress, Step, View
 from tacit.methods.denoising_seq2seq import counts_of, reader, retold
 from tacit.nn.decoder import Decoder, Memory
+from tacit.view import packed
 
 
 class TSDAE(Method):
@@ -62,6 +63,6 @@ class TSDAE(Method):
         return self.backbone
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        (view,) = views
+        view = packed(views[0])
         spoilt = self.corrupt(view, Draws.fresh(len(view), view.x.device))
         return retold(self.decoder, view, Memory.pooled(self.backbone(spoilt)), self.counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -102,8 +102,8 @@ class Decoder(nn.Module):
     def begin(self, memory: Memory) -> Writing:
         """B texts in which nothing is written yet."""
         empty = memory.tokens.new_zeros(len(memory.tokens), self.width // HEAD, 0, HEAD)
-        layers = list(self._layers())
-        return Writing(memory.table, 0, [(empty, empty)] * len(layers), [cross.read(memory) for _, cross in layers])
+        read = [cross.read(memory) for _, cross in self._layers()]
+        return Writing(memory.table, 0, [(empty, empty)] * len(read), read)
 
     def step(self, ids: Tensor, writing: Writing) -> tuple[Tensor, Writing]:
         """Write `ids`, long `[N]`, behind each text: logits `[N, V]` of what comes next, and the texts as they are now.
@@ -119,9 +119,11 @@ class Decoder(nn.Module):
             own.append((grown.key, grown.value))
         return self._say(x, writing.table), replace(writing, place=writing.place + 1, own=own)
 
-    def _layers(self) -> Sequence[tuple[Block, Cross]]:
-        layers = zip(self.blocks, self.crosses, strict=True)
-        return [(block, cross) for block, cross in layers if isinstance(block, Block) and isinstance(cross, Cross)]
+    def _layers(self) -> Iterator[tuple[Block, Cross]]:
+        for block, cross in zip(self.blocks, self.crosses, strict=True):
+            assert isinstance(block, Block)
+            assert isinstance(cross, Cross)
+            yield block, cross
 
     def _say(self, x: Tensor, table: Tensor) -> Tensor:
         said: Tensor = self.norm(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from tacit.core import Encoder
 from tacit.data.dataset import Dataset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
+from tacit.engine.runfolder import kept
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind
@@ -69,6 +71,8 @@ class Trial:
     seed: int
     effort: Effort
     protocol: Mapping[str, Any]
+    keep: Path | None
+    """Folder in which trainings are kept, to go on after a stop; None: nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,9 @@ def prepare(
     draws: int = 1,
     max_bad: float = 0.01,
     effort: Effort | None = None,
+    keep: Path | None = None,
 ) -> Trial:
-    """Open `data` and split its pairs. Raises as `translate`."""
+    """Open `data` and split its pairs; trainings are kept in the folder `keep`. Raises as `translate`."""
     facts = signatures()
     dataset = encoder.open(data, seed=seed, max_bad=max_bad)
     parts = split(dataset, TASK, seed=seed, max_bad=max_bad)
@@ -143,7 +148,7 @@ def prepare(
     }
     sizes = sorted(set(totals)) or [*(total for total in TOTALS if total < count), count]
     val = parts.val and parts.val.few(Translate.looks)
-    return Trial(encoder, dataset, train, val, test, sizes, draws, seed, effort, protocol)
+    return Trial(encoder, dataset, train, val, test, sizes, draws, seed, effort, protocol, keep)
 
 
 def rows(trial: Trial) -> Sequence[Row]:
@@ -225,10 +230,21 @@ def _learnt(
     modality = trial.encoder.modality
     augment = modality.augment(modality.config.parse(Translate.recipe["modality"]))
     looks = [validation(trial.val.samples, trial.val.targets)] if trial.val else []
-    loop.fit(fine, part.samples, augment, config, evaluators=looks)
-    best, kept = fine.eval().kept()
+    name = f"{'scratch' if learner is None else 'pretrained'}-{size}-{number}"
+    with kept(trial.keep and trial.keep / name, config.to_yaml()) as (folder, resume):
+        loop.fit(
+            fine,
+            part.samples,
+            augment,
+            config,
+            folder,
+            resume=resume,
+            evaluators=looks,
+            fingerprint={"data": trial.dataset.content_hash, "row": name},
+        )
+    best, learnt = fine.eval().kept()
     assert isinstance(trial.test.targets, TextTargets)
-    said = [answers for _, answers in respond(best, kept, trial.test.samples, device=device, title="translating")]
+    said = [answers for _, answers in respond(best, learnt, trial.test.samples, device=device, title="translating")]
     return spelt(said, trial.test.targets)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tacit.augment.text_noise import _poisson, deleted, infilled, permuted
 from tacit.core import Draws, View
-from tacit.view import FIRST_WORD, MASK
+from tacit.view import FIRST_WORD, MASK, packed
 
 STOP = 9
 ALL = [infilled, deleted, permuted]
@@ -95,6 +95,17 @@ def test_a_text_is_spoilt_alike_in_any_batch(spoil):
     for row, length in enumerate(lengths):
         alone = Draws.of(0, 0, torch.tensor([row]), 0)
         assert told(spoil(texts([length]), alone))[0] == whole[row]
+
+
+@pytest.mark.parametrize("spoil", ALL)
+def test_words_that_a_view_left_out_are_not_there(spoil):
+    """Views of some of the words have gaps; they are spoilt as the words alone would be."""
+    gaps = texts([12, 9])
+    kept = gaps.valid & (torch.arange(12) % 3 != 1)
+    seen = told(spoil(replace(gaps, valid=kept), draws(2)))
+    for row, ids in enumerate(seen):
+        assert set(ids) - {MASK} <= set(gaps.x[row][kept[row]].tolist())
+    assert told(packed(replace(gaps, valid=kept))) == [gaps.x[row][kept[row]].tolist() for row in range(2)]
 
 
 @pytest.mark.parametrize("spoil", ALL)

@@ -128,7 +128,7 @@ def pretrained(home):
 
 @pytest.fixture(scope="module")
 def tuned(home, pretrained):
-    words = ["--task", "translate", "--steps", "30", "--batch", "32", "--set", "evaluations=1"]
+    words = ["--task", "translate", "--steps", "70", "--batch", "32", "--set", "evaluations=1"]
     data = pairs(home / "pairs.jsonl")
     assert run(["finetune", str(pretrained), str(data), *words, "--out", str(home / "tuned")]) == 0
     return home / "tuned"

@@ -1,5 +1,7 @@
 """Methods that write texts, or parts of them: losses against loops, what is looked at, which encoders are refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from tacit.nn.bag import Bag
 from tacit.nn.decoder import Memory
 from tacit.nn.masking import hidden
 from tacit.nn.transformer import Transformer
-from tacit.view import MARK, MASK
+from tacit.view import MARK, MASK, packed
 
 LENGTHS = torch.tensor([9, 4, 6, 1])
 
@@ -56,6 +58,18 @@ def test_the_loss_is_that_of_writing_token_by_token(kind, view):
             total -= float(logits[0].log_softmax(0)[number].detach())
             last = number
         assert step.loss[row].item() == pytest.approx(total / len(text), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", [DenoisingSeq2Seq, TSDAE])
+def test_words_that_a_view_left_out_are_not_written(kind, view):
+    """A view with gaps is the text of its words."""
+    learner = method(kind, view)
+    kept = view.valid & (torch.arange(9) % 3 != 1)
+    losses = []
+    for seen in (replace(view, valid=kept), packed(replace(view, valid=kept))):
+        torch.manual_seed(3)
+        losses.append(learner([seen], Progress(0, 10)).loss)
+    torch.testing.assert_close(*losses)
 
 
 @pytest.mark.parametrize("kind", [DenoisingSeq2Seq, TSDAE])

@@ -10,7 +10,7 @@ from tacit.encoder import load
 from tacit.errors import DataError, UsageError
 from tacit.proving.exams import judge
 from tacit.proving.outcome import write
-from tacit.proving.translation import Effort, translate
+from tacit.proving.translation import Effort, prepare, rows, translate
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,15 @@ def test_rows_budgets_and_floors(exam, tmp_path):
     (path,) = write(proof, tmp_path)
     assert path.name == "translation.json"
     assert len(json.loads(path.read_text())["results"]) == 20
+
+
+def test_a_training_that_was_kept_goes_on_to_the_same_texts(exam, tmp_path, capfd):
+    encoder, data = exam
+    trial = prepare(encoder, str(data), totals=(40,), effort=Effort(steps=2, evaluations=1), keep=tmp_path / "kept")
+    first = rows(trial)[0].write(trial, 40, 0)
+    assert "resumed" not in capfd.readouterr().err
+    assert rows(trial)[0].write(trial, 40, 0) == first
+    assert "resumed at step 2 of 2" in capfd.readouterr().err
 
 
 def test_numbers_of_pairs_are_checked(exam):
