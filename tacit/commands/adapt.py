@@ -73,8 +73,7 @@ def finetune(
     batch
         Samples per optimiser step.
     lr
-        Largest learning rate of the head; the encoder's is a tenth of it, for recognise half, for segment, detect and
-        translate the same.
+        Largest learning rate of the head; the encoder's is a tenth of it, for segment, detect and translate the same.
     seed
         Everything random is a function of it.
     config

@@ -17,6 +17,7 @@ from tacit.config import Named
 from tacit.core import Encoder, Features, View
 from tacit.heads.decoding import BLANK, greedy, prefix_beam, spelled
 from tacit.heads.head import Answers, Head, Scores, Targets
+from tacit.heads.pooled import LINEAR_RATE
 from tacit.heads.tokens import TokenNorm
 
 
@@ -61,21 +62,19 @@ class Ctc(Head):
     """Connectionist temporal classification (Graves et al. 2006) over a small recurrent network on the tokens.
 
     The network reads in both directions, as in SUPERB (Yang et al. 2021, arXiv 2105.01051, section 3): a frozen encoder
-    is judged by what it hears, and not by whether a linear layer can put letters in order. A token is several moments,
-    so that fast speech finds room; a transcript that has more letters than there are moments teaches nothing.
+    is judged by what it hears, and not by whether a linear layer can put letters in order. A transcript that has more
+    letters than there are tokens teaches nothing; a token may be made several moments. With a fifth of the learning
+    rate, and two moments, 400 steps on 100 utterances of AN4 never left the answer that there is no letter.
     """
 
     floor = "commonest transcript"
-    recipe = {
-        "optimiser": {"lr": 2e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 5.0},
-        "method": {"rate": 0.5, "linear": 0.1},
-    }
+    recipe = {"optimiser": {"lr": LINEAR_RATE, "weight_decay": 0.01, "clip": 5.0}, "method": {"linear": 0.05}}
 
     class Config(Named):
         name: Literal["recognise"] = "recognise"
         width: int = Field(default=128, ge=1, le=2048, description="of the recurrent network, in each direction")
         layers: int = Field(default=1, ge=1, le=8, description="of the recurrent network")
-        moments: int = Field(default=2, ge=1, le=16, description="letters that a token can hold at most")
+        moments: int = Field(default=1, ge=1, le=16, description="letters that a token can hold at most")
         beam: int = Field(default=8, ge=1, le=1000, description="beginnings that decoding keeps; 1 takes the best path")
 
     def __init__(self, config: Config, encoder: Encoder, sample: View, classes: Sequence[str]) -> None:

@@ -98,7 +98,7 @@ def test_from_an_encoder_to_tags_in_a_file(tagger, tmp_path):
 
 def test_the_rows_of_recognition(recogniser, tmp_path):
     loaded, data = recogniser
-    proof = recognise(loaded, str(data), effort=Effort(steps={8: 1}, steps_all=25, draws=1, batch=20))
+    proof = recognise(loaded, str(data), effort=Effort(steps={8: 1}, steps_all=16, draws=1, batch=20))
     rows = list(dict.fromkeys(result.row for result in proof.evaluation.results))
     assert rows[1:] == ["masked-prediction, frozen", "from scratch", "untrained, frozen", "commonest transcript"]
     metrics = list(dict.fromkeys(result.metric for result in proof.evaluation.results))
