@@ -1,6 +1,6 @@
 """Translation on a CPU: 3,000 and 29,000 pairs of Multi30k, from pre-trained and from random weights.
 
-    python benchmarks/multi30k_cpu.py --write           German to English; the table of docs/text.md
+    python benchmarks/multi30k_cpu.py --pairs 3000 --write    German to English; the table of docs/text.md
     python benchmarks/multi30k_cpu.py --source en --target de
     python benchmarks/multi30k_cpu.py --one             one training, then stop; to be called again
 
@@ -29,7 +29,6 @@ from tacit.encoder import load
 from tacit.proving import outcome, translation
 
 PARTS = {"train": "train", "val": "val", "test": "test_2016_flickr"}
-SIZES = (3_000, 29_000)
 
 
 def main() -> None:
@@ -40,6 +39,7 @@ def main() -> None:
     arguments.add_argument("--target", default="en")
     arguments.add_argument("--time", default="5m", help="of pre-training")
     arguments.add_argument("--steps", type=int, default=450, help="of each training on pairs")
+    arguments.add_argument("--pairs", type=int, nargs="+", default=[3_000, 29_000], help="how many to learn from")
     arguments.add_argument("--runs", type=Path, default=Path("runs/multi30k_cpu"))
     arguments.add_argument("--one", action="store_true", help="do one training and stop")
     arguments.add_argument("--write", action="store_true", help="put the table into docs/text.md")
@@ -57,10 +57,10 @@ def measure(given: argparse.Namespace) -> None:
         print(f"pre-trained in {tacit('train', alone, *options)} s")
         stop(given.one)
     effort = translation.Effort(steps=given.steps, evaluations=4)
-    trial = translation.prepare(load(run), str(pairs), totals=SIZES, effort=effort, keep=home / "trainings")
+    trial = translation.prepare(load(run), str(pairs), totals=given.pairs, effort=effort, keep=home / "trainings")
     found = {}
     for row in translation.rows(trial):
-        for size in SIZES:
+        for size in given.pairs:
             place = home / f"{row.name.replace(' ', '-')}-{size}.json"
             if not place.is_file():
                 started = time.monotonic()
@@ -70,7 +70,7 @@ def measure(given: argparse.Namespace) -> None:
             found[row.name, size] = [json.loads(place.read_text())]
     proof = translation.judge(trial, found)
     (path,) = outcome.write(proof, home)
-    text = table(json.loads(path.read_text()))
+    text = table(json.loads(path.read_text()), given.pairs)
     print(text, proof.evaluation.verdict.sentence, sep="\n")
     if given.write:
         put("multi30k_cpu", text, ROOT / "docs" / "text.md")
@@ -106,9 +106,9 @@ def lines(path: Path) -> list[str]:
         return [line.strip() for line in file]
 
 
-def table(found: dict) -> str:
+def table(found: dict, sizes: list[int]) -> str:
     """A row a translator, BLEU and chrF for each number of pairs."""
-    columns = [f"{metric}, {size:,} pairs" for size in SIZES for metric in ("BLEU", "chrF")]
+    columns = [f"{metric}, {size:,} pairs" for size in sizes for metric in ("BLEU", "chrF")]
     names = dict.fromkeys(result["row"] for result in found["results"])
     rows = [[name, *(cell(numbers(found, name).get(("translate", column))) for column in columns)] for name in names]
     return markdown(["", *columns], rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,8 +266,8 @@ def _pairs(trial: Trial, size: int, number: int) -> tuple[Written, Written, Writ
 
 def _usual(trial: Trial, size: int, number: int) -> Written:
     part = trial.train.select(_drawn(trial, size, number))
-    texts = _truth(trial, part)
-    return [max(set(texts), key=texts.count)] * len(trial.test.samples)
+    (usual, _), *_ = Counter(_truth(trial, part)).most_common(1)
+    return [usual] * len(trial.test.samples)
 
 
 def _drawn(trial: Trial, size: int, number: int) -> Tensor:
