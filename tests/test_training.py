@@ -16,6 +16,7 @@ from tacit.cli import run
 from tacit.encoder import load
 from tacit.errors import UsageError
 from tacit.methods import METHODS
+from tacit.modalities.image import IMAGE
 from tacit.settings import RunConfig, assign, build
 from tacit.training import configure, train
 
@@ -99,7 +100,18 @@ def test_an_unfinished_run_and_a_checkpoint_give_an_encoder(shapes, tmp_path):
         assert (load(path).embed(shapes) == expected).all(), path
 
 
-PRESETS = [(method, preset) for method, kind in METHODS.items() for preset in kind.presets]
+PRESETS = [
+    (method, preset)
+    for method, kind in METHODS.items()
+    if not kind.needs(kind.Config()) - IMAGE.offers
+    for preset in kind.presets
+]
+OF_WORDS = [
+    (method, preset)
+    for method, kind in METHODS.items()
+    if kind.needs(kind.Config()) - IMAGE.offers
+    for preset in kind.presets
+]
 
 
 @pytest.mark.parametrize(("method", "preset"), PRESETS)
@@ -111,6 +123,15 @@ def test_every_recipe_is_built_and_stepped(method, preset, shapes, tmp_path):
     words = ["train", shapes, "--method", method, "--preset", preset, *cheap, *budget, "--out", str(tmp_path / "run")]
     assert run(words) == 0
     assert load(tmp_path / "run").embed(shapes).shape[0] == 60
+
+
+@pytest.mark.parametrize(("method", "preset"), OF_WORDS)
+def test_every_recipe_of_texts_is_built_and_stepped(method, preset, tmp_path):
+    lines = tmp_path / "lines.txt"
+    lines.write_text("".join(f"the {('cat', 'dog')[n % 2]} sat on mat number {n} of the house\n" for n in range(60)))
+    words = ["train", str(lines), "--method", method, "--preset", preset, "--batch", "4", "--steps", "1"]
+    assert run([*words, "--out", str(tmp_path / "run")]) == 0
+    assert load(tmp_path / "run").embed(str(lines)).shape[0] == 60
 
 
 def alarms(out):
