@@ -107,7 +107,7 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     pairs = [{"text": text, "target": text.upper()} for text in reviews for _ in range(20)]
     (tmp_path / "phrases.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     alone = [{"text": text} for pair in pairs for text in pair.values()]
-    (tmp_path / "sentences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in alone))
+    (tmp_path / "bilingual.jsonl").write_text("".join(json.dumps(line) + "\n" for line in alone))
     if "minilm" in page.read_text():
         texts_of_others(tmp_path, [line["text"] for line in lines])
     folder_of_tones(tmp_path / "recordings", each=20)

@@ -171,7 +171,7 @@ COMMANDS: Commands = (
   tacit finetune runs/photos-simclr photos --time 5m
   tacit finetune runs/photos-simclr photos --freeze all --labels labelled.csv
   tacit finetune runs/photos-simclr list.csv --task regress --epochs 50 --out runs/age
-  tacit finetune runs/sentences phrases.jsonl --task translate
+  tacit finetune runs/bilingual phrases.jsonl --task translate
   tacit finetune resnet18.pth photos --architecture resnet18 --size 96
   tacit finetune runs/texts sentences.conll --task tag
   tacit finetune runs/speech recordings.csv --task recognise     columns path and transcript
