@@ -223,7 +223,8 @@ def columns(path: Path, column: str) -> list[str]:
             return _header(path, first_line(path), (column, *EXTRA_COLUMNS, *ID_COLUMNS))[0]
     first = first_line(path)
     try:
-        return list(json.loads(first))
+        told = json.loads(first)
+        return list(told) if isinstance(told, dict) else []
     except (ValueError, TypeError, RecursionError):
         return []
 
