@@ -124,20 +124,23 @@ def _tokenizer(layout: TextLayout) -> Tokenizer:
 
 
 def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
-    """A text's words, which spaces separate, and to which of them each of its ids belongs, `[L]`.
+    """A text's words as they are written, which spaces separate, and to which of them each of its ids belongs, `[L]`.
 
     A piece that begins with the space in front of a word belongs to that word; what a tokenizer adds, and other spaces,
     belong to none. Raises `Unreadable`.
     """
     text = _text(raw)
+    written = _text(raw, composed=False)
     if isinstance(text, Unreadable):
         raise text
+    if isinstance(written, Unreadable):
+        raise written
     found = list(_UNBROKEN.finditer(text))
     offsets = _tokenizer(layout).encode(text, add_special_tokens=layout.foreign).offsets[: layout.length]
     starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
     owner = np.searchsorted(np.array([word.end() for word in found], np.int64), ends - 1, side="right")
     begins = np.array([*(word.start() for word in found), len(text) + 1], np.int64)
-    return [word.group() for word in found], np.where((ends > starts) & (ends >= begins[owner]), owner, -1)
+    return _UNBROKEN.findall(written), np.where((ends > starts) & (ends >= begins[owner]), owner, -1)
 
 
 @lru_cache(maxsize=8)

@@ -121,6 +121,14 @@ _LAYOUTS = {
 }
 
 
+def test_words_come_back_as_they_were_written():
+    """What NFC writes anew (a compatibility ideograph, an accent of its own) is read composed, and told as it was."""
+    for kind in ("bpe", "words"):
+        words, owner = TEXT.words("\U0002f800 cafe\u0301 x".encode(), _LAYOUTS[kind])
+        assert words == ["\U0002f800", "cafe\u0301", "x"]
+        assert set(owner) == {0, 1, 2}
+
+
 def test_words_by_hand():
     words, owner = TEXT.words(b"  Ada  lives ", _LAYOUTS["bpe"])
     assert words == ["Ada", "lives"]
