@@ -5,41 +5,36 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tacit.data.annotation import VOID, VOID_NAMES, Annotations, Legend, Mask
+from tacit.data.coco_file import CocoFile, read_coco
 from tacit.data.listing import stamp
 from tacit.errors import Unreadable
 
-if TYPE_CHECKING:
-    from tacit.data.coco import CocoFile
-
 BACKGROUND = "background"
 """The class of cells on which nothing is drawn."""
-
-Read = Any
-"""`coco.read_coco`."""
 
 
 class _Files:
     """The files of a set, read again where masks are asked for: outlines are large, and training needs none."""
 
-    def __init__(self, paths: Sequence[Path], read: Read) -> None:
-        self._paths, self._read = paths, read
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
         self._known: dict[int, CocoFile] = {}
         self._lock = threading.Lock()
 
     def __getitem__(self, number: int) -> CocoFile:
         with self._lock:
             if number not in self._known:
-                self._known[number] = self._read(self._paths[number])
+                self._known[number] = read_coco(self._paths[number])
             return self._known[number]
 
 
-def masks_of(files: Sequence[CocoFile], read: Read) -> Annotations | None:
+def masks_of(files: Sequence[CocoFile]) -> Annotations | None:
     """The objects in `files` as masks, in the order of their entries; None where there are no outlines.
 
     Cells without an object are of the class `background`, crowds are void, and of objects that overlap the smaller one
@@ -56,7 +51,7 @@ def masks_of(files: Sequence[CocoFile], read: Read) -> Annotations | None:
         for number, file in enumerate(files)
         for entry in file.samples
     ]
-    opened = _Files([file.path for file in files], read)
+    opened = _Files([file.path for file in files])
 
     def mask(row: int) -> Mask:
         number, key, width, height = places[row]

@@ -6,7 +6,7 @@ from mask_toys import coco, runs, scene
 from pycocotools import mask as rle
 
 from tacit.data.annotation import VOID
-from tacit.data.coco import read_coco
+from tacit.data.coco_file import read_coco
 from tacit.data.outlines import draw, masks_of
 from tacit.errors import Unreadable
 
@@ -74,16 +74,16 @@ def test_outlines_that_make_no_sense_are_unreadable(outline, said):
 def test_a_file_of_boxes_alone_has_no_masks_and_a_background_of_its_own_is_used(tmp_path):
     path = coco(tmp_path, count=3) / "instances.json"
     file = read_coco(path)
-    assert masks_of([file], read_coco).classes == ("background", "disc", "square")
+    assert masks_of([file]).classes == ("background", "disc", "square")
     text = path.read_text()
     path.write_text(text.replace('"segmentation"', '"outline"'))
-    assert masks_of([read_coco(path)], read_coco) is None
+    assert masks_of([read_coco(path)]) is None
     path.write_text(text.replace('"disc"', '"background"'))
-    assert masks_of([read_coco(path)], read_coco).classes == ("background", "square")
+    assert masks_of([read_coco(path)]).classes == ("background", "square")
 
 
 def test_an_entry_without_a_size_has_no_mask(tmp_path):
     path = coco(tmp_path, count=2) / "instances.json"
     path.write_text(path.read_text().replace('"width": 40, ', ""))
     with pytest.raises(Unreadable, match="width and height"):
-        masks_of([read_coco(path)], read_coco).read(0)
+        masks_of([read_coco(path)]).read(0)
