@@ -21,6 +21,7 @@ from tacit.config import flat, read_yaml
 from tacit.console import counted
 from tacit.core import ClosedForm
 from tacit.data.listing import printable
+from tacit.engine.settings import DEFAULT_SECONDS
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
 
@@ -149,7 +150,8 @@ def methods(name: str | None) -> None:
     for key, field in method.Config.model_fields.items():
         if key != "name":
             console.print(f"  {key:12} {field.default!s:8} {field.description or ''}")
-    console.print("\npresets (--preset NAME; default is always applied first)")
+    minutes = f"{DEFAULT_SECONDS / 60:g} minutes"
+    console.print(f"\npresets (--preset NAME; the default, for two CPU cores and {minutes}, is always applied first)")
     own = {f"for {kind.unit}, by itself": kind.recipes[name] for kind in MODALITIES.values() if name in kind.recipes}
     named = {
         f"{key}, for {kind.unit}": preset
