@@ -151,6 +151,9 @@ class Modality:
     """The column of tables and JSON lines that holds samples themselves; None where these name files."""
     adopt: Callable[[Path], Adopted | None] | None = None
     """A folder -> the encoder of another tool's that it holds, or None. Raises `UsageError` for one that cannot be."""
+    export: Callable[[Encoder, Any], Mapping[str, bytes]] | None = None
+    """(network, layout) -> the files, by their names, of a folder that another tool loads. Raises `UsageError` where
+    it knows no such network."""
     surveyed: int = 256
     """How many samples `survey` is given at most."""
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ WAY = {
     "Look at the data": ("inspect", "duplicates"),
     "Learn without labels": ("train", "show"),
     "Judge what was learnt": ("evaluate", "runs"),
-    "Use it: vectors and search": ("embed", "index", "search"),
+    "Use it: vectors and search": ("embed", "index", "search", "export"),
     "Use it: labels and answers": ("select", "finetune", "predict", "generate"),
 }
 """The commands by what they are for, in the order in which somebody new needs them."""

@@ -1,4 +1,4 @@
-"""Use an encoder: `tacit embed`."""
+"""Use an encoder: `tacit embed`, `tacit export`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,38 @@ def embed(encoder: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
     sys.stdout.write(f"{out}: {count} vectors of {dim} numbers\n")
 
 
+def export(encoder: str, *, out: Path) -> None:
+    """Write an encoder of texts as a folder that sentence-transformers loads, with the same vectors.
+
+    Parameters
+    ----------
+    encoder
+        A run folder, an encoder folder or a checkpoint: of a bag of words, or of a run that started from a folder of
+        transformers.
+    out
+        A folder that is new or empty.
+    """
+    from tacit.applying.exporting import export_to
+    from tacit.encoder import load
+
+    export_to(load(encoder), out)
+    sys.stdout.write(f"{out}\n")
+    sys.stderr.write(
+        f"\nnext:\n  python -c \"from sentence_transformers import SentenceTransformer as S; S('{out}')\"\n"
+    )
+
+
 COMMANDS: Commands = (
     (
         embed,
         """Examples:
   tacit embed runs/photos-simclr photos --out vectors.parquet
   tacit embed runs/photos-simclr new.zip --out vectors.npy""",
+    ),
+    (
+        export,
+        """Examples:
+  tacit train reviews.jsonl --time 1m --out runs/reviews
+  tacit export runs/reviews --out reviews-encoder""",
     ),
 )

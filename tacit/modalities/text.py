@@ -16,6 +16,7 @@ from tacit.augment.text_noise import deleted, infilled, permuted
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
+from tacit.modalities.exported import export
 from tacit.modalities.folders import adopt
 from tacit.modalities.terms import bm25, weighted_terms
 from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, stops, survey, words
@@ -94,6 +95,7 @@ TEXT = Modality(
     read=read,
     read_many=read_many,
     adopt=adopt,
+    export=export,
     collate=_collate,
     spell=spell,
     words=words,

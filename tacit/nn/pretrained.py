@@ -43,7 +43,7 @@ class Pretrained(Encoder):
                 "samples are cut otherwise: start from its folder (--init-from FOLDER), and leave the tokenizer out"
             )
         self.config, self.dim = config, int(described.hidden_size)
-        self._padding = int(described.pad_token_id or 0)
+        self.padding = int(described.pad_token_id or 0)
         from transformers import AutoModel
 
         self.body: nn.Module = AutoModel.from_config(described, dtype=torch.float32)
@@ -54,7 +54,7 @@ class Pretrained(Encoder):
         order = None if bool((valid[:, 1:] <= valid[:, :-1]).all()) else (~valid).int().argsort(dim=1, stable=True)
         ids, told = (view.x, valid) if order is None else (view.x.gather(1, order), valid.gather(1, order))
         whole = bool(told.all())
-        ids = torch.where(told, ids - SHIFT, self._padding)
+        ids = torch.where(told, ids - SHIFT, self.padding)
         states: Tensor = self.body(input_ids=ids, attention_mask=None if whole else told.long()).last_hidden_state
         pooled = pool(states, told, self.config.pooling)
         if order is not None:
