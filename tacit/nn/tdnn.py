@@ -76,7 +76,8 @@ class TDNN(Encoder):
         rows = self.standardise(view.x[valid])
         for layer in self.body:
             rows, valid = layer(rows, valid)
-        tokens = rows.new_zeros(*valid.shape, rows.shape[1]).masked_scatter(valid[..., None], rows)
+        places = valid.flatten().nonzero().flatten()
+        tokens = rows.new_zeros(valid.numel(), rows.shape[1]).index_copy(0, places, rows).view(*valid.shape, -1)
         return Features(torch.cat(over_time(tokens, valid), dim=1), tokens, valid)
 
 
