@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+TILE = 512
+"""Rows and columns of similarities that are looked at together: few enough to stay in a core's cache."""
 
 
 def nt_xent(z: Tensor, temperature: float) -> Tensor:
@@ -21,13 +27,60 @@ def nt_xent(z: Tensor, temperature: float) -> Tensor:
     Returns:
         `[B]`, the mean over a sample's views; ln(V B - 1) where all similarities are equal.
     """
-    unit = F.normalize(z, dim=-1)
-    flat = unit.flatten(0, 1)
-    # few passes over the [V B, V B] numbers: they are what a large batch costs
-    similarity = (flat / temperature @ flat.T).to(flat.dtype).fill_diagonal_(-torch.inf)
+    unit = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=-1)
     others = (unit.sum(dim=0) - unit) / (len(z) - 1)
     positive = (unit * others).sum(dim=-1) / temperature  # the mean over a sample's other views
-    return (similarity.logsumexp(dim=1).view_as(positive) - positive).mean(dim=0)
+    crowd: Tensor = _Crowd.apply(unit.flatten(0, 1), temperature)
+    return (crowd.view_as(positive) - positive).mean(dim=0)
+
+
+class _Crowd(torch.autograd.Function):
+    """`log sum_{j != i} exp(u_i u_j / T)` of unit vectors `[N, D]`, as `[N]`.
+
+    The N^2 similarities are never held: a tile of them serves its rows and, mirrored, its columns, and is computed
+    again on the way back, where d u_i = sum_j (g_i p_ij + g_j p_ji) u_j / T. Memory is O(N D), and both ways together
+    take two products of `[N, D]` and `[D, N]` in place of three.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, unit: Tensor, temperature: float) -> Tensor:
+        fast = unit.to(_product_type(unit))
+        total = unit.new_full((len(unit),), -torch.inf)
+        for rows, columns, tile in _tiles(fast, temperature, unit.dtype):
+            total[rows] = torch.logaddexp(total[rows], tile.logsumexp(dim=1))
+            if rows != columns:
+                total[columns] = torch.logaddexp(total[columns], tile.logsumexp(dim=0))
+        ctx.save_for_backward(fast, total)
+        ctx.temperature = temperature
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+        (slope,), (fast, total) = slopes, ctx.saved_tensors
+        moved = total.new_zeros(fast.shape)
+        for rows, columns, tile in _tiles(fast, ctx.temperature, total.dtype):
+            share = (tile - total[rows, None]).exp_().mul_(slope[rows, None])
+            share += (tile - total[columns]).exp_().mul_(slope[columns])
+            share = share.to(fast.dtype)
+            moved[rows] += share @ fast[columns]
+            if rows != columns:
+                moved[columns] += share.T @ fast[rows]
+        return moved / ctx.temperature, None
+
+
+def _tiles(fast: Tensor, temperature: float, dtype: torch.dtype) -> Iterator[tuple[slice, slice, Tensor]]:
+    """(rows, columns, similarities of these), each pair of places once, with those of a vector to itself at -inf."""
+    places = [slice(start, start + TILE) for start in range(0, len(fast), TILE)]
+    for at, rows in enumerate(places):
+        for columns in places[at:]:
+            tile = (fast[rows] @ fast[columns].T).to(dtype).div_(temperature)
+            yield rows, columns, tile.fill_diagonal_(-torch.inf) if rows == columns else tile
+
+
+def _product_type(x: Tensor) -> torch.dtype:
+    """The precision that autocast gives to products of matrices, else that of `x`."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float, usable: Tensor | None = None) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tacit.losses import contrastive
 from tacit.losses.contrastive import info_nce, nt_xent
 
 
@@ -32,6 +33,35 @@ def naive_nt_xent(z, temperature):
 def test_nt_xent_equals_a_naive_loop(views, temperature):
     z = torch.randn(views, 4, 6, dtype=torch.float64)
     assert torch.allclose(nt_xent(z, temperature), naive_nt_xent(z, temperature))
+
+
+@pytest.mark.parametrize("views", [2, 3])
+def test_tiles_change_neither_the_value_nor_the_gradient(views, monkeypatch):
+    """Whole, in tiles that divide the batch, and in tiles that do not: against plain autograd over all similarities."""
+    z = torch.randn(views, 8, 5, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(8, dtype=torch.float64)
+    unit = F.normalize(z, dim=-1)
+    similarity = (unit.flatten(0, 1) @ unit.flatten(0, 1).T / 0.3).fill_diagonal_(-torch.inf)
+    positive = (unit * (unit.sum(0) - unit) / (views - 1)).sum(-1) / 0.3
+    plain = (similarity.logsumexp(1).view(views, 8) - positive).mean(0)
+    (expected,) = torch.autograd.grad((plain * weight).sum(), z)
+    for tile in (512, 4, 3, 1):
+        monkeypatch.setattr(contrastive, "TILE", tile)
+        loss = nt_xent(z, 0.3)
+        (found,) = torch.autograd.grad((loss * weight).sum(), z)
+        assert torch.allclose(loss, plain)
+        assert torch.allclose(found, expected)
+
+
+def test_nt_xent_under_autocast_is_near_that_in_full_precision():
+    z = torch.randn(2, 700, 32, requires_grad=True)
+    whole = nt_xent(z, 0.5).mean()
+    (expected,) = torch.autograd.grad(whole, z)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = nt_xent(z, 0.5).mean()
+    (found,) = torch.autograd.grad(half, z)
+    assert torch.allclose(half, whole, rtol=1e-3)
+    assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.999
 
 
 @given(batch=st.integers(2, 9), views=st.integers(2, 4), temperature=st.floats(0.05, 2))
