@@ -34,6 +34,8 @@ class View:
     """How many ids there are where `x` holds token ids: 0 is padding, 1 what is not in the vocabulary."""
     stops: tuple[int, ...] = ()
     """The ids that end a sentence, where `x` holds token ids and there are such."""
+    rate: int | None = None
+    """Samples a second, where `x [B, L, P]` holds a wave, cut into frames of P samples."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -76,6 +78,7 @@ def concatenate(views: Sequence[View]) -> View:
         join([view.index for view in views]),
         views[0].vocabulary,
         views[0].stops,
+        views[0].rate,
     )
 
 

@@ -78,6 +78,7 @@ def two_groups_apart(tmp):
 
 
 AS_AUDIO = ("train", "{data}", *QUICK, "--set", "modality.name=audio", "--out", "{out}")
+AS_WAVES = ("train", "{data}", "--method", "wav2vec2", "--steps", "2", "--batch", "4", "--set", "modality.front=wave")
 AS_FEATURES = (*AS_AUDIO[:-2], "--set", "modality.front=features", "--out", "{out}")
 LENIENT = ("train", "{data}", *QUICK, "--set", "max_bad=0.2", "--out", "{out}")
 
@@ -104,6 +105,42 @@ CASES = [
     ),
     Case("features as sounds", features, 3, ("modality.front=features",), AS_AUDIO),
     Case("features as features", features, 0, (), AS_FEATURES),
+    Case("waves", spoilt(silent__wav=encoded(np.zeros(4_000, np.float32))), 0, (), (*AS_WAVES, "--out", "{out}")),
+    Case(
+        "waves at a rate that strides do not divide",
+        spoilt(),
+        2,
+        ("waves of 11,025 samples a second", "modality.rate=16000"),
+        (*AS_WAVES, "--set", "modality.rate=11025", "--out", "{out}"),
+    ),
+    Case(
+        "waves with bands",
+        spoilt(),
+        3,
+        ("leave modality.bands out",),
+        (*AS_WAVES, "--set", "modality.bands=80", "--out", "{out}"),
+    ),
+    Case(
+        "several frames of a wave in a token",
+        spoilt(),
+        2,
+        ("encoder.patch", "leave it out"),
+        (*AS_WAVES, "--set", "encoder.patch=3", "--out", "{out}"),
+    ),
+    Case(
+        "waves for an encoder of spectra",
+        spoilt(),
+        2,
+        ("encoder tdnn reads spectra", "--encoder transformer reads them"),
+        ("train", "{data}", "--set", "modality.front=wave", "--out", "{out}"),
+    ),
+    Case(
+        "features as waves",
+        features,
+        3,
+        ("modality.front=features",),
+        (*AS_WAVES, "--set", "modality.name=audio", "--out", "{out}"),
+    ),
     Case("a speaker on both sides", two_groups_apart, 3, ("more than one part", "'me'")),
     Case(
         "a wrong setting",
@@ -177,6 +214,48 @@ def test_every_command_works_on_recordings_or_refuses(words, code, said, trained
     assert ended == code, err
     assert said in out + err
     assert "Traceback" not in err
+
+
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory):
+    """A run on the waves of tones with transcripts, and them."""
+    place = tmp_path_factory.mktemp("waves")
+    folder_of_tones(place / "tones", each=10)
+    rows = [f"tones/{name}/{n}.wav,{name}" for name in ("high", "low") for n in range(10)]
+    (place / "said.csv").write_text("\n".join(["path,transcript", *rows]))
+    words = ["--method", "wav2vec2", "--preset", "waves", "--steps", "2", "--batch", "4"]
+    assert run(["train", str(place / "tones"), *words, "--out", str(place / "run")]) == 0
+    return place
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "tones", "--set", "modality.front=wave", "--method", "wav2vec2", "--picture", "sheet.png"],
+        ["show", "run", "--out", "show.png"],
+        ["evaluate", "run", "tones", "--task", "knn,linear"],
+        ["embed", "run", "tones", "--out", "vectors.npy"],
+        ["index", "run", "tones", "--out", "an-index"],
+        ["finetune", "run", "tones", "--steps", "2", "--batch", "4", "--out", "tuned"],
+        ["predict", "tuned", "tones", "--out", "predictions.csv"],
+        ["finetune", "run", "said.csv", "--task", "recognise", "--steps", "2", "--batch", "4", "--out", "heard"],
+        ["train", "tones", "--init-from", "run", "--method", "simclr", "--steps", "2", "--batch", "4", "--out", "on"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_command_works_on_waves(words, waves, monkeypatch, capfd):
+    monkeypatch.chdir(waves)
+    assert run(words) == 0, capfd.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["front=log-mel", "front=features", "bands=80"])
+def test_weights_keep_the_front_that_they_were_learnt_by(other, waves, monkeypatch, capfd):
+    monkeypatch.chdir(waves)
+    words = ["finetune", "run", "tones", "--set", f"modality.{other}", "--steps", "2", "--out", f"other-{other}"]
+    assert run(words) == 2
+    said = capfd.readouterr().err
+    assert "another than that of the weights: leave both out" in said
+    assert "Traceback" not in said
 
 
 def test_what_was_skipped_is_listed(tmp_path):

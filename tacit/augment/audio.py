@@ -72,13 +72,13 @@ def _place(x: Tensor, valid: Tensor, recipe: Recipe, draws: Draws) -> tuple[Tens
     told = valid.sum(dim=1)
     span = (draws.uniform(*recipe.crop) * told).clamp_min(1)
     start = (told - span) * (1.0 if recipe.late else draws.uniform())
-    count = (span / _factor(recipe.speed, draws)).round().clamp(1, length)
+    count = (span / factor(recipe.speed, draws)).round().clamp(1, length)
     longest = max(1, math.ceil(length * min(1.0, recipe.crop[1] / recipe.speed[0])))
     place = torch.arange(longest, device=x.device)
     where = start[:, None] + (place + 0.5) * (span / count)[:, None] - 0.5
     where = torch.minimum(where.clamp_min(0), (told[:, None] - 1).clamp_min(0))
     kept = (place < count[:, None]) & (told[:, None] > 0)
-    band = ((torch.arange(bands, device=x.device) + 0.5) / _factor(recipe.pitch, draws)[:, None]).clamp_max(bands)
+    band = ((torch.arange(bands, device=x.device) + 0.5) / factor(recipe.pitch, draws)[:, None]).clamp_max(bands)
     across = (2 * band / bands - 1)[:, None, :].expand(-1, longest, -1)
     down = ((2 * where + 1) / length - 1)[:, :, None].expand(-1, -1, bands)
     grid = torch.stack([across, down], dim=3).to(x)
@@ -86,7 +86,7 @@ def _place(x: Tensor, valid: Tensor, recipe: Recipe, draws: Draws) -> tuple[Tens
     return moved, kept, where
 
 
-def _factor(bounds: Range, draws: Draws) -> Tensor:
+def factor(bounds: Range, draws: Draws) -> Tensor:
     """Factors `[B]` whose logarithms are drawn evenly."""
     return draws.uniform(math.log(bounds[0]), math.log(bounds[1])).exp()
 
@@ -150,12 +150,12 @@ def _masked(x: Tensor, valid: Tensor, recipe: Recipe, draws: Draws) -> Tensor:
     mean = (x * valid[..., None]).sum((1, 2), keepdim=True) / (count * x.shape[2]).clamp_min(1)[:, None, None]
     hidden = torch.zeros_like(x, dtype=torch.bool)
     for _ in range(recipe.masks):
-        hidden = hidden | _run(x.shape[1], count, recipe.mask[0], draws)[:, :, None]
-        hidden = hidden | _run(x.shape[2], torch.full_like(count, x.shape[2]), recipe.mask[1], draws)[:, None, :]
+        hidden = hidden | run(x.shape[1], count, recipe.mask[0], draws)[:, :, None]
+        hidden = hidden | run(x.shape[2], torch.full_like(count, x.shape[2]), recipe.mask[1], draws)[:, None, :]
     return torch.where(hidden, mean, x)
 
 
-def _run(length: int, count: Tensor, share: float, draws: Draws) -> Tensor:
+def run(length: int, count: Tensor, share: float, draws: Draws) -> Tensor:
     """A run of at most `share` of the first `count [B]` of `length` places: boolean `[B, length]`."""
     size = (draws.uniform(0, share) * count).round()
     start = (draws.uniform() * (count - size + 1)).floor()

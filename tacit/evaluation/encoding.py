@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -89,13 +90,8 @@ def _cut(view: View, length: int) -> View:
     """The first positions of views of which nothing real stands behind them."""
     valid, where = view.valid, view.where
     assert valid is not None
-    return View(
-        view.x[:, :length],
-        valid[:, :length],
-        None if where is None else where[:, :length],
-        view.index,
-        view.vocabulary,
-    )
+    where = None if where is None else where[:, :length]
+    return replace(view, x=view.x[:, :length], valid=valid[:, :length], where=where)
 
 
 def raw_of(modality: Modality, sentence: str, number: int) -> Raw:

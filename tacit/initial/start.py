@@ -74,7 +74,7 @@ class Start:
             say(fill(network, self.path).in_words(self.path))
             return network
         spec = self.trained.spec
-        if dict(spec.encoder) != config.model_dump(mode="json"):
+        if kind.Config.parse(spec.encoder) != config:
             raise UsageError(
                 f"{self.path} holds {dict(spec.encoder)}, but the settings ask for {config.model_dump(mode='json')}: "
                 "leave the encoder out to take what the weights fit"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from tacit.core import Raw, View
 from tacit.errors import Unreadable
@@ -24,6 +25,7 @@ _CLIPPED = 0.999
 _SHORT = 0.1
 _MANY = 0.01
 """Share of a set from which on an oddity is worth a sentence."""
+_INK, _GROUND = (60, 25, 95), (232, 228, 236)
 _LARGEST = 256
 """Frames of a picture: longer recordings are narrowed."""
 
@@ -99,13 +101,13 @@ def _rates(given: Sequence[Fact], layout: AudioLayout) -> list[str]:
     said = []
     lower = sum(number for rate, number in counted.items() if rate < layout.rate)
     if lower:
+        alike = "" if layout.front == "wave" else f". --set modality.rate={min(counted)} makes all alike"
         said.append(
             f"{lower / len(given):.0%} of the recordings have fewer samples a second than the {layout.rate:,} they are "
-            f"packed with, and nothing above half of theirs: a network can tell sources by that. --set modality.rate="
-            f"{min(counted)} makes all alike"
+            f"packed with, and nothing above half of theirs: a network can tell sources by that{alike}"
         )
     usual = counted.most_common(1)[0][0]
-    if usual > layout.rate:
+    if usual > layout.rate and layout.front == "log-mel":
         said.append(
             f"most recordings have {usual:,} samples a second, and {layout.rate:,} are kept, enough for speech: "
             f"--set modality.rate={usual} keeps what lies above {layout.rate / 2000:g} kHz"
@@ -114,11 +116,21 @@ def _rates(given: Sequence[Fact], layout: AudioLayout) -> list[str]:
 
 
 def picture(view: View) -> np.ndarray:
-    """Spectra as pictures, low bands below, time to the right, padding in the colour of paper: uint8 `[B, H, W, 3]`."""
-    from matplotlib import colormaps
+    """Spectra as pictures, low bands below, waves as the space they take up: uint8 `[B, H, W, 3]`.
 
+    Time runs to the right, and padding has the colour of paper.
+    """
     x = view.x.detach().float().cpu()
     valid = torch.ones(x.shape[:2], dtype=torch.bool) if view.valid is None else view.valid.cpu()
+    drawn = _spectra(x, valid) if view.rate is None else _waves(x, valid)
+    told = F.interpolate(valid.float()[:, None], drawn.shape[2], mode="nearest")[:, 0] > 0
+    return np.where(told[:, None, :, None].numpy(), drawn, 251).astype(np.uint8)
+
+
+def _spectra(x: Tensor, valid: Tensor) -> np.ndarray:
+    """Log-mel spectra `[B, L, P]` in colours, `[B, H, W, 3]` up to 255."""
+    from matplotlib import colormaps
+
     real = valid[..., None]
     count = (valid.sum(dim=1) * x.shape[2]).clamp_min(1)[:, None, None]
     mean = torch.where(real, x, 0).sum((1, 2), keepdim=True) / count
@@ -126,6 +138,17 @@ def picture(view: View) -> np.ndarray:
     level = (((x - mean) / spread).clamp(-2, 2.5) + 2) / 4.5  # each by its own loudness, as one listens
     width, height = min(_LARGEST, max(32, x.shape[1])), 64
     level = F.interpolate(level.transpose(1, 2)[:, None], (height, width), mode="nearest")[:, 0]
-    told = F.interpolate(valid.float()[:, None], width, mode="nearest")[:, 0] > 0
-    coloured = colormaps["magma"](level.flip(1).numpy())[..., :3]
-    return np.where(told[:, None, :, None].numpy(), (255 * coloured).round(), 251).astype(np.uint8)
+    coloured: np.ndarray = colormaps["magma"](level.flip(1).numpy())[..., :3]
+    return (255 * coloured).round()
+
+
+def _waves(x: Tensor, valid: Tensor) -> np.ndarray:
+    """From the lowest to the highest sample in each of up to 256 stretches of time: `[B, H, W, 3]` up to 255."""
+    wave = torch.where(valid[..., None], x, 0).flatten(1)
+    width, height = min(_LARGEST, max(32, 2 * x.shape[1])), 64  # of 10 ms, as spectra
+    loud = wave.abs().amax(dim=1)[:, None, None].clamp_min(1e-6)  # each by its own loudness
+    high, low = (F.adaptive_max_pool1d(sign * wave[:, None], width) / loud for sign in (1, -1))
+    row = torch.linspace(1, -1, height)[:, None]
+    half = 1 / (height - 1)  # of a row: silence is a line
+    dark = (row <= high + half) & (row >= -low - half)
+    return np.where(dark[..., None].numpy(), _INK, _GROUND)

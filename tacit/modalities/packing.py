@@ -1,4 +1,4 @@
-"""Recordings as they are packed: log-mel spectra, or the frames of features that files hold."""
+"""Recordings as they are packed: log-mel spectra, waves cut into frames, or the frames of features that files hold."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
+from torch import Tensor
 
-from tacit.core import Layout, Raw
+from tacit.core import Layout, Raw, View
 from tacit.errors import DataError, Unreadable
 from tacit.modalities.frames import checked, frames
 from tacit.modalities.mel import log_mel
 from tacit.modalities.sound import opened, wave
 
-Front = Literal["log-mel", "features"]
+Front = Literal["log-mel", "wave", "features"]
 HOP, WINDOW = 0.010, 0.025
 """Seconds from frame to frame, and under a frame's window: the field's habit for speech."""
+CUT = 0.020
+"""Seconds of a frame of a wave: what wav2vec 2.0 makes one token of (Baevski et al. 2020, arXiv 2006.11477)."""
+WAVE_RATES = (8_000, 16_000)
+"""Samples a second of waves, the higher one unless most recordings have no more than the lower one."""
+BANDS = 64
 LOWEST = 60.0
 """Hertz below which there is hum."""
 USUAL = 16_000
@@ -36,11 +43,25 @@ class AudioLayout(Layout):
     front: Front = "log-mel"
     rate: int = Field(default=0, ge=0, description="samples a second; 0 for features")
     hop: int = Field(default=0, ge=0, description="samples from frame to frame")
-    window: int = Field(default=0, ge=0, description="samples under a frame's window")
+    window: int = Field(default=0, ge=0, description="samples under a frame's window; 0 where a wave was cut")
     bands: int = Field(ge=1, le=4096)
     length: int = Field(ge=1, le=1_000_000)
     """L, frames that are kept of a recording."""
     fixed: ClassVar[frozenset[str]] = frozenset({"rate"})
+
+    @model_validator(mode="after")
+    def _of_one_front(self) -> Self:
+        known = {
+            "features": self.rate == 0,
+            "wave": self.rate > 0 and self.window == 0 and self.bands == self.hop,
+            "log-mel": self.window > 0,
+        }
+        if not known[self.front]:
+            raise ValueError(
+                "modality.front or modality.bands is another than that of the weights: leave both out to read "
+                "recordings as they do"
+            )
+        return self
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,10 +89,12 @@ def survey(
 ) -> AudioLayout:
     """The layout for `raws`: their commonest rate, to 16,000, and the length that 99 % of them have, to 10 seconds.
 
-    Raises `DataError` where none of them can be read, with the first reasons.
+    Waves have one of `WAVE_RATES`. Raises `DataError` where none of them can be read, with the first reasons.
     """
     if front == "features":
         return _surveyed_features(raws, bands, seconds)
+    if front == "wave" and bands is not None:
+        raise DataError(f"a wave is cut into frames of {1000 * CUT:.0f} ms and has no bands: leave modality.bands out")
     rates: Counter[int] = Counter()
     lengths, reasons = [], []
     for raw in raws:
@@ -84,11 +107,17 @@ def survey(
         lengths.append(length)
     if not lengths:
         raise DataError("no recording can be read to see how long they are:\n  " + "\n  ".join(reasons[:5]))
-    chosen = rate or min(USUAL, min(rates, key=lambda own: (-rates[own], -own)))
-    hop = max(1, round(chosen * HOP))
+    commonest = min(rates, key=lambda own: (-rates[own], -own))
     kept = seconds or min(LONGEST, float(np.quantile(lengths, 0.99)))
+    if front == "wave":
+        chosen = rate or WAVE_RATES[commonest > WAVE_RATES[0]]
+        hop = round(chosen * CUT)
+        length = -(-math.ceil(kept * chosen / hop) // _MULTIPLE) * _MULTIPLE
+        return AudioLayout(front=front, rate=chosen, hop=hop, bands=hop, length=length)
+    chosen = rate or min(USUAL, commonest)
+    hop = max(1, round(chosen * HOP))
     length = -(-(math.ceil(kept * chosen / hop) + 1) // _MULTIPLE) * _MULTIPLE
-    return AudioLayout(rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or 64, length=length)
+    return AudioLayout(rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or BANDS, length=length)
 
 
 def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
@@ -142,7 +171,13 @@ CEPSTRA = 13
 
 def read(raw: Raw, layout: AudioLayout) -> np.ndarray:
     """A recording as frames, float16 `[L, P]`, cut at L, NaN behind its end. Raises `Unreadable`."""
-    found = _frames(raw, layout.bands) if layout.front == "features" else _spectra(raw, layout)
+    match layout.front:
+        case "features":
+            found = _frames(raw, layout.bands)
+        case "wave":
+            found = cut(_samples(raw, layout), layout.hop)
+        case "log-mel":
+            found = _spectra(raw, layout)
     if found.shape[1] != layout.bands:
         raise Unreadable(f"frames of {found.shape[1]} numbers, where those of the set have {layout.bands}")
     packed = np.full(layout.shape, np.nan, np.float16)
@@ -151,23 +186,44 @@ def read(raw: Raw, layout: AudioLayout) -> np.ndarray:
     return packed
 
 
-def _spectra(raw: Raw, layout: AudioLayout) -> np.ndarray:
+def _samples(raw: Raw, layout: AudioLayout) -> np.ndarray:
+    """A recording's samples `[T]`, little more of them than are kept."""
     if isinstance(raw, np.ndarray):
-        samples = mono(raw)[: layout.length * layout.hop]
-    else:
-        samples = wave(raw, layout.rate, layout.seconds)
-    high = 0.97 * layout.rate / 2  # the filters of recorders let little through above
-    spectra = log_mel(
-        torch.from_numpy(samples),
-        rate=layout.rate,
-        hop=layout.hop,
-        window=layout.window,
-        bands=layout.bands,
-        low=min(LOWEST, high / 10),
-        high=high,
-    )
+        return mono(raw)[: layout.length * layout.hop]
+    return wave(raw, layout.rate, layout.seconds)
+
+
+def cut(samples: np.ndarray, size: int) -> np.ndarray:
+    """A wave `[T]` as frames of `size` samples, `[ceil(T / size), size]`; silence fills up the last one."""
+    whole = np.pad(samples, (0, -len(samples) % size)).clip(-60_000, 60_000)
+    return whole.reshape(-1, size)
+
+
+def _spectra(raw: Raw, layout: AudioLayout) -> np.ndarray:
+    samples = torch.from_numpy(_samples(raw, layout))
+    spectra = spectra_of(samples, rate=layout.rate, hop=layout.hop, window=layout.window, bands=layout.bands)
     found: np.ndarray = spectra.clamp(-60_000, 60_000).numpy()
     return found
+
+
+def spectra_of(samples: Tensor, *, rate: int, hop: int, window: int, bands: int) -> Tensor:
+    """Log-mel spectra `[1 + T // hop, bands]` of a wave `[T]`, of all that recorders let through."""
+    high = 0.97 * rate / 2  # their filters let little through above
+    return log_mel(samples, rate=rate, hop=hop, window=window, bands=bands, low=min(LOWEST, high / 10), high=high)
+
+
+def spectra_of_waves(view: View) -> View:
+    """The log-mel spectra `[B, L', 64]` of waves in frames `[B, L, P]`, real frames first: what floors read of them."""
+    assert view.rate is not None
+    assert view.valid is not None
+    hop, window = max(1, round(view.rate * HOP)), max(2, round(view.rate * WINDOW))
+    found = [
+        spectra_of(frames[valid].flatten(), rate=view.rate, hop=hop, window=window, bands=BANDS)
+        for frames, valid in zip(view.x, view.valid, strict=True)
+    ]
+    count = torch.tensor([len(each) for each in found], device=view.x.device)
+    x = torch.nn.utils.rnn.pad_sequence(found, batch_first=True)
+    return replace(view, x=x, valid=torch.arange(x.shape[1], device=x.device) < count[:, None], where=None, rate=None)
 
 
 def mono(raw: np.ndarray) -> np.ndarray:

@@ -57,6 +57,8 @@ class TDNN(Encoder):
         super().__init__()
         if sample.x.dim() != 3 or not sample.x.is_floating_point():
             raise UsageError("encoder tdnn reads frames over time, and these samples are none: choose another encoder")
+        if sample.rate is not None:
+            raise UsageError("encoder tdnn reads spectra, and these are waves: --encoder transformer reads them")
         bands, wide = sample.x.shape[2], config.width
         self.dim = 2 * wide
         self.standardise = Standardise(sample.x[real(sample)])

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tacit.config import Named
 from tacit.core import Features, TokenEncoder, Tokens, View
 from tacit.nn.stems import Grid, stem_for
+from tacit.nn.waves import Norms, Waves
 
 SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
 """Layers and width, as in the small BERTs of Turc et al. 2019, arXiv 1908.08962."""
@@ -38,6 +39,12 @@ class Transformer(TokenEncoder):
         patch: int | None = Field(
             default=None, ge=1, le=64, description="frames, or pixels of a side, in a token; by default a few"
         )
+        channels: int | None = Field(
+            default=None, ge=1, le=4096, description="waves: of the seven convolutions; by default as many as the width"
+        )
+        norms: Norms = Field(
+            default="group", description="waves: over time after the first convolution, or over channels after each"
+        )
         causal: bool = Field(default=False, description="a token sees only what stands before it: models that write")
         dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a layer's output left out in training")
 
@@ -45,7 +52,11 @@ class Transformer(TokenEncoder):
         super().__init__()
         depth, self.width = SIZES[config.size]
         self.dim, self.causal = self.width, config.causal
-        self.stem = stem_for(sample, self.width, config.patch)
+        self.stem = (
+            stem_for(sample, self.width, config.patch)
+            if sample.rate is None
+            else Waves(sample, self.width, config.patch, config.channels or self.width, config.norms)
+        )
         self.blocks = nn.ModuleList(Block(self.width, config.dropout, depth) for _ in range(depth))
         self.norm = nn.LayerNorm(self.width)
 

@@ -35,7 +35,7 @@ def texts():
     return torch.from_numpy(np.stack([TEXT.read(raw, layout) for raw in raws])), layout
 
 
-def recordings():
+def recordings(front="log-mel"):
     """Tones of eight pitches that start at any time."""
     generator = np.random.default_rng(0)
     time = np.arange(4_000) / 8_000
@@ -43,7 +43,7 @@ def recordings():
         (np.sin(2 * np.pi * 300 * (1 + number % 8) * time) * (time > generator.uniform(0, 0.2))).astype(np.float32)
         for number in range(64)
     ]
-    layout = AUDIO.survey(raws, AUDIO.config(rate=8_000))
+    layout = AUDIO.survey(raws, AUDIO.config(rate=8_000, front=front))
     return torch.from_numpy(np.stack([AUDIO.read(raw, layout) for raw in raws])), layout
 
 
@@ -107,7 +107,7 @@ def views_of(learner, config, sample, epoch=0):
 )
 def test_presets_of_one_kind_of_data_are_built_and_stepped(name, method, preset):
     config = build([{"data": "x", "modality": {"name": name}, "method": {"name": method}}], preset)
-    sample = samples_of(MODALITIES[name])
+    sample = samples_of(MODALITIES[name]) if name != "audio" else AUDIO.collate(*recordings(config.modality.front))
     encoder = MODALITIES[name].encoders[config.encoder.name](config.encoder, sample)
     learner = config.learner(config.method, encoder, MODALITIES[name], sample)
     assert learner(views_of(learner, config, sample), Progress(0, 1)).loss.isfinite().all()

@@ -134,6 +134,42 @@ def deviation(x, dim):
     return x.std(dim=dim, correction=0)
 
 
+@pytest.mark.parametrize(
+    ("own", "wished", "rate"), [(8_000, None, 8_000), (44_100, None, 16_000), (8_000, 32_000, 32_000)]
+)
+def test_waves_are_cut_into_frames_of_20_ms(own, wished, rate):
+    raws = [encoded(tone(seconds=0.41, rate=own), own)]
+    layout = layout_of(raws, front="wave", rate=wished)
+    assert (layout.rate, layout.hop, layout.bands, layout.window) == (rate, rate // 50, rate // 50, 0)
+    assert layout.length == 24  # 20.5 frames, to a multiple of 8
+    assert layout.seconds == pytest.approx(0.48)
+
+
+def test_a_wave_is_its_samples_and_silence_to_the_end_of_its_last_frame():
+    x = tone(seconds=0.41, level=0.9)
+    view = views([encoded(x), encoded(x[:1_000])], front="wave")
+    assert view.rate == 8_000
+    assert view.x.shape == (2, 21, 160)
+    assert view.valid.sum(1).tolist() == [21, 7]
+    heard = view.x[0].flatten().numpy()
+    assert np.allclose(heard[: len(x)], x, atol=3e-4)  # 16 bits in the file, 11 of a number in the cache
+    assert not heard[len(x) :].any()
+    faint = np.round(tone(level=0.01) * 32_768).astype(np.int16)
+    assert np.array_equal(views([faint], front="wave", rate=8_000).x.flatten().numpy() * 32_768, faint)
+
+
+def test_waves_have_no_bands():
+    with pytest.raises(DataError, match=r"leave modality\.bands out"):
+        layout_of([encoded(tone())], front="wave", bands=80)
+
+
+def test_the_raw_features_of_waves_are_those_of_their_spectra():
+    raws = [encoded(tone(300, 0.4, seed=1)), encoded(tone(900, 0.2, seed=2))]
+    waves, spectra = (AUDIO.floors["MFCC"](views(raws, front=front)) for front in ("wave", "log-mel"))
+    assert waves.shape == (2, 208)
+    assert torch.allclose(waves, spectra, atol=0.05)  # both are whole frames long
+
+
 def test_kinds_of_view_are_offered():
     assert {"plain", "weak", "strong", "global", "local", "next"} <= AUDIO.offers
 

@@ -54,6 +54,36 @@ def test_advice(changes, words):
     assert words in said(**changes)
 
 
+def test_of_waves_no_rate_is_advised_that_cannot_be_cut():
+    layout = LAYOUT.model_copy(update={"front": "wave"})
+    known = {
+        "seconds": [0.3] * 9,
+        "level, dB": [-20.0] * 9,
+        "peak, dB": [-6.0] * 9,
+        "rate, Hz": ["4000"] + ["44100"] * 8,
+    }
+    (said,) = advice(known, layout, View(torch.zeros(1, 1, 160)))
+    assert "11% of the recordings have fewer samples a second than the 8,000" in said
+    assert "modality.rate" not in said
+
+
+def test_a_picture_of_a_wave_is_the_space_it_takes_up():
+    x = torch.sin(torch.arange(40 * 160) / 3).view(1, 40, 160).repeat(3, 1, 1)
+    x[1] *= torch.linspace(0, 1, 40)[:, None]
+    x[2] = 0
+    valid = torch.arange(40) < torch.tensor([[20], [40], [40]])
+    drawn = picture(View(x, valid, rate=8_000))
+    assert drawn.shape == (3, 64, 80, 3)
+    dark = drawn[..., 1] == 25
+    assert (drawn[0, :, 40:] == 251).all()
+    assert dark[0, :, :40].all()
+    assert not dark[0, :, 40:].any()
+    height = dark[1].sum(axis=0)
+    assert (np.diff(height) >= 0).all()
+    assert (height[0], height[-1]) == (2, 64)
+    assert dark[2].sum(axis=0).tolist() == [2] * 80
+
+
 def test_a_picture_has_low_bands_below_and_paper_behind_the_end():
     x = torch.full((2, 40, 64), -9.0)
     x[:, :, 5] = 0
