@@ -37,8 +37,8 @@ def evaluate(
     task
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
-        detect, segment, tag (tags of words), recognise (transcripts), translate, language, copies, few-label-finetuned,
-        select.
+        detect, segment, tag (tags of words), recognise (transcripts), translate, language, layers (where in a
+        transformer it stands), copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For translate, of pairs: 3000 and all.
@@ -101,6 +101,7 @@ COMMANDS: Commands = (
   tacit evaluate runs/cifar cifar10 --task knn,linear --fail-under linear=0.6
   tacit evaluate runs/cifar cifar10 --task few-label,scratch --json > result.json
   tacit evaluate runs/cifar cifar10 --task few-label,semi --labels 40,250,4000 --folds 5
-  tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?""",
+  tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?
+  tacit evaluate runs/gaps reviews.jsonl --task layers   which layers say most, and their sum""",
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,9 @@ HELD_OUT = 0.2
 CHOOSING, TOLERANCE, ITERATIONS = 3e-4, 1e-5, 100
 """Norms of the gradient while penalties are compared (their losses no longer change then), and at the end. Weak
 penalties on tens of thousands of dimensions end by the last: stopping early is a penalty of its own."""
+
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +70,7 @@ def linear_probe(
     return Probe(widen(final).after(scaler).predict(test)[0], GRID[place])
 
 
-def walk(
-    solve: Callable[[int, LinearClassifier | None], tuple[float, LinearClassifier]], count: int, first: int
-) -> tuple[int, LinearClassifier]:
+def walk(solve: Callable[[int, Model | None], tuple[float, Model]], count: int, first: int) -> tuple[int, Model]:
     """The place among `count` with the lowest loss, and its model, for losses with one valley."""
     best, place = solve(first, None), first
     for step in (1, -1):
@@ -114,6 +116,11 @@ def _fit(
         tolerance=tolerance,
         iterations=ITERATIONS,
     )
+
+
+def tuned_on(val: object | None) -> str:
+    """Where a penalty was chosen, in words; `val`: the data's own validation part, if there is one."""
+    return "the validation part" if val is not None else f"{HELD_OUT:.0%} of train, drawn by class, then refitted"
 
 
 def held_out(labels: Tensor, seed: int) -> Tensor:

@@ -85,7 +85,7 @@ def linear_probe(problem: Problem) -> Iterator[Measurement]:
     probe = linear.linear_probe(
         problem.train, problem.labels, problem.test, problem.classes, val=problem.val, seed=problem.seed
     )
-    protocol = {"C": probe.c, "tuned_on": _tuned(problem), "grid": list(linear.GRID)}
+    protocol = {"C": probe.c, "tuned_on": linear.tuned_on(problem.val), "grid": list(linear.GRID)}
     yield Measurement.of("all", (probe.predictions == problem.test_labels)[None], protocol)
 
 
@@ -96,13 +96,8 @@ def ridge_regression(problem: Problem) -> Iterator[Measurement]:
     probe = ridge.ridge_probe(
         problem.train, problem.labels, problem.test, problem.classes, val=problem.val, seed=problem.seed
     )
-    protocol = {"penalty": probe.c, "tuned_on": _tuned(problem), "grid": list(ridge.PENALTIES)}
+    protocol = {"penalty": probe.c, "tuned_on": linear.tuned_on(problem.val), "grid": list(ridge.PENALTIES)}
     yield Measurement.of("all", (probe.predictions == problem.test_labels)[None], protocol)
-
-
-def _tuned(problem: Problem) -> str:
-    """Where a penalty was chosen."""
-    return "the validation part" if problem.val else f"{linear.HELD_OUT:.0%} of train, drawn by class, then refitted"
 
 
 def few_labels(problem: Problem) -> Iterator[Measurement]:

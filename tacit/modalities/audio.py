@@ -160,7 +160,7 @@ AUDIO = Modality(
                 "accumulate": 24,
                 "budget": {"steps": 400_000},
             },
-            # for two cores: a step on 32 spoken digits takes a fifth of a second
+            # for two cores: a step on 32 spoken digits takes about half a second of one
             "waves": {
                 "encoder": {"channels": 64},
                 "modality": {"front": "wave"},

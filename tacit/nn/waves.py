@@ -16,6 +16,8 @@ from tacit.nn.stems import Stem
 Norms = Literal["group", "layer"]
 FRAMES = (160, 320, 640, 1280)
 """Samples of a frame that strides of 5 and 2 divide: 20 ms at 8, 16, 32 and 64 kHz."""
+AT_ONCE = 2**20
+"""Samples that the convolutions see at a time where nothing is learnt: at 512 channels about 2 GB."""
 QUIET = 1e-7
 """Added to a recording's variance: what is fainter than 70 dB below full scale stays faint."""
 
@@ -61,11 +63,18 @@ class Waves(Stem):
         beyond = self.heard - size
         x = F.pad(wave.flatten(1), (beyond // 2, beyond - beyond // 2))[:, None]
         real = valid.sum(dim=1) * size + beyond
+        # nothing is kept for a backward pass, so that memory need not grow with the batch
+        pieces = 1 if torch.is_grad_enabled() else min(len(x), -(-x.numel() // AT_ONCE))
+        x = torch.cat([self._tokens(*some) for some in zip(x.chunk(pieces), real.chunk(pieces), strict=True)])
+        place = torch.arange(valid.shape[1], device=x.device).expand(valid.shape) if view.where is None else view.where
+        return Tokens(x, wave.masked_fill(~valid[..., None], torch.nan), place[..., None].float(), valid)
+
+    def _tokens(self, x: Tensor, real: Tensor) -> Tensor:
+        """Waves `[B, 1, T]`, of which the first `real [B]` samples count -> tokens `[B, L, D]`."""
         for layer in self.body:
             x, real = layer(x, real)
-        place = torch.arange(valid.shape[1], device=x.device).expand(valid.shape) if view.where is None else view.where
-        tokens = self.project(self.norm(x.transpose(1, 2)))
-        return Tokens(tokens, wave.masked_fill(~valid[..., None], torch.nan), place[..., None].float(), valid)
+        tokens: Tensor = self.project(self.norm(x.transpose(1, 2)))
+        return tokens
 
 
 def standardised(x: Tensor, valid: Tensor) -> Tensor:

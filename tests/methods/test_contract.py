@@ -133,6 +133,24 @@ def test_the_loss_is_one_finite_number_a_sample_and_reaches_every_trained_weight
     assert any(parameter.grad.abs().sum() > 0 for parameter in learner.encoder.parameters())
 
 
+@pytest.mark.parametrize("method", [method for method, name in GRADIENT if name == "audio"])
+def test_methods_on_recordings_learn_from_waves_too(method):
+    own = {"causal": True} if method == "causal-prediction" else {}
+    settings = {
+        "data": "x",
+        "method": {"name": method},
+        "modality": {"name": "audio", "front": "wave"},
+        "encoder": {"name": "transformer", "channels": 16, "norms": "layer", **own},
+    }
+    config = build([settings])
+    sample = AUDIO.collate(*recordings("wave"))
+    learner = config.learner(config.method, AUDIO.encoders["transformer"](config.encoder, sample), AUDIO, sample)
+    step = learner(views_of(learner, config, sample), Progress(0, 10))
+    assert step.loss.isfinite().all()
+    step.loss.mean().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in learner.encoder.stem.body.parameters())
+
+
 @pytest.mark.parametrize(("method", "name"), GRADIENT)
 def test_forward_is_pure_but_for_running_statistics(method, name):
     learner, config, sample = make(method, name)

@@ -135,3 +135,12 @@ def test_what_it_cannot_read_is_refused():
         Transformer(Transformer.Config(patch=2), waves())
     with pytest.raises(UsageError, match="--encoder transformer reads them"):
         TDNN(TDNN.Config(), waves())
+
+
+def test_without_gradients_a_batch_is_read_in_pieces_to_the_same_tokens(monkeypatch):
+    view = waves()
+    network = stem(view)
+    whole = network(view).x
+    monkeypatch.setattr("tacit.nn.waves.AT_ONCE", 2 * 9 * 160)
+    with torch.no_grad():
+        assert torch.allclose(network(view).x, whole, atol=1e-6)
