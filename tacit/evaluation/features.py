@@ -77,6 +77,8 @@ def settle(
     is put into training mode, so nothing random happens; its statistics are plain means over the batches.
     """
     norms = [part for part in encoder.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
     momenta = [norm.momentum for norm in norms]
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
     with inference(encoder):

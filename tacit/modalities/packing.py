@@ -80,7 +80,8 @@ class AudioLayout(Layout):
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
-        known: dict[str, object] = {"front": self.front, "bands": self.bands, "frames": self.length}
+        held = "samples in a frame" if self.front == "wave" else "bands"
+        known: dict[str, object] = {"front": self.front, held: self.bands, "frames": self.length}
         return known | ({"seconds": round(self.seconds, 2), "samples a second": self.rate} if self.rate else {})
 
 

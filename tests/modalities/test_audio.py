@@ -143,6 +143,13 @@ def test_waves_are_cut_into_frames_of_20_ms(own, wished, rate):
     assert (layout.rate, layout.hop, layout.bands, layout.window) == (rate, rate // 50, rate // 50, 0)
     assert layout.length == 24  # 20.5 frames, to a multiple of 8
     assert layout.seconds == pytest.approx(0.48)
+    assert layout.brief() == {
+        "front": "wave",
+        "samples in a frame": rate // 50,
+        "frames": 24,
+        "seconds": 0.48,
+        "samples a second": rate,
+    }
 
 
 def test_a_wave_is_its_samples_and_silence_to_the_end_of_its_last_frame():
