@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,10 @@ def test_concatenate_keeps_every_member():
     assert len(both) == 4
     assert both.index.tolist() == [4, 5, 4, 5]
     assert both.valid.shape == both.where.shape == (4, 3)
+    words = replace(view, vocabulary=9, stops=(7,))
+    assert (concatenate([words, words]).vocabulary, concatenate([words, words]).stops) == (9, (7,))
+    waves = replace(view, rate=8_000)
+    assert concatenate([waves, waves]).rate == waves[:1].rate == waves.to("cpu").rate == 8_000
 
 
 def test_concatenate_refuses_to_lose_padding():
