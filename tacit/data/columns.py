@@ -23,7 +23,7 @@ class Columns:
     name: str | None
     """The column of names; None where rows have none of their own."""
     extras: Mapping[str, str]
-    """`label`, `split`, `group` -> their columns, where they exist."""
+    """`label`, `split`, `group`, `fold` -> their columns, where they exist."""
     classes: tuple[str, ...] | None
     """Names of the labels' numbers, where the table brings them."""
     notes: tuple[str, ...]
@@ -59,8 +59,8 @@ def choose(title: str, schema: Any, wanted: str | None, features: Mapping[str, A
     """What the columns of an Arrow `schema` are.
 
     Samples are in the column `wanted`, or in the only one that holds bytes, or Hugging Face's structs of bytes and
-    path. `label`, `split`, `group` and a name among those of a list of files are known by name; a column of class
-    labels by its type, where it is the only one. `features` describe the columns as Hugging Face does.
+    path. `label`, `split`, `group`, `fold` and a name among those of a list of files are known by name; a column of
+    class labels by its type, where it is the only one. `features` describe the columns as Hugging Face does.
 
     Raises:
         DataError: there is no column of bytes, or more than one.

@@ -26,6 +26,15 @@ _TEST = PARTS.index("test")
 
 
 @dataclass(frozen=True, eq=False)
+class Grouping:
+    """What a column says of which samples belong together."""
+
+    codes: Tensor
+    """Long `[N]`, index into `names`, -1 where there is none."""
+    names: Names
+
+
+@dataclass(frozen=True, eq=False)
 class Subset:
     """Some samples of a data set, numbered from 0; implements `Samples`. N is their number."""
 
@@ -36,7 +45,8 @@ class Subset:
     labels: Tensor
     """Long `[N]`, index into the data set's classes, -1 where there is none."""
     groups: Tensor | None
-    """Long `[N]`, -1 where there is none; None where the source knows no groups."""
+    """Long `[N]`, -1 where there is none: what stands on one side of every split, groups or else folds. None where the
+    source knows neither."""
     source_rows: Longs
     """`[N]`, rows of the source: where `Dataset.annotations` are looked up."""
     _packed: MappedRows
@@ -90,6 +100,8 @@ class Dataset:
     """Row of the source -> the sample as it lies there, whole; raises `Unreadable`."""
     tokens: npt.NDArray[np.uint64]
     """`[N]` over the whole set, equal for samples with identical raw contents."""
+    groupings: Mapping[str, Grouping]
+    """`group`, `fold` -> which samples of the whole set belong together, where the source has such a column."""
     _whole: Subset
 
     def __len__(self) -> int:
@@ -173,7 +185,9 @@ def of_source(
     packed = cache.pack(source, modality, layout, max_bad=max_bad, cache_dir=cache_dir)
     split = assign(source, packed, seed=seed)
     labels = torch.from_numpy(source.labels[packed.kept].astype(np.int64))
-    groups = None if source.groups is None else torch.from_numpy(source.groups[packed.kept].astype(np.int64))
+    groupings = _groupings(source, packed)
+    together = groupings.get(source.together[0]) if source.together else None
+    groups = None if together is None else together.codes
     names = source.names.take(packed.kept) if packed.skipped else source.names
     return Dataset(
         name=source.title,
@@ -188,8 +202,18 @@ def of_source(
         annotations=source.annotations,
         raw=source.raw,
         tokens=packed.tokens,
+        groupings=groupings,
         _whole=Subset(modality, layout, names, labels, groups, packed.kept, packed.rows, np.arange(len(packed))),
     )
+
+
+def _groupings(source: Source, packed: cache.Packed) -> dict[str, Grouping]:
+    columns = (("group", source.groups, source.group_names), ("fold", source.folds, source.fold_names))
+    return {
+        column: Grouping(torch.from_numpy(codes[packed.kept].astype(np.int64)), names)
+        for column, codes, names in columns
+        if codes is not None and names is not None
+    }
 
 
 def _some(source: Source, most: int) -> Iterator[Raw]:

@@ -35,7 +35,7 @@ class Record:
     """Number of its line or row, from 1."""
     text: str = ""
     extras: Mapping[str, str] = field(default_factory=dict)
-    """`label`, `split`, `group`, where there are such."""
+    """`label`, `split`, `group`, `fold`, where there are such."""
     name: str = ""
     reason: str = ""
     """Why it cannot be read; empty where it can."""

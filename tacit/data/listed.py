@@ -18,7 +18,7 @@ from tacit.data.cache import cache_folder
 from tacit.data.files import write_atomic
 from tacit.data.listing import Longs, Names
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: raised whenever a reader changes, so that no stale listing is found."""
 WORTH = 4 * 2**20
 """Bytes of all files together below which parsing is as fast as remembering."""

@@ -127,6 +127,9 @@ class Source:
     groups: Ints | None = None
     """`[N]`, index into `group_names` or -1."""
     group_names: Names | None = None
+    folds: Ints | None = None
+    """`[N]`, index into `fold_names` or -1: parts that are tested in turn."""
+    fold_names: Names | None = None
     refused: Mapping[int, str] = field(default_factory=dict)
     """Row -> why it is not read."""
     others: Mapping[str, int] = field(default_factory=dict)
@@ -140,6 +143,15 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def together(self) -> tuple[str, Ints, Names] | None:
+        """What is never on both sides of a split: groups, or folds where there are none; its column, and as above."""
+        if self.groups is not None and self.group_names is not None:
+            return "group", self.groups, self.group_names
+        if self.folds is not None and self.fold_names is not None:
+            return "fold", self.folds, self.fold_names
+        return None
 
     def name(self, row: int) -> str:
         """The sample's name."""

@@ -24,9 +24,9 @@ _BUFFER = 2**20  # read from the file at a time
 def open_parquet(title: str, paths: Sequence[Path], column: str | None = None) -> Source:
     """The rows of Parquet files that follow each other, in their order; the first one says what its columns are.
 
-    Columns: the one of bytes (`column` where there are several); if present `label`, `split`, `group` and a name, as
-    in a list of files. Files named `train...`, `val...`, `test...` are parts. A file that cannot be read is listed as
-    one sample that cannot be.
+    Columns: the one of bytes (`column` where there are several); if present `label`, `split`, `group`, `fold` and a
+    name, as in a list of files. Files named `train...`, `val...`, `test...` are parts. A file that cannot be read is
+    listed as one sample that cannot be.
 
     Raises:
         DataError: no file can be read, or the columns are not as needed.

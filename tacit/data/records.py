@@ -33,18 +33,18 @@ def open_records(
     """The records of `paths`, one file after the other, read in rising order and never as a whole.
 
     Lines of .jsonl, .txt and their .gz, rows of .csv, .tsv and .parquet: `column` holds the sample, and if present
-    `label`, `split`, `group`, `id` and `target` are what they say. Sentences of .conll and its kin, and `tokens` with
-    `tags` in place of `column`, bring tags of their words. Files named `train...`, `val...`, `test...` are parts;
-    `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read is a sample
-    that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file lacks the column
-    or cannot be opened.
+    `label`, `split`, `group`, `fold`, `id` and `target` are what they say. Sentences of .conll and its kin, and
+    `tokens` with `tags` in place of `column`, bring tags of their words. Files named `train...`, `val...`, `test...`
+    are parts; `label_of` gives a file's label where it is the same for all of its records. A line that cannot be read
+    is a sample that cannot be. What large files hold is remembered in `cache_dir`. Raises `DataError` where a file
+    lacks the column or cannot be opened.
     """
     told = parts([str(path) for path in paths])
     fixed = [label_of(path) for path in paths] if label_of else None
     marks = np.array([stamp(path.stat()) for path in paths], np.int64)
     facts = [column, fixed, [str(path.absolute()) for path in paths], marks.tolist()]
     listing = remembered(facts, int(marks[:, 0].sum()), lambda: _listing(paths, column, fixed), cache_dir)
-    names, (file, label, split, group, tags, refused) = listing.names, listing.numbers
+    names, (file, label, split, group, fold, tags, refused) = listing.names, listing.numbers
     if len(names) == 0:
         raise DataError(f"{printable(title)} has no records: there is nothing to read")
     codes = {extra: Codes(texts) for extra, texts in zip(EXTRA_COLUMNS, listing.texts, strict=False)}
@@ -61,6 +61,8 @@ def open_records(
         splits=told[file].astype(np.int8) if splits is None and told is not None else splits,
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
+        folds=fold.astype(np.int32) if codes["fold"].known else None,
+        fold_names=group_names_of(codes["fold"]),
         refused={int(row): listing.texts[-1][refused[row]] for row in np.flatnonzero(refused >= 0)},
         annotations=annotations_of(tags, listing.texts[-2]) or _targets(paths, column, places, len(names)),
         in_order=True,

@@ -1,4 +1,4 @@
-"""Shards of a table as one source: names, labels, splits and groups are read at once, samples when asked for."""
+"""Shards of a table as one source: names, labels, splits, groups and folds are read at once, samples when asked for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def assemble(
     refused = {len(builder) + at: reason for at, reason in enumerate(lost.values())}
     for name in lost:
         builder.add(os.fsencode(name), NO_PART, *(-1 for _ in EXTRA_COLUMNS))
-    names, (part, label, split, group) = builder.finish()
+    names, (part, label, split, group, fold) = builder.finish()
     labels, classes = _labels(title, label, codes["label"], columns.classes)
     splits = splits_of(title, split, codes["split"])
     starts = np.cumsum([0, *(shard.rows for shard in good)])
@@ -84,6 +84,8 @@ def assemble(
         splits=part.astype(np.int8) if splits is None and parts is not None else splits,
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
+        folds=fold.astype(np.int32) if codes["fold"].known else None,
+        fold_names=group_names_of(codes["fold"]),
         refused=refused,
         notes=(*columns.notes, *broken_note(lost, len(good) + len(lost))),
         in_order=in_order,
@@ -109,7 +111,7 @@ def _add(
             builder.add(os.fsencode(name) if name else b"%d" % len(builder), part, *numbers)
         done += batch.num_rows
     for _ in range(done, shard.rows):  # a table of nothing but samples has no light columns
-        builder.add(b"%d" % len(builder), part, -1, -1, -1)
+        builder.add(b"%d" % len(builder), part, *(-1 for _ in EXTRA_COLUMNS))
 
 
 def _texts(column: Any) -> list[str]:

@@ -38,9 +38,9 @@ def assign(source: Source, packed: Packed, *, seed: int) -> Split:
     """The parts of `packed`, as the source gives them, else a fifth for testing by hash.
 
     A source gives a split if it names samples for `val` or `test`. A given `val` stays apart, unless there is no
-    `test`: then it is the test part. Else each sample goes where the hash of (its group, or its own raw contents) and
-    `seed` puts it, so members of a group and identical samples stay together, and no sample changes sides when others
-    are added. That split is stored beside the packed set.
+    `test`: then it is the test part. Else each sample goes where the hash of (its group or fold, or its raw contents)
+    and `seed` puts it, so members of a group and identical samples stay together, and no sample changes sides when
+    others are added. That split is stored beside the packed set.
 
     Raises:
         DataError: a group lies in two given parts.
@@ -49,16 +49,15 @@ def assign(source: Source, packed: Packed, *, seed: int) -> Split:
     if (given > _TRAIN).any():
         return _as_given(source, packed, given)
     rows = np.flatnonzero(given == _TRAIN) if (given == _TRAIN).any() else np.arange(len(packed))
-    groups = None if source.groups is None else source.groups[packed.kept][rows]
-    test, protocol = _by_hash(source, packed, rows, groups, seed)
-    return _split(rows, test, protocol, groups)
+    test, protocol = _by_hash(source, packed, rows, seed)
+    return _split(rows, test, protocol, source.together and source.together[0])
 
 
-def _split(rows: Longs, test: npt.NDArray[np.bool_], protocol: str, groups: npt.NDArray[np.int32] | None) -> Split:
+def _split(rows: Longs, test: npt.NDArray[np.bool_], protocol: str, column: str | None) -> Split:
     parts = {name: rows[chosen] for name, chosen in (("train", ~test), ("test", test)) if chosen.any()}
     notes: tuple[str, ...] = ()
     if "test" not in parts:
-        why = "all samples are identical" if groups is None else "all samples are of one group or identical"
+        why = "all samples are identical" if column is None else f"all samples are of one {column} or identical"
         notes = (f"no test part: {why if len(rows) > 1 else 'there is one sample'}",)
     return Split(parts, f"{protocol}: {_counts(parts)}", notes)
 
@@ -117,14 +116,12 @@ def _shared_samples(source: Source, packed: Packed, given: Codes) -> list[str]:
     ]
 
 
-def _by_hash(
-    source: Source, packed: Packed, rows: Longs, groups: npt.NDArray[np.int32] | None, seed: int
-) -> tuple[npt.NDArray[np.bool_], str]:
+def _by_hash(source: Source, packed: Packed, rows: Longs, seed: int) -> tuple[npt.NDArray[np.bool_], str]:
     """Which of `rows` are tested, from the stored split if there is one."""
-    kind = "content" if groups is None else "group"
+    kind = source.together[0] if source.together else "content"
     protocol = f"{TEST_FRACTION:.0%} test by hash of each sample's {kind}, seed {seed}"
     tokens = packed.tokens[rows]
-    together = tokens if groups is None else _components(source, tokens, groups)
+    together = _components(source, tokens, packed.kept[rows])
     stored = packed.folder / f"splits-{_key(rows, together, seed)}.json"
     test = _read(stored, packed.content_hash, len(rows))
     if test is None:
@@ -144,10 +141,16 @@ def _by_hash(
     return test, protocol
 
 
-def _components(source: Source, tokens: Tokens, groups: npt.NDArray[np.int32]) -> Tokens:
-    """`[N]`: equal for samples that are linked through groups and identical contents, by any number of steps."""
-    assert source.group_names is not None
-    names = np.array([_hash(source.group_names.encoded(row)) for row in range(len(source.group_names))], np.uint64)
+def _components(source: Source, tokens: Tokens, rows: Longs) -> Tokens:
+    """`[N]`: equal for samples that are linked through groups and identical contents, by any number of steps.
+
+    `rows [N]`: those of the source.
+    """
+    if source.together is None:
+        return tokens
+    _, codes, known = source.together
+    groups = codes[rows]
+    names = np.array([_hash(known.encoded(row)) for row in range(len(known))], np.uint64)
     lowest: Tokens = np.where(groups >= 0, names[groups], tokens)
     links = [np.unique(key, return_inverse=True)[1] for key in (lowest, tokens)]
     while True:  # the lowest value spreads along the links until nothing moves

@@ -31,7 +31,7 @@ from tacit.data.listing import (
 from tacit.errors import DataError, nearest
 
 PATH_COLUMNS = ("path", "file", "filename", "image")
-EXTRA_COLUMNS = ("label", "split", "group")
+EXTRA_COLUMNS = ("label", "split", "group", "fold")
 TRANSCRIPT = "transcript"
 """The column of what is said in a recording."""
 
@@ -68,10 +68,10 @@ class Codes:
 def open_table(path: Path, suffixes: frozenset[str]) -> Source:
     """The files that a list names, relative to the list's folder, in the order of the list.
 
-    Columns: `path` (or `file`, `filename`, `image`, or the only one), and if present `label`, `split`, `group` and
-    `transcript`; empty cells mean none. Raises `DataError`.
+    Columns: `path` (or `file`, `filename`, `image`, or the only one), and if present `label`, `split`, `group`, `fold`
+    and `transcript`; empty cells mean none. Raises `DataError`.
     """
-    builder = NamesBuilder(7)
+    builder = NamesBuilder(4 + len(EXTRA_COLUMNS))
     codes = {column: Codes() for column in EXTRA_COLUMNS}
     reasons, transcripts = Codes(), Transcripts()
     notes: list[str] = []
@@ -86,7 +86,7 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
                 transcripts.add(extras.get(TRANSCRIPT, ""))
         except csv.Error as error:
             raise DataError(f"{path} is no valid table: {error}") from None
-    names, (size, mtime, ctime, label, split, group, refused) = builder.finish()
+    names, (size, mtime, ctime, label, split, group, fold, refused) = builder.finish()
     labels, classes = labels_of(label, codes["label"])
     reason_texts = list(reasons.known)
     return Source(
@@ -99,6 +99,8 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
         splits=splits_of(str(path), split, codes["split"]),
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
+        folds=fold.astype(np.int32) if codes["fold"].known else None,
+        fold_names=group_names_of(codes["fold"]),
         refused={int(row): reason_texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
         annotations=transcripts.finish(),
         notes=tuple(notes),
@@ -158,7 +160,7 @@ def near_misses(title: str, columns: Iterable[str]) -> list[str]:
     present = tuple(columns)
     for column in (*EXTRA_COLUMNS, TRANSCRIPT):
         unused = [name for name in present if name not in (*EXTRA_COLUMNS, TRANSCRIPT, *PATH_COLUMNS)]
-        close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7)
+        close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7 if len(column) > 4 else 0.85)
         if column not in present and close:
             notes.append(f"{title}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")
     return notes
@@ -196,7 +198,7 @@ def splits_of(title: str, numbers: npt.NDArray[np.int64], codes: Codes) -> npt.N
 
 
 def group_names_of(codes: Codes) -> Names | None:
-    """The groups in the order of their numbers; None where there are none."""
+    """The groups or folds in the order of their numbers; None where there are none."""
     builder = NamesBuilder(0)
     for name in codes.known:
         builder.add(os.fsencode(name))

@@ -65,7 +65,8 @@ def inspect(layers: Sequence[Mapping[str, Any]], *, seconds: float = TRIAL) -> t
             protocol=dataset.protocol,
             classes=_classes(dataset),
             unlabelled=int((dataset.labels < 0).sum()),
-            groups=_groups(dataset),
+            groups=_grouped(dataset, "group"),
+            folds=_grouped(dataset, "fold"),
             layout=dataset.layout.brief(),
             looked_at=max((len(known) for known in values.values()), default=0),
             facts=facts,
@@ -88,9 +89,10 @@ def _classes(dataset: Dataset) -> dict[str, dict[str, int]]:
     return counted
 
 
-def _groups(dataset: Dataset) -> int | None:
-    groups = dataset.everything().groups
-    return None if groups is None else int((groups[groups >= 0].bincount() > 0).sum())
+def _grouped(dataset: Dataset, column: str) -> int | None:
+    """How many groups or folds there are; None where the data have no such column."""
+    grouping = dataset.groupings.get(column)
+    return None if grouping is None else len(torch.unique(grouping.codes[grouping.codes >= 0]))
 
 
 def _facts(dataset: Dataset) -> tuple[dict[str, Mapping[str, int] | Spread], dict[str, list[str | float]]]:

@@ -153,11 +153,13 @@ def _split(seen: Inspection) -> Iterator[str]:
             f"{tested:,} labelled samples for testing: an accuracy near one half is known to {100 * half:.0f} points "
             "either way (95 %)"
         )
-    if "by hash" in seen.protocol and seen.groups is None:
+    if "by hash" in seen.protocol and seen.groups is None and seen.folds is None:
         yield (
             "the data bring no split, so a fifth is tested by hash: where several samples are of one person, place or "
             "video, or nearly alike, give a CSV with a `group` column, or they stand on both sides"
         )
+    if seen.folds is not None:
+        yield f"the data bring {seen.folds:,} folds: `tacit evaluate ENCODER DATA --leave-out fold` tests each in turn"
 
 
 def _cost(seen: Inspection) -> Iterator[str]:

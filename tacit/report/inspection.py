@@ -97,6 +97,7 @@ class Inspection:
     """Part -> class -> samples; a part without labels is empty."""
     unlabelled: int
     groups: int | None
+    folds: int | None
     layout: Mapping[str, Any]
     looked_at: int
     """How many samples `facts` are from."""
@@ -150,6 +151,8 @@ def _rows(seen: Inspection) -> Iterable[tuple[str, str]]:
         yield "classes", f"{_listed(counts)}{without}"
     if seen.groups is not None:
         yield "groups", f"{seen.groups:,}"
+    if seen.folds is not None:
+        yield "folds", f"{seen.folds:,}"
     for name, fact in seen.facts.items():
         yield name, _spread(fact) if isinstance(fact, Spread) else _counted(fact)
     if seen.facts and seen.looked_at < seen.samples:

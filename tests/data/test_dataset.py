@@ -127,6 +127,21 @@ def test_labels_and_groups_follow_the_samples_that_are_left(tmp_path):
     assert list(data.part("test").names) == ["3.png"]
 
 
+def test_groupings_are_those_of_the_samples_that_can_be_read(tmp_path):
+    root = fill(tmp_path / "root", ["0.png", "2.png", "3.png"])
+    (root / "1.png").write_bytes(b"no picture")
+    rows = ["0.png,a,x,1", "1.png,b,y,2", "2.png,a,y,2", "3.png,b,,"]
+    (root / "list.csv").write_text("path,label,group,fold\n" + "\n".join(rows) + "\n")
+    data = opened(root / "list.csv", tmp_path, max_bad=0.5)
+    assert data.groupings["fold"].codes.tolist() == [0, 1, -1]
+    assert list(data.groupings["fold"].names) == ["1", "2"]
+    assert torch.equal(data.groupings["group"].codes, data.everything().groups)
+    (root / "list.csv").write_text("path,label,fold\n0.png,a,1\n2.png,b,2\n")
+    data = opened(root / "list.csv", tmp_path)
+    assert data.everything().groups.tolist() == [0, 1], "folds stand together where there are no groups"
+    assert list(data.groupings) == ["fold"]
+
+
 def test_an_empty_folder(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.heic").write_bytes(b"x")

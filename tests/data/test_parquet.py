@@ -38,6 +38,7 @@ def test_columns_are_known_by_name(tmp_path):
     rows = table(
         3,
         group=["ann", "bob", None],
+        fold=pa.array([5, None, 1]),
         split=["train", "test", None],
         file=["x.png", "", "z.png"],
         label=["dog", None, "cat"],
@@ -51,6 +52,8 @@ def test_columns_are_known_by_name(tmp_path):
     assert source.splits.tolist() == [0, 2, -1]
     assert source.groups.tolist() == [0, 1, -1]
     assert list(source.group_names) == ["ann", "bob"]
+    assert source.folds.tolist() == [0, -1, 1]
+    assert list(source.fold_names) == ["5", "1"]
     assert source.notes == ()
 
 

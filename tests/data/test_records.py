@@ -10,7 +10,9 @@ from tacit.data.source import open_source
 from tacit.errors import DataError, Unreadable
 from tacit.modalities import MODALITIES
 
-ROWS = [{"text": f"a line of words, number {n}", "label": "ab"[n % 2], "id": f"n{n}"} for n in range(6)]
+ROWS = [
+    {"text": f"a line of words, number {n}", "label": "ab"[n % 2], "id": f"n{n}", "fold": f"{n % 3}"} for n in range(6)
+]
 
 
 def opened(path):
@@ -43,6 +45,8 @@ def test_every_format_gives_the_same_texts_labels_and_names(tmp_path, name):
     assert texts(source) == [row["text"] for row in ROWS]
     assert source.classes == ("a", "b")
     assert source.labels.tolist() == [0, 1] * 3
+    assert source.folds.tolist() == [0, 1, 2] * 2
+    assert list(source.fold_names) == ["0", "1", "2"]
     assert source.name(4) == "n4"
 
 

@@ -21,10 +21,18 @@ def names(texts):
     return builder.finish()[0]
 
 
-def made(folder, contents, splits=None, groups=None, kept=None):
+def coded(column):
+    """The numbers of a column's texts, and the texts; nothing where there are none."""
+    known = sorted({text for text in column or [] if text})
+    if not known:
+        return None, None
+    return np.array([known.index(text) if text else -1 for text in column], np.int32), names(known)
+
+
+def made(folder, contents, splits=None, groups=None, kept=None, folds=None):
     """A source and its packed form; `contents[i]` says which samples are identical."""
     count = len(contents)
-    known = sorted({group for group in groups or [] if group})
+    (groups, group_names), (folds, fold_names) = coded(groups), coded(folds)
     source = Source(
         title="toy",
         names=names(f"{row}.png" for row in range(count)),
@@ -32,8 +40,10 @@ def made(folder, contents, splits=None, groups=None, kept=None):
         fingerprint="",
         labels=np.full(count, -1, np.int32),
         splits=None if splits is None else np.array(splits, np.int8),
-        groups=None if not known else np.array([known.index(g) if g else -1 for g in groups], np.int32),
-        group_names=None if not known else names(known),
+        groups=groups,
+        group_names=group_names,
+        folds=folds,
+        fold_names=fold_names,
     )
     kept = np.arange(count) if kept is None else np.array(kept)
     tokens = np.random.default_rng(1).integers(0, 2**64, 10**4, dtype=np.uint64)[np.array(contents)[kept]]
@@ -109,6 +119,28 @@ def test_the_split_is_stored_and_the_stored_one_counts(tmp_path):
     for damaged in ("{", json.dumps({**record, "samples": 49}), json.dumps({**record, "test": [50]})):
         stored.write_text(damaged)
         assert assign(*toy, seed=0).parts["test"].tolist() == first.parts["test"].tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([None, *"12345"])), min_size=2, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_without_groups_folds_stay_together(tmp_path_factory, samples):
+    contents, folds = [content for content, _ in samples], [fold for _, fold in samples]
+    split = assign(*made(tmp_path_factory.mktemp("split"), contents, folds=folds), seed=0)
+    tested = set(split.parts.get("test", np.zeros(0, int)).tolist())
+    for fold in "12345":
+        members = {row for row, own in enumerate(folds) if own == fold}
+        assert members <= tested or not members & tested
+    assert not any(folds) or "by hash of each sample's fold" in split.protocol
+
+
+def test_groups_come_before_folds(tmp_path):
+    groups, folds = [f"g{row % 10}" for row in range(40)], [str(row % 2) for row in range(40)]
+    with_both = assign(*made(tmp_path, range(40), groups=groups, folds=folds), seed=0)
+    assert (
+        with_both.parts["test"].tolist()
+        == assign(*made(tmp_path, range(40), groups=groups), seed=0).parts["test"].tolist()
+    )
+    assert "each sample's group" in with_both.protocol
 
 
 def test_a_given_split_is_kept(tmp_path):

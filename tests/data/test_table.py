@@ -22,7 +22,7 @@ def table(root, text, name="list.csv"):
 def test_all_columns(root):
     source = table(
         root,
-        "split,Label,path,group,width\ntrain,9,i/0.png,ann,5\ntest,10,i/1.png,bob,6\n,,i/2.png,,7\n",
+        "split,Label,path,group,Fold,width\ntrain,9,i/0.png,ann,2,5\ntest,10,i/1.png,bob,1,6\n,,i/2.png,,,7\n",
     )
     assert list(source.names) == ["i/0.png", "i/1.png", "i/2.png"]
     assert source.raw(1) == png(1)
@@ -31,6 +31,8 @@ def test_all_columns(root):
     assert source.splits.tolist() == [0, 2, -1]
     assert source.groups.tolist() == [0, 1, -1]
     assert list(source.group_names) == ["ann", "bob"]
+    assert source.folds.tolist() == [0, 1, -1]
+    assert list(source.fold_names) == ["2", "1"]
     assert source.notes == ()
 
 
@@ -79,6 +81,8 @@ def test_an_unknown_split(root):
 
 def test_a_misspelt_column_is_pointed_out(root):
     assert "rename it to 'label'" in table(root, "path,labels\ni/0.png,a\n").notes[0]
+    assert "rename it to 'fold'" in table(root, "path,folds\ni/0.png,1\n").notes[0]
+    assert table(root, "path,gold,folder\ni/0.png,1,i\n").notes == ()
 
 
 def test_rubbish_is_no_table(root):

@@ -155,7 +155,7 @@ def plain(**changes):
     twins = Twins("hash", 0, 0, 0, 0, ())
     seen = Inspection(
         "photos", "images", 12_000, (), {"train": 10_000, "test": 2_000}, "split as the source gives it", classes, 0,
-        None, {}, 12_000, {}, (), twins, cost, (),
+        None, None, {}, 12_000, {}, (), twins, cost, (),
     )  # fmt: skip
     return replace(seen, **changes)
 
