@@ -100,6 +100,8 @@ def evaluate(
     labels: Sequence[int] = (),
     folds: int | None = None,
     seed: int = 0,
+    leave_out: str | None = None,
+    metric: str = "accuracy",
 ) -> Proof:
     """Judge an encoder on labelled data, beside every floor; see `Proof.evaluation`.
 
@@ -110,9 +112,13 @@ def evaluate(
         labels: numbers of few labels in all, such as 40, 250, 4000, drawn evenly from the classes.
         folds: how often they are drawn.
         seed: of label draws, splits and resamples.
+        leave_out: `fold` or `group`, a column of the data: each of its values is tested in turn.
+        metric: `accuracy`, or `balanced` for the mean of the classes' recalls.
     """
     loaded = encoder if isinstance(encoder, TrainedEncoder) else load(encoder)
-    return judge(loaded, str(data), tasks=tasks, seed=seed, totals=labels, draws=folds)
+    return judge(
+        loaded, str(data), tasks=tasks, seed=seed, totals=labels, draws=folds, leave_out=leave_out, metric=metric
+    )
 
 
 def select(

@@ -32,3 +32,30 @@ def folder_of_tones(folder: Path, each=10, classes=("high", "low"), suffix=".wav
             x = tone(400 * 3 ** (1 - place) * (1 + 0.01 * number), 0.3 + 0.02 * (number % 5), seed=number)
             (folder / name / f"{number}{suffix}").write_bytes(encoded(x, kind=kinds[suffix]))
     return folder
+
+
+def esc50(folder: Path, each=10, classes=("dog", "rain", "siren")):
+    """A few recordings laid out as ESC-50 is: five folds, `meta/esc50.csv`."""
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for target, category in enumerate(classes):
+        for number in range(each):
+            fold, source = 1 + number % 5, 1000 * target + number
+            name = f"{fold}-{source}-A-{target}.wav"
+            x = tone(300 * 2**target * (1 + 0.01 * number), 0.3, seed=source)
+            (folder / "audio" / name).write_bytes(encoded(x))
+            lines.append(f"{name},{fold},{target},{category},False,{source},A")
+    (folder / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def emodb(folder: Path, speakers=("03", "08", "09", "10"), each=(("W", 6), ("T", 3), ("N", 2))):
+    """A few recordings named as those of Emo-DB, of emotions that are not equally frequent."""
+    (folder / "wav").mkdir(parents=True)
+    for voice, speaker in enumerate(speakers):
+        for place, (emotion, count) in enumerate(each):
+            for number in range(count):
+                x = tone(250 * 2**place * (1 + 0.05 * voice), 0.3, seed=100 * voice + 10 * place + number)
+                (folder / "wav" / f"{speaker}a{number + 1:02}{emotion}a.wav").write_bytes(encoded(x))
+    return folder

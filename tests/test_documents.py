@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from folder_toys import bert
-from sounds import folder_of_tones
+from sounds import emodb, esc50, folder_of_tones
 from token_toys import conll
 from toys import folder_of_shapes
 
@@ -113,6 +113,9 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     folder_of_tones(tmp_path / "recordings", each=20)
     said = [f"recordings/{kind}/{number}.wav,{kind}" for kind in ("high", "low") for number in range(20)]
     (tmp_path / "spoken.csv").write_text("path,transcript\n" + "\n".join(said) + "\n")
+    if "ESC-50" in page.read_text():
+        esc50(tmp_path / "ESC-50")
+        emodb(tmp_path / "emodb")
     conll(tmp_path / "sentences.conll", range(40))
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(console|python)\n(.*?)```", page.read_text(), re.DOTALL):

@@ -20,6 +20,8 @@ def evaluate(
     task: str | None = None,
     labels: str | None = None,
     folds: int | None = None,
+    leave_out: str | None = None,
+    metric: str = "accuracy",
     fail_under: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     json_: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     out: Path | None = None,
@@ -44,6 +46,12 @@ def evaluate(
         and semi take 1, 2, 5, 10, 25 and 100 per class. For translate, of pairs: 3000 and all.
     folds
         How often they are drawn: 20, for few-label-finetuned 5.
+    leave_out
+        fold or group, a column of the data: each of its values is tested in turn, by probes that learnt from all
+        others. The encoder stays the same; what it has seen of them without labels is said.
+    metric
+        accuracy, or balanced for the mean of the classes' recalls (unweighted average recall), where some classes have
+        far more samples than others.
     fail_under
         Such as linear=0.8: exit with code 4 where the encoder stays under it; may be repeated.
     json_
@@ -63,7 +71,17 @@ def evaluate(
     loaded = load(encoder)
     tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
     totals = tuple(map(_count, labels.split(","))) if labels else ()
-    done = exams.judge(loaded, data, tasks=tasks, seed=seed, totals=totals, draws=folds, max_bad=max_bad)
+    done = exams.judge(
+        loaded,
+        data,
+        tasks=tasks,
+        seed=seed,
+        totals=totals,
+        draws=folds,
+        max_bad=max_bad,
+        leave_out=leave_out,
+        metric=metric,
+    )
     written = outcome.write(done, out if out is not None else desk.home(loaded.path))
     if json_:
         sys.stdout.write(json.dumps(done.to_json(), indent=1, ensure_ascii=False) + "\n")
@@ -101,6 +119,7 @@ COMMANDS: Commands = (
   tacit evaluate runs/cifar cifar10 --task knn,linear --fail-under linear=0.6
   tacit evaluate runs/cifar cifar10 --task few-label,scratch --json > result.json
   tacit evaluate runs/cifar cifar10 --task few-label,semi --labels 40,250,4000 --folds 5
+  tacit evaluate runs/clips clips.csv --leave-out fold --metric balanced
   tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?
   tacit evaluate runs/gaps reviews.jsonl --task layers   which layers say most, and their sum""",
     ),

@@ -1,93 +1,22 @@
-"""The bench: every row on one split, by the same tasks, with intervals, differences and a verdict."""
+"""The bench: every row on the same samples, by the same tasks, with intervals, differences and a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from tacit import console
-from tacit.core import Samples
-from tacit.errors import DataError, UsageError, nearest
-from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, difference, interval
-from tacit.evaluation.features import must_be_finite
-from tacit.evaluation.few_label import DRAWS, SIZES, amounts, per_class, words
-from tacit.evaluation.tasks import DEFAULT_TASKS, TASKS, Key, Measurement, Problem, constant
-from tacit.evaluation.verdict import Contest, Verdict, verdict
-
-Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch", "random"]
-"""What a row is: the encoder on trial, a floor (`untrained`, `raw`, `scratch`, `majority`, `random` choice), or a rival
-`method`."""
-FLOORS: tuple[Kind, ...] = ("raw", "untrained", "scratch")
-FEW_TASKS = ("few-label", "few-label-finetuned")
-"""Tasks whose metrics are numbers of labels."""
-FEW = 10  # labels per class at which the verdict is given, or the nearest there is
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Bench:
-    """Data with labels, split once.
-
-    Raises `DataError` where the labels cannot judge anything, and `UsageError` where they cannot serve `totals`.
-    """
-
-    train: Samples
-    train_labels: Tensor
-    """Long `[N]`."""
-    test: Samples
-    test_labels: Tensor
-    """Long `[M]`."""
-    classes: Sequence[str]
-    """The classes' names, in the order of their labels."""
-    val: tuple[Samples, Tensor] | None = None
-    protocol: Mapping[str, Any] = field(default_factory=dict)
-    """What holds for all rows: data, split, hash."""
-    seed: int = 0
-    sizes: Sequence[int] = SIZES
-    """Labels per class for the tasks `few-label` and `semi`."""
-    totals: Sequence[int] = ()
-    """Labels in all, drawn evenly from the classes, in place of `sizes`."""
-    draws: int = DRAWS
-
-    def __post_init__(self) -> None:
-        if len(self.classes) < 2:
-            raise DataError(
-                f"the labels name {len(self.classes)} class, and telling classes apart takes two: "
-                "evaluate on data with at least two classes, such as one sub-folder per class"
-            )
-        for part, samples, labels in (
-            ("training", self.train, self.train_labels),
-            ("test", self.test, self.test_labels),
-        ):
-            if len(samples) != len(labels):
-                raise DataError(f"the {part} part has {len(samples)} samples and {len(labels)} labels: give one each")
-            counts = torch.bincount(labels, minlength=len(self.classes))
-            missing = [name for name, count in zip(self.classes, counts.tolist(), strict=True) if count == 0]
-            if missing:
-                raise DataError(
-                    f"the {part} part has {len(labels)} samples and none of {_listed(missing)}: add labelled samples "
-                    "of each class, split the data anew with a larger part, or leave the class out"
-                )
-        amounts(len(self.classes), self.train_labels, self.sizes, self.totals)  # told before anything is computed
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """Something that turns samples into features. Rows of one name (untrained encoders by seed) are averaged."""
-
-    name: str
-    kind: Kind
-    features: Callable[[Samples], Tensor]
-    """Samples -> `[N, D]`."""
-    protocol: Mapping[str, Any] = field(default_factory=dict)
-    """Layer, crops, seed, last or best."""
-    pairs: Callable[[], tuple[Tensor, Tensor]] | None = None
-    """Features of two views of the same samples, for alignment."""
-    identity: Mapping[str, Any] | None = None
-    """All that the features depend on beside the data, where they are worth remembering: those of floors."""
+from tacit.errors import UsageError, nearest
+from tacit.evaluation import judging
+from tacit.evaluation.bootstrap import difference, interval
+from tacit.evaluation.setup import FLOORS as FLOORS
+from tacit.evaluation.setup import Kind as Kind
+from tacit.evaluation.setup import PredictedRow, Row, Setup
+from tacit.evaluation.tasks import DEFAULT_TASKS, TASKS, Key, Measurement
+from tacit.evaluation.verdict import Verdict
 
 
 class Memory(Protocol):
@@ -96,19 +25,6 @@ class Memory(Protocol):
     def recall(self, facts: Mapping[str, Any]) -> dict[Key, Measurement] | None: ...
 
     def keep(self, facts: Mapping[str, Any], found: Mapping[Key, Measurement]) -> None: ...
-
-
-@dataclass(frozen=True, eq=False)
-class PredictedRow:
-    """Something that was fitted elsewhere and brings its predictions, such as a network trained from scratch."""
-
-    name: str
-    kind: Kind
-    predictions: Callable[[], Mapping[Key, Tensor]]
-    """(task, metric) -> classes of the test part, long `[S, M]`, a row a draw; called where they are not remembered."""
-    protocol: Mapping[str, Any] = field(default_factory=dict)
-    identity: Mapping[str, Any] | None = None
-    """As that of a `Row`."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +79,7 @@ class Evaluation:
 
 
 def evaluate(
-    bench: Bench,
+    setup: Setup,
     rows: Sequence[Row | PredictedRow],
     tasks: Sequence[str] = DEFAULT_TASKS,
     memory: Memory | None = None,
@@ -182,69 +98,51 @@ def evaluate(
     for name in dict.fromkeys(row.name for row in rows):
         group = [row for row in rows if row.name == name]
         kinds[name] = group[0].kind
-        members = [_remembered(bench, row, tasks, memory) for row in group]
+        members = [setup.scored(_remembered(setup, row, tasks, memory)) for row in group]
         for task, metric in members[0]:
             merged = _merged([member[task, metric] for member in members])
-            results.append(_result(bench, name, kinds[name], task, merged))
+            results.append(_result(setup, name, kinds[name], task, merged))
             if merged.correct is not None:
                 correct[name, task, metric] = merged.correct
     for task, metric in dict.fromkeys((task, metric) for _, task, metric in correct):
-        right = constant(bench.train_labels, bench.test_labels, len(bench.classes), task)
-        results.append(_result(bench, "majority", "majority", task, Measurement.of(metric, right, {})))
+        right = setup.constant(task)
+        value = setup.scoring(task).value(right)
+        results.append(_result(setup, "majority", "majority", task, Measurement(metric, value, right)))
         correct["majority", task, metric] = right
     if (trial := next((name for name, kind in kinds.items() if kind == "encoder"), None)) is None:
         return Evaluation(tuple(results), (), None, correct)
-    judged = _judge(trial, results, correct, kinds, len(bench.classes), bench.seed)
-    return Evaluation(tuple(results), tuple(_differences(trial, correct, bench.seed)), judged, correct)
+    judged = judging.judge(
+        trial,
+        correct,
+        floors=[name for kind in FLOORS for name in kinds if kinds[name] == kind],
+        rivals=[name for name in kinds if kinds[name] == "method"],
+        members=_members(results),
+        scoring=setup.scoring,
+        classes=len(setup.classes),
+        seed=setup.seed,
+    )
+    return Evaluation(tuple(results), tuple(_differences(trial, correct, setup)), judged, correct)
 
 
 def _remembered(
-    bench: Bench, row: Row | PredictedRow, tasks: Sequence[str], memory: Memory | None
+    setup: Setup, row: Row | PredictedRow, tasks: Sequence[str], memory: Memory | None
 ) -> dict[Key, Measurement]:
     """The measurements of one row, from `memory` where it was measured before."""
     if memory is None or row.identity is None:
-        return dict(_measure(bench, row, tasks))
+        return dict(setup.measure(row, tasks))
     facts = {
         "row": dict(row.identity),
-        "data": dict(bench.protocol),
+        "data": dict(setup.protocol),
         "tasks": list(tasks),
-        "seed": bench.seed,
-        "sizes": list(bench.totals or bench.sizes),
-        "in all": bool(bench.totals),
-        "draws": bench.draws,
+        "seed": setup.seed,
+        "sizes": list(setup.totals or setup.sizes),
+        "in all": bool(setup.totals),
+        "draws": setup.draws,
     }
     if (found := memory.recall(facts)) is None:
-        found = dict(_measure(bench, row, tasks))
+        found = dict(setup.measure(row, tasks))
         memory.keep(facts, found)
     return found
-
-
-def _measure(bench: Bench, row: Row | PredictedRow, tasks: Sequence[str]) -> Iterator[tuple[Key, Measurement]]:
-    """All measurements of one row; its features live no longer than this."""
-    if isinstance(row, PredictedRow):
-        for (task, metric), found in row.predictions().items():
-            yield (task, metric), Measurement.of(metric, found == bench.test_labels, row.protocol)
-        return
-    train = must_be_finite(row.features(bench.train), row.name)
-    problem = Problem(
-        train,
-        bench.train_labels,
-        must_be_finite(row.features(bench.test), row.name),
-        bench.test_labels,
-        len(bench.classes),
-        val=(row.features(bench.val[0]), bench.val[1]) if bench.val else None,
-        pairs=row.pairs() if row.pairs else None,
-        seed=bench.seed,
-        sizes=bench.sizes,
-        totals=bench.totals,
-        draws=bench.draws,
-    )
-    shared = {"dimension": train.shape[1], **row.protocol}
-    with console.progress(row.name, len(tasks)) as tick:
-        for number, task in enumerate(tasks):
-            tick(number, task)
-            for measured in TASKS[task](problem):
-                yield (task, measured.metric), replace(measured, protocol={**shared, **measured.protocol})
 
 
 def _merged(found: Sequence[Measurement]) -> Measurement:
@@ -258,60 +156,26 @@ def _merged(found: Sequence[Measurement]) -> Measurement:
     return Measurement(found[0].metric, sum(values) / len(values), mean, protocol)
 
 
-def _result(bench: Bench, row: str, kind: Kind, task: str, found: Measurement) -> Result:
-    protocol = {**bench.protocol, **found.protocol}
+def _members(results: Sequence[Result]) -> Mapping[Key, Sequence[float]]:
+    """(task, metric) -> the value of each untrained encoder, one a seed."""
+    return {
+        (result.task, result.metric): result.protocol.get("members", [result.value])
+        for result in results
+        if result.kind == "untrained"
+    }
+
+
+def _result(setup: Setup, row: str, kind: Kind, task: str, found: Measurement) -> Result:
+    protocol = {**setup.protocol, **found.protocol}
     if found.correct is None:
         return Result(row, kind, task, found.metric, found.value, None, None, protocol)
-    around = interval(found.correct, seed=bench.seed)
-    protocol |= {"interval": LEVEL, "resamples": RESAMPLES, "test_samples": len(bench.test_labels), "seed": bench.seed}
+    around = interval(found.correct, setup.scoring(task), seed=setup.seed)
+    protocol |= setup.certainty(task, found.correct)
     return Result(row, kind, task, found.metric, found.value, around.low, around.high, protocol)
 
 
-def _differences(trial: str, correct: Mapping[tuple[str, str, str], Tensor], seed: int) -> Iterator[Difference]:
+def _differences(trial: str, correct: Mapping[tuple[str, str, str], Tensor], setup: Setup) -> Iterator[Difference]:
     for (row, task, metric), right in correct.items():
         if row != trial and (trial, task, metric) in correct:
-            gain = difference(correct[trial, task, metric], right, seed=seed)
+            gain = difference(correct[trial, task, metric], right, setup.scoring(task), seed=setup.seed)
             yield Difference(row, task, metric, gain.value, gain.low, gain.high)
-
-
-def _judge(
-    trial: str,
-    results: Sequence[Result],
-    correct: Mapping[tuple[str, str, str], Tensor],
-    kinds: Mapping[str, Kind],
-    classes: int,
-    seed: int,
-) -> Verdict | None:
-    """The verdict at few and at all labels, or at the nearest neighbours where only they were asked for."""
-    keys = [(task, metric) for row, task, metric in correct if row == trial]
-    few = {key: per_class(key[1], classes) for key in keys if key[0] in FEW_TASKS}
-    budgets: dict[Key, str] = {}
-    if few:
-        closest = min(few, key=lambda key: max(few[key] / FEW, FEW / few[key]))
-        budgets[closest] = words(closest[1])
-    if ("linear", "all") in keys:
-        budgets["linear", "all"] = "all labels"
-    if not budgets and ("knn", "k=20") in keys:
-        budgets["knn", "k=20"] = "20 nearest neighbours"
-    if not budgets and ("retrieval", "mAP") in keys:
-        budgets["retrieval", "mAP"] = "a search for the class (mAP)"
-    contests = []
-    for (task, metric), budget in budgets.items():
-        at = {row: right for (row, *key), right in correct.items() if tuple(key) == (task, metric)}
-        floors = {row: at[row] for kind in FLOORS for row in at if kinds.get(row) == kind}
-        if at["majority"].mean() >= max((floor.mean() for floor in floors.values()), default=torch.tensor(0)):
-            floors["majority"] = at["majority"]
-        members = [
-            value
-            for result in results
-            if (result.task, result.metric, result.kind) == (task, metric, "untrained")
-            for value in result.protocol.get("members", [result.value])
-        ]
-        rivals = {row: at[row] for row in at if kinds.get(row) == "method"}
-        contests.append(Contest(budget, at[trial], floors, members, rivals))
-    return verdict(contests, seed=seed) if contests else None
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more classes"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.errors import UsageError
+from tacit.evaluation.linear import held_out_groups
 from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
 
 SIZES = (1, 2, 5, 10, 25, 100)
@@ -28,7 +29,11 @@ TOLERANCE = 3e-4
 """Norm of the gradient; a tenth of it changed no accuracy by more than .0003 on CIFAR-10."""
 IN_ALL = " in all"
 """What a metric ends with where labels are counted over all classes: `40 in all`."""
+BALANCED = ", balanced"
+"""What it ends with where it is a balanced accuracy: `40 in all, balanced`."""
 _GATHERED_BYTES = 2**28
+Fitted = Callable[[Tensor, float, Tensor | None], LinearClassifier]
+"""(rows `[S, L]`, C, how much each counts `[S, L]`) -> the classifiers of raw features."""
 
 
 def amounts(classes: int, labels: Tensor, sizes: Sequence[int], totals: Sequence[int]) -> Mapping[str, int]:
@@ -51,15 +56,25 @@ def amounts(classes: int, labels: Tensor, sizes: Sequence[int], totals: Sequence
     return {f"{total}{IN_ALL}": total for total in sorted(set(totals))}
 
 
+def number(metric: str) -> int:
+    """The number of labels in the metric `10` or `40 in all`."""
+    return int(plain(metric).removesuffix(IN_ALL))
+
+
+def plain(metric: str) -> str:
+    """A metric as it is called where it is an accuracy."""
+    return metric.removesuffix(BALANCED)
+
+
 def per_class(metric: str, classes: int) -> float:
-    """How many labels per class the metric `10` or `40 in all` speaks of."""
-    return int(metric.removesuffix(IN_ALL)) / (classes if metric.endswith(IN_ALL) else 1)
+    """How many labels per class the metric speaks of."""
+    return number(metric) / (classes if plain(metric).endswith(IN_ALL) else 1)
 
 
 def words(metric: str) -> str:
     """A metric in words: `10 labels per class`, `40 labels in all`."""
-    count = metric.removesuffix(IN_ALL)
-    return f"{count} label{'s' if count != '1' else ''}{IN_ALL if metric.endswith(IN_ALL) else ' per class'}"
+    count = number(metric)
+    return f"{count} label{'s' if count != 1 else ''}{IN_ALL if plain(metric).endswith(IN_ALL) else ' per class'}"
 
 
 def draw(labels: Tensor, classes: int, total: int, *, draws: int = DRAWS, seed: int = 0) -> Tensor:
@@ -100,24 +115,32 @@ class Answers:
     """scikit-learn's C by which they were fitted."""
 
 
-def few_label(train: Tensor, labels: Tensor, test: Tensor, classes: int, drawn: Sequence[Tensor]) -> Iterator[Answers]:
+def few_label(
+    train: Tensor,
+    labels: Tensor,
+    test: Tensor,
+    classes: int,
+    drawn: Sequence[Tensor],
+    groups: Tensor | None = None,
+) -> Iterator[Answers]:
     """Logistic regression on `drawn` rows (long `[S, L]`, each) of `train [N, D]`, asked for classes of `test [M, D]`.
 
     The scaler is fitted on all of `train`, since features need no labels, once for all amounts. From ten labels per
-    class on, C is chosen by accuracy on held-out fifths of the drawn rows.
+    class on, C is chosen by accuracy on held-out fifths of the drawn rows: whole `groups` (long `[N]`) if given.
     """
     scaler = Scaler.of(train)
     steered = train.shape[1] <= min(STEERED, max((rows.shape[1] for rows in drawn), default=0))
     gram = scaler.gram(train) if steered else None
 
-    def fitted(rows: Tensor, c: float) -> LinearClassifier:
+    def fitted(rows: Tensor, c: float, weight: Tensor | None = None) -> LinearClassifier:
         bound = gram if train.shape[1] <= rows.shape[1] else None
-        penalty = 1 / (c * rows.shape[1])
+        penalty = 1 / (c * (rows.shape[1] if weight is None else weight.sum(1).mean().item()))
         z = scaler(train[rows])
-        return fit(z, labels[rows], classes, penalty, gram=bound, tolerance=TOLERANCE).after(scaler)
+        found = fit(z, labels[rows], classes, penalty, weight=weight, gram=bound, tolerance=TOLERANCE)
+        return found.after(scaler)
 
     for rows in drawn:
-        c = _chosen(rows, train, labels, fitted) if rows.shape[1] >= TUNED_FROM * classes else C
+        c = _chosen(rows, train, labels, fitted, groups) if rows.shape[1] >= TUNED_FROM * classes else C
         at_once = max(1, _GATHERED_BYTES // (rows.shape[1] * train.shape[1] * train.element_size()))
         predictions = []
         for part in torch.split(rows, at_once):
@@ -127,16 +150,24 @@ def few_label(train: Tensor, labels: Tensor, test: Tensor, classes: int, drawn: 
         yield Answers(torch.cat(predictions), c)
 
 
-def _chosen(rows: Tensor, train: Tensor, labels: Tensor, fitted: Callable[[Tensor, float], LinearClassifier]) -> float:
+def _chosen(rows: Tensor, train: Tensor, labels: Tensor, fitted: Fitted, groups: Tensor | None) -> float:
     """The C of `CHOICES` that says most held-out rows right; the first of equals."""
-    order = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))
-    some = rows[:TUNED_ON, order]
-    count = some.shape[1] // 5
-    held, learnt = some[:, :count], some[:, count:]
-    own = torch.arange(len(some))
+    some = rows[:TUNED_ON]
+    kept = torch.ones(some.shape)
+    for draw, own in enumerate(some):
+        kept[draw, _held(own, labels, groups)] = 0
     right = {}
     for c in CHOICES:
         interrupt.check()
-        said = fitted(learnt, c).predict(train[held.flatten()]).view(len(some), *held.shape)[own, own]
-        right[c] = int((said == labels[held]).sum())
+        model = fitted(some, c, kept)
+        said = torch.stack([model.predict(train[own])[draw] for draw, own in enumerate(some)])
+        right[c] = int(((said == labels[some]) & (kept == 0)).sum())
     return max(CHOICES, key=lambda c: right[c])
+
+
+def _held(rows: Tensor, labels: Tensor, groups: Tensor | None) -> Tensor:
+    """Which of the drawn `rows` (long `[L]`) judge the penalties: long, about a fifth."""
+    generator = torch.Generator().manual_seed(0)
+    if groups is not None and len(whole := held_out_groups(labels[rows], groups[rows], generator)):
+        return whole
+    return torch.randperm(len(rows), generator=generator)[: len(rows) // 5]

@@ -35,6 +35,7 @@ def weighted_probe(
     classes: int,
     *,
     val: tuple[Tensor, Tensor] | None = None,
+    groups: Tensor | None = None,
     seed: int = 0,
 ) -> WeightedProbe:
     """Logistic regression on `sum_k softmax(a)_k z_k`, a learnt with it (Yang et al. 2021, SUPERB, arXiv 2105.01051).
@@ -50,7 +51,7 @@ def weighted_probe(
 
     z, kept = scaled(train), torch.ones(len(train))
     if val is None:
-        left_out = held_out(labels, seed)
+        left_out = held_out(labels, seed, groups)
         kept[left_out] = 0
         held, truth = z[left_out], labels[left_out]
     else:

@@ -43,12 +43,13 @@ def linear_probe(
     classes: int,
     *,
     val: tuple[Tensor, Tensor] | None = None,
+    groups: Tensor | None = None,
     seed: int = 0,
 ) -> Probe:
     """Fit on `train [N, D]` with `labels [N]`, choose C, fit again on all of `train`, then predict `test [M, D]` once.
 
-    C is judged on `val` (features and labels) or on a fifth of `train` drawn by `seed`, by the cross-entropy: over a
-    few hundred samples the accuracy jumps about more than the penalties differ. From the middle of `GRID` the search
+    C is judged on `val` (features and labels) or on what `held_out` holds of `train`, by the cross-entropy: over a few
+    hundred samples the accuracy jumps about more than the penalties differ. From the middle of `GRID` the search
     walks to weaker penalties as long as that helps, else to stronger ones; each solve starts from the one before.
     """
     scaler = Scaler.of(train)
@@ -56,7 +57,7 @@ def linear_probe(
     gram = inner.gram(rows) if rows.shape[1] <= STEERED else None
     kept = torch.ones(len(train))
     if val is None:
-        left_out = held_out(labels, seed)
+        left_out = held_out(labels, seed, groups)
         kept[left_out] = 0
         val = train[left_out], labels[left_out]
     held = val
@@ -118,16 +119,46 @@ def _fit(
     )
 
 
-def tuned_on(val: object | None) -> str:
+def tuned_on(val: object | None, groups: object | None = None) -> str:
     """Where a penalty was chosen, in words; `val`: the data's own validation part, if there is one."""
-    return "the validation part" if val is not None else f"{HELD_OUT:.0%} of train, drawn by class, then refitted"
+    if val is not None:
+        return "the validation part"
+    way = "drawn by class" if groups is None else "whole groups if any can be spared"
+    return f"{HELD_OUT:.0%} of train, {way}, then refitted"
 
 
-def held_out(labels: Tensor, seed: int) -> Tensor:
-    """Rows, long, of a fifth of the samples of each class; a class of one stays in training."""
+def held_out(labels: Tensor, seed: int, groups: Tensor | None = None) -> Tensor:
+    """Rows, long, of a fifth of the samples, drawn by `seed`: whole `groups` (long `[N]`, -1 for none), else by class.
+
+    Groups are held out until a fifth is reached, one at least, but for those without which a class would be left with
+    no sample; where none can be, as without groups, it is a fifth of each class, and a class of one stays in training.
+    """
     generator = torch.Generator().manual_seed(seed)
+    if groups is not None and len(whole := held_out_groups(labels, groups, generator)):
+        return whole
     parts = []
     for label in torch.unique(labels):
         rows = (labels == label).nonzero().flatten()
         parts.append(rows[torch.randperm(len(rows), generator=generator)][: round(HELD_OUT * len(rows))])
     return torch.cat(parts)
+
+
+def held_out_groups(labels: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows, long, of about a fifth of the samples as whole groups; none where no group can be spared."""
+    alone = len(groups) + torch.arange(len(groups)) + int(groups.max())
+    units, of = torch.unique(torch.where(groups >= 0, groups, alone), return_inverse=True)
+    order = torch.randperm(len(units), generator=generator)
+    held = torch.zeros(len(units), dtype=torch.bool)
+    left = torch.bincount(labels)
+    count, enough = 0, HELD_OUT * len(labels)
+    by_group = of.argsort(stable=True).split(torch.bincount(of).tolist())
+    for unit in order.tolist():
+        rows = by_group[unit]
+        own = torch.bincount(labels[rows], minlength=len(left))
+        if ((own > 0) & (own == left)).any():
+            continue
+        held[unit] = True
+        left, count = left - own, count + len(rows)
+        if count >= enough:
+            break
+    return held[of].nonzero().flatten()

@@ -23,12 +23,13 @@ def ridge_probe(
     classes: int,
     *,
     val: tuple[Tensor, Tensor] | None = None,
+    groups: Tensor | None = None,
     seed: int = 0,
 ) -> Probe:
     """Fit on `train [N, D]` with `labels [N]`, choose the penalty, fit again on all of `train`, predict `test [M, D]`.
 
     minimise mean |one_hot(y) - b - W z|^2 + penalty |W|^2 over W, b being the shares of the classes. The penalty is
-    judged by the accuracy on `val`, or on a fifth of `train` drawn by `seed`: the squared error knows no classes, and
+    judged by the accuracy on `val`, or on what `held_out` holds of `train`: the squared error knows no classes, and
     asks for stronger ones (CIFAR-10, 6,400 dimensions: .738 instead of .741). One pass over the features,
     whatever the number of penalties; D, or N where that is smaller, may be no more than `WIDEST`.
     """
@@ -39,7 +40,7 @@ def ridge_probe(
     kept = torch.ones(len(train), dtype=torch.bool)
     left_out = torch.empty(0, dtype=torch.long)
     if val is None:
-        left_out = held_out(labels, seed)
+        left_out = held_out(labels, seed, groups)
         kept[left_out] = False
         val = train[left_out], labels[left_out]
     gram, cross = _sums(rows, inner, target - share, kept.nonzero().flatten())

@@ -29,6 +29,8 @@ class Problem:
     classes: int
     val: tuple[Tensor, Tensor] | None = None
     """Features and labels of the data's own validation part."""
+    groups: Tensor | None = None
+    """Long `[N]`, -1 for none: training samples that are held out together where a penalty is chosen."""
     pairs: tuple[Tensor, Tensor] | None = None
     """Features `[B, D]` of two views of the same samples."""
     seed: int = 0
@@ -83,9 +85,15 @@ def nearest_neighbours(problem: Problem) -> Iterator[Measurement]:
 def linear_probe(problem: Problem) -> Iterator[Measurement]:
     """Logistic regression on all labels."""
     probe = linear.linear_probe(
-        problem.train, problem.labels, problem.test, problem.classes, val=problem.val, seed=problem.seed
+        problem.train,
+        problem.labels,
+        problem.test,
+        problem.classes,
+        val=problem.val,
+        groups=problem.groups,
+        seed=problem.seed,
     )
-    protocol = {"C": probe.c, "tuned_on": linear.tuned_on(problem.val), "grid": list(linear.GRID)}
+    protocol = {"C": probe.c, "tuned_on": linear.tuned_on(problem.val, problem.groups), "grid": list(linear.GRID)}
     yield Measurement.of("all", (probe.predictions == problem.test_labels)[None], protocol)
 
 
@@ -94,16 +102,28 @@ def ridge_regression(problem: Problem) -> Iterator[Measurement]:
     if min(problem.train.shape) > ridge.WIDEST:
         return
     probe = ridge.ridge_probe(
-        problem.train, problem.labels, problem.test, problem.classes, val=problem.val, seed=problem.seed
+        problem.train,
+        problem.labels,
+        problem.test,
+        problem.classes,
+        val=problem.val,
+        groups=problem.groups,
+        seed=problem.seed,
     )
-    protocol = {"penalty": probe.c, "tuned_on": linear.tuned_on(problem.val), "grid": list(ridge.PENALTIES)}
+    protocol = {
+        "penalty": probe.c,
+        "tuned_on": linear.tuned_on(problem.val, problem.groups),
+        "grid": list(ridge.PENALTIES),
+    }
     yield Measurement.of("all", (probe.predictions == problem.test_labels)[None], protocol)
 
 
 def few_labels(problem: Problem) -> Iterator[Measurement]:
     """Logistic regression on a handful of labels, the mean over paired draws."""
     drawn = problem.drawn()
-    answers = few_label.few_label(problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()))
+    answers = few_label.few_label(
+        problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()), problem.groups
+    )
     for (metric, rows), found in zip(drawn.items(), answers, strict=True):
         protocol = {"C": found.c, **_draws(problem, rows)}
         yield Measurement.of(metric, found.predictions == problem.test_labels, protocol)
@@ -163,6 +183,8 @@ TASKS: Mapping[str, Task] = {
 """Name -> task. To add one, add a line."""
 DEFAULT_TASKS = ("knn", "linear", "few-label", "health")
 """Those that take no longer than the features do."""
+RANKED = ("retrieval",)
+"""Those whose scores are of rankings, which have no classes to be balanced."""
 
 
 def constant(labels: Tensor, test_labels: Tensor, classes: int, task: str) -> Tensor:

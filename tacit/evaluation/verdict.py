@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tacit.evaluation.bootstrap import LEVEL, Interval, difference, interval
+from tacit.evaluation.bootstrap import ACCURACY, LEVEL, Interval, Scoring, difference, interval
 
 STRICT = 0.99
 """Level of the paired intervals behind the verdict: several floors at two budgets are looked at."""
@@ -35,6 +35,14 @@ class Contest:
     """Accuracy of each untrained encoder, one a seed."""
     rivals: Mapping[str, Tensor] = field(default_factory=dict)
     """Name -> correctness of other methods: shown, but nothing that pre-training has to beat."""
+    scoring: Scoring = ACCURACY
+    """How correctness makes one number."""
+    measure: str = ""
+    """What is said in front of the number where it is no plain accuracy."""
+
+    def reached(self, correct: Tensor) -> float:
+        """The number for `correct [S, M]`."""
+        return self.scoring.value(correct)
 
 
 @dataclass(frozen=True)
@@ -77,23 +85,25 @@ def exceeds_luck(reached: float, untrained: Sequence[float], samples: int) -> bo
 
 
 def _beats_all(contest: Contest, level: float, seed: int) -> bool:
-    reached, samples = _mean(contest.encoder), contest.encoder.shape[1]
+    reached, samples = contest.reached(contest.encoder), contest.encoder.shape[1]
     if contest.untrained and not exceeds_luck(reached, contest.untrained, samples):
         return False
-    gains = [difference(contest.encoder, floor, level=level, seed=seed) for floor in contest.floors.values()]
+    gains = [
+        difference(contest.encoder, floor, contest.scoring, level=level, seed=seed) for floor in contest.floors.values()
+    ]
     return all(gain.low > 0 for gain in gains)
 
 
 def _opening(contest: Contest, helped: bool, seed: int) -> str:
-    own = interval(contest.encoder, seed=seed)
-    floors = ", ".join(f"{name} {figure(_mean(floor))}" for name, floor in contest.floors.items())
+    own = interval(contest.encoder, contest.scoring, seed=seed)
+    floors = ", ".join(f"{name} {figure(contest.reached(floor))}" for name, floor in contest.floors.items())
     said = "it helped" if helped else _no(contest)
-    return f"With {contest.budget} pre-training reaches {with_interval(own)}; {floors}: {said}."
+    return f"With {contest.budget} pre-training reaches {contest.measure}{with_interval(own)}; {floors}: {said}."
 
 
 def _closing(contest: Contest, helped: bool, before: bool) -> str:
     name, best = _best_floor(contest)
-    reached = _mean(contest.encoder)
+    reached = contest.reached(contest.encoder)
     gain = f"{100 * (reached - best):.1f} points"
     if helped and before:
         return f"With {contest.budget} the gain is {gain}."
@@ -106,25 +116,21 @@ def _closing(contest: Contest, helped: bool, before: bool) -> str:
 
 def _no(contest: Contest) -> str:
     """How to say that it did not help: a gain that chance explains is told from none."""
-    above = _mean(contest.encoder) > _best_floor(contest)[1]
+    above = contest.reached(contest.encoder) > _best_floor(contest)[1]
     return "it did not help beyond chance" if above else "it did not help"
 
 
 def _best_floor(contest: Contest) -> tuple[str, float]:
-    means = {name: _mean(floor) for name, floor in contest.floors.items()}
+    means = {name: contest.reached(floor) for name, floor in contest.floors.items()}
     best = max(means, key=means.__getitem__)
     return best, means[best]
 
 
 def _rivals(contest: Contest) -> list[str]:
     return [
-        f"A rival, {name}, reaches {figure(_mean(right))} with {contest.budget}."
+        f"A rival, {name}, reaches {figure(contest.reached(right))} with {contest.budget}."
         for name, right in contest.rivals.items()
     ]
-
-
-def _mean(correct: Tensor) -> float:
-    return correct.double().mean().item()
 
 
 def figure(value: float) -> str:

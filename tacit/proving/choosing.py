@@ -13,14 +13,16 @@ from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError
 from tacit.evaluation import few_label, selection
 from tacit.evaluation.axes import Axes
-from tacit.evaluation.bench import Bench, Evaluation, Kind, PredictedRow, evaluate
+from tacit.evaluation.bench import Evaluation, evaluate
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.selection import Choice
+from tacit.evaluation.setup import Bench, Kind, PredictedRow
 from tacit.evaluation.tasks import Key
 from tacit.evaluation.verdict import Verdict, figure, with_interval
+from tacit.proving.labelled import bench_of
 from tacit.proving.outcome import Proof
-from tacit.proving.proof import bench_of, features_of
+from tacit.proving.proof import features_of
 
 TASK = "select"
 TOTALS = (10, 20, 40, 100)
@@ -94,7 +96,7 @@ def _row(
     bench: Bench,
 ) -> PredictedRow:
     drawn = [torch.stack([each[method].rows for each in found]) for found in choices.values()]
-    answers = list(few_label.few_label(train, bench.train_labels, test, len(bench.classes), drawn))
+    answers = list(few_label.few_label(train, bench.train_labels, test, len(bench.classes), drawn, bench.groups))
     keys: list[Key] = [(TASK, f"{total}{few_label.IN_ALL}") for total in choices]
     protocol = {
         "method": method,
@@ -108,7 +110,7 @@ def _row(
         },
     }
     found = dict(zip(keys, (each.predictions for each in answers), strict=True))
-    return PredictedRow(name, kind, lambda: found, protocol)
+    return PredictedRow(name, kind, lambda _: found, protocol)
 
 
 def _verdict(judged: Evaluation, totals: Sequence[int]) -> Verdict:

@@ -22,8 +22,10 @@ from tacit.proving import (
     translation,
 )
 from tacit.proving.outcome import Proof
-from tacit.proving.proof import DEFAULT_TASKS, SCRATCH, prove
+from tacit.proving.proof import BALANCED_NAME, DEFAULT_TASKS, SCRATCH, prove
 
+METRICS = ("accuracy", BALANCED_NAME)
+"""What tasks on classes are judged by."""
 Exam = Callable[..., Proof]
 """Called as `exam(encoder, data, seed=..., max_bad=...)`."""
 
@@ -56,10 +58,13 @@ def judge(
     totals: Sequence[int] = (),
     draws: int | None = None,
     max_bad: float = 0.01,
+    leave_out: str | None = None,
+    metric: str = METRICS[0],
 ) -> Proof:
     """Judge `encoder` on `data` by `tasks`: an examination of its own, one at a time, or any of `proof.prove`.
 
-    `totals` and `draws`: numbers of few labels in all, and how often each is drawn, for the tasks that ask for them.
+    `totals` and `draws`: numbers of few labels in all, and how often each is drawn, for the tasks that ask for them;
+    `leave_out` (a column) and `metric` (of `METRICS`): for those of `proof.prove`.
     """
     known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)
     for task in tasks:
@@ -67,11 +72,28 @@ def judge(
             raise UsageError(f"no task {task!r}; {nearest(task, known)}")
     if draws is not None and draws < 1:
         raise UsageError(f"--folds {draws}: give 1 or more")
+    if metric not in METRICS:
+        raise UsageError(f"no metric {metric!r}; {nearest(metric, METRICS)}")
     own = [task for task in tasks if task in (*EXAMS, *LABEL_EXAMS)]
     if not own:
-        return prove(encoder, data, tasks=tasks, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
+        return prove(
+            encoder,
+            data,
+            tasks=tasks,
+            seed=seed,
+            totals=totals,
+            draws=draws,
+            max_bad=max_bad,
+            leave_out=leave_out,
+            balanced=metric == BALANCED_NAME,
+        )
     if len(tasks) > 1:
         raise UsageError(f"task {own[0]} has rows and floors of its own: ask for it alone, not together with others")
+    if leave_out is not None or metric != METRICS[0]:
+        raise UsageError(
+            f"task {own[0]} has a split and figures of its own: leave out --leave-out and --metric, or judge by "
+            f"{', '.join(DEFAULT_TASKS)}"
+        )
     if own[0] in LABEL_EXAMS:
         return LABEL_EXAMS[own[0]](encoder, data, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
     if totals or draws:

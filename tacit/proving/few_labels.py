@@ -16,13 +16,15 @@ from tacit.encoder import TrainedEncoder
 from tacit.engine.settings import Optimiser
 from tacit.errors import UsageError
 from tacit.evaluation import few_label
-from tacit.evaluation.bench import Bench, Kind, PredictedRow, evaluate
+from tacit.evaluation.bench import evaluate
 from tacit.evaluation.features import must_be_finite
+from tacit.evaluation.setup import Bench, Kind, PredictedRow
 from tacit.evaluation.tasks import Key
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import LINEAR_RATE
+from tacit.proving.labelled import bench_of, drawn_of
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import bench_of, drawn_of, features_of, fitted, from_scratch
+from tacit.proving.proof import features_of, fitted, from_scratch
 
 TASK = "few-label-finetuned"
 SIZES = (4, 25)
@@ -56,7 +58,7 @@ def few_labels_finetuned(
             raise UsageError(
                 f"the rarest class has fewer than {min(SIZES)} training samples: say how many with --labels"
             )
-        name, recipe = name_of(encoder), {**RECIPE, **encoder.spec.training}
+        name, recipe = name_of(encoder), {**RECIPE, "training": dict(encoder.spec.training)}
         rows = [
             _trained(name, "encoder", partial(_tuned, encoder, bench), bench, drawn, recipe),
             _trained("from scratch", "scratch", partial(from_scratch, encoder, bench), bench, drawn, SCRATCH_RECIPE),
@@ -93,7 +95,7 @@ def _trained(
             found[TASK, metric] = torch.stack(answered)
     steps_taken = f"{STEPS}, {MORE_STEPS} with {MANY:,} labels or more"
     shared = {"draws": bench.draws, "draw_seed": bench.seed, "steps": steps_taken, "balance": "by class"}
-    return PredictedRow(name, kind, lambda: found, {**protocol, **shared})
+    return PredictedRow(name, kind, lambda _: found, {**protocol, **shared})
 
 
 def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str, Tensor]) -> PredictedRow:
@@ -102,7 +104,8 @@ def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str
         must_be_finite(features_of(encoder.network, samples, device=encoder.device, title="features"), name)
         for samples in (bench.train, bench.test)
     )
-    answers = list(few_label.few_label(train, bench.train_labels, test, len(bench.classes), list(drawn.values())))
+    classes = len(bench.classes)
+    answers = list(few_label.few_label(train, bench.train_labels, test, classes, list(drawn.values()), bench.groups))
     found = {(TASK, metric): each.predictions for metric, each in zip(drawn, answers, strict=True)}
     protocol = {"C": [each.c for each in answers], "draws": bench.draws, "draw_seed": bench.seed, "balance": "by class"}
-    return PredictedRow(name, "method", lambda: found, protocol)
+    return PredictedRow(name, "method", lambda _: found, protocol)

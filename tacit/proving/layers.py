@@ -15,14 +15,16 @@ from tacit.core import Samples, TokenEncoder, View
 from tacit.encoder import TrainedEncoder
 from tacit.engine.environment import computes_bf16
 from tacit.errors import UsageError
-from tacit.evaluation.bench import Bench, Evaluation, Kind, PredictedRow, evaluate
+from tacit.evaluation.bench import Evaluation, evaluate
 from tacit.evaluation.features import extract_floor, inference, must_be_finite
 from tacit.evaluation.layers import weighted_probe
 from tacit.evaluation.linear import GRID, linear_probe, tuned_on
+from tacit.evaluation.setup import Bench, Kind, PredictedRow
 from tacit.evaluation.tasks import Key
 from tacit.evaluation.verdict import Contest, Verdict, figure, verdict
+from tacit.proving.labelled import bench_of
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import UNTRAINED, bench_of, untrained
+from tacit.proving.proof import UNTRAINED, untrained
 
 TASK, SUM = "layers", "weighted sum"
 
@@ -92,16 +94,17 @@ def _measured(bench: Bench, row: Row) -> PredictedRow:
     """The answers of all probes of a row, each chosen and fitted without a look at the test part."""
     train, test = (_finite(row, samples) for samples in (bench.train, bench.test))
     val = (_finite(row, bench.val[0]), bench.val[1]) if bench.val else None
-    labels, classes, seed = bench.train_labels, len(bench.classes), bench.seed
+    labels, classes = bench.train_labels, len(bench.classes)
+    groups, seed = bench.groups, bench.seed
     found: dict[Key, Tensor] = {}
     chosen = {}
     with progress(row.name, train.shape[1] + 1) as tick:
-        together = weighted_probe(train, labels, test, classes, val=val, seed=seed)
+        together = weighted_probe(train, labels, test, classes, val=val, groups=groups, seed=seed)
         found[TASK, SUM], chosen[SUM] = together.predictions[None], together.c
         for layer in range(train.shape[1]):
             tick(layer + 1, f"layer {layer}")
             known = (val[0][:, layer], val[1]) if val else None
-            alone = linear_probe(train[:, layer], labels, test[:, layer], classes, val=known, seed=seed)
+            alone = linear_probe(train[:, layer], labels, test[:, layer], classes, val=known, groups=groups, seed=seed)
             found[TASK, f"layer {layer}"], chosen[f"layer {layer}"] = alone.predictions[None], alone.c
     protocol = {
         "layers": train.shape[1],
@@ -109,10 +112,10 @@ def _measured(bench: Bench, row: Row) -> PredictedRow:
         "layer": "mean of the tokens; 0 is the stem's; each scaled by itself before they are summed",
         "weights": [round(weight, 4) for weight in together.weights.tolist()],
         "C": chosen,
-        "tuned_on": tuned_on(bench.val),
+        "tuned_on": tuned_on(bench.val, bench.groups),
         "grid": list(GRID),
     }
-    return PredictedRow(row.name, row.kind, lambda: found, protocol)
+    return PredictedRow(row.name, row.kind, lambda _: found, protocol)
 
 
 def _finite(row: Row, samples: Samples) -> Tensor:

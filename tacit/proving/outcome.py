@@ -15,6 +15,7 @@ from tacit.engine import files
 from tacit.errors import GateError, UsageError, nearest
 from tacit.evaluation.bench import Evaluation
 from tacit.evaluation.direction import sign
+from tacit.evaluation.few_label import BALANCED, plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,9 @@ def write(proof: Proof, folder: Path) -> list[Path]:
     _keep(written[0], proof.to_json())
     files.write(written[0], json.dumps(proof.to_json(), indent=1, ensure_ascii=False).encode())
     if any(result.task in curve.TASKS for result in proof.evaluation.results):
-        title = f"{name_of(proof.encoder)} on {proof.dataset.name}: accuracy by number of labels"
+        balanced = any(result.metric.endswith(BALANCED) for result in proof.evaluation.results)
+        accuracy = "balanced accuracy" if balanced else "accuracy"
+        title = f"{name_of(proof.encoder)} on {proof.dataset.name}: {accuracy} by number of labels"
         footnote = f"{proof.dataset.protocol}. {proof.curve}, 95 % bands."
         stem = "curve" if proof.name == "evaluation" else f"{proof.name}-curve"
         written += curve.draw(proof.evaluation, folder, stem=stem, title=title, footnote=footnote)
@@ -92,7 +95,7 @@ def gate(evaluation: Evaluation, limits: dict[str, float]) -> None:
     own: dict[str, tuple[float, int]] = {}
     for result in evaluation.results:
         if result.kind == "encoder" and result.low is not None:
-            for name in (result.task, f"{result.task}.{result.metric}"):
+            for name in (result.task, f"{result.task}.{plain(result.metric)}"):
                 own.setdefault(
                     name, (result.value, sign(result.metric))
                 )  # of several rows that are on trial the first one decides

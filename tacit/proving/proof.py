@@ -1,8 +1,9 @@
-"""Did it help? The rows of an evaluation: an encoder and all floors on one split of one set."""
+"""Did it help? The rows of an evaluation: an encoder and all floors on the same samples of one set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import torch
@@ -11,26 +12,32 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.console import progress, say
 from tacit.core import Encoder, Samples
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop
 from tacit.engine.environment import computes_bf16
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
-from tacit.errors import DataError, UsageError, nearest
-from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
+from tacit.errors import UsageError, nearest
+from tacit.evaluation.bench import Evaluation, evaluate
 from tacit.evaluation.features import extract, extract_floor, extract_pairs, sample_of, settle
-from tacit.evaluation.few_label import DRAWS, drawn, words
+from tacit.evaluation.few_label import DRAWS, words
+from tacit.evaluation.setup import Bench, PredictedRow, Row, Setup
 from tacit.evaluation.tasks import DEFAULT_TASKS as DEFAULT_TASKS
 from tacit.evaluation.tasks import TASKS, Key
 from tacit.heads.classify import Classify
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import TableTargets
+from tacit.proving.labelled import COLUMNS, bench_of, crossed_of, drawn_of
+from tacit.proving.left_out import acquaintance, told
 from tacit.proving.outcome import Proof, name_of
 from tacit.proving.shelf import Shelf
-from tacit.truth.labels import DRAWN
 
 UNTRAINED = 3
 """Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
+BALANCED_NAME = "balanced"
+"""What evaluations by balanced accuracy are kept as, beside those by accuracy."""
+UNBALANCED = 2
+"""How many times the samples of the rarest class the commonest may have before balanced accuracy is pointed out."""
 SCRATCH = "scratch"
 SCRATCH_STEPS = 200
 """Steps from scratch on few labels; on all labels as many as pre-training had, and no fewer than these."""
@@ -45,97 +52,77 @@ def prove(
     totals: Sequence[int] = (),
     draws: int | None = None,
     max_bad: float = 0.01,
+    leave_out: str | None = None,
+    balanced: bool = False,
 ) -> Proof:
     """Judge `encoder` on the labelled set `data`, beside every floor.
 
     `tasks`: names among `TASKS`, and `scratch` for the same network trained from scratch on the same labels; `totals`:
     numbers of few labels in all, 1 to 100 per class where none is given; `draws` of them (20), paired across all rows.
-    Raises `UsageError` where the set cannot serve a total, and `DataError` where the set has no labels to judge by.
+    `leave_out`: a column of the data, `fold` or `group`, each of whose values is tested once by probes that learnt from
+    all others; `balanced`: accuracies are the mean of the classes' recalls. Raises `UsageError` where the set cannot
+    serve a total, and `DataError` where the set has no labels to judge by, or no such column.
     """
     for task in tasks:
         if task not in (*TASKS, SCRATCH):
             raise UsageError(f"no task {task!r}; {nearest(task, (*TASKS, SCRATCH))}")
+    if leave_out not in (None, *COLUMNS):
+        raise UsageError(f"--leave-out {leave_out}: no such column is left out; {nearest(leave_out, COLUMNS)}")
     with interrupt.listening():
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
-        bench = bench_of(dataset, seed=seed, totals=totals, draws=draws or DRAWS)
-        rows: list[Row | PredictedRow] = [
-            _encoder_row(encoder, bench),
-            *_untrained(encoder, bench),
-            *_raw(encoder),
-            *_rivals(encoder, dataset.part("train")),
-            *_classifiers(encoder, bench, tasks),
-        ]
-        if SCRATCH in tasks:
-            rows.append(_scratch(encoder, bench))
-        judged = evaluate(bench, rows, [task for task in tasks if task != SCRATCH], Shelf())
-        return Proof(judged, dataset, encoder)
+        draws = draws or DRAWS
+        if leave_out is None:
+            bench = bench_of(dataset, seed=seed, totals=totals, draws=draws, balanced=balanced)
+            judged = _judged(encoder, bench, bench.train, bench.test, dataset.part("train"), tasks)
+            _note_unbalanced(bench)
+            return Proof(judged, dataset, encoder, BALANCED_NAME if balanced else "evaluation")
+        crossed, rows = crossed_of(dataset, leave_out, seed=seed, totals=totals, draws=draws, balanced=balanced)
+        judged = _judged(encoder, crossed, crossed.samples, crossed.samples, dataset.everything(), tasks)
+        _note_unbalanced(crossed)
+        judged = told(judged, acquaintance(encoder, dataset, rows), leave_out)
+        name = f"leave-out-{leave_out}" + (f"-{BALANCED_NAME}" if balanced else "")
+        return Proof(judged, replace(dataset, protocol=crossed.protocol["split"]), encoder, name)
 
 
-def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int) -> Bench:
-    """The labelled samples of `dataset`, but for classes that cannot be both learnt and tested, which are named.
-
-    Raises `DataError` where they cannot judge anything.
-    """
-    train, test = _labelled(dataset, "train"), _labelled(dataset, "test")
-    counts = torch.stack([part.labels.bincount(minlength=len(dataset.classes)) for part in (train, test)])
-    judged = (counts > 0).all(0)
-    number = torch.where(judged, judged.cumsum(0) - 1, -1)
-    left_out = [dataset.classes[code] for code in (~judged).nonzero().flatten().tolist()]
-    if left_out:
-        shown = ", ".join(map(repr, left_out[:5])) + (", ..." if left_out[5:] else "")
-        say(f"note: no sample to learn from, or none to test on, of {shown}: left out, so nothing is known about it")
-    (train, train_labels), (test, test_labels) = _of_classes(train, number), _of_classes(test, number)
-    val = _of_classes(_labelled(dataset, "val"), number) if "val" in dataset.parts else None
-    protocol = {"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol}
-    return Bench(
-        train=train,
-        train_labels=train_labels,
-        test=test,
-        test_labels=test_labels,
-        classes=[name for name in dataset.classes if name not in left_out],
-        val=val if val is not None and len(val[1]) else None,
-        protocol={**protocol, "classes_left_out": left_out} if left_out else protocol,
-        seed=seed,
-        totals=totals,
-        draws=draws,
-    )
+def _judged(
+    encoder: TrainedEncoder, setup: Setup, fitted: Samples, shown: Samples, unlabelled: Subset, tasks: Sequence[str]
+) -> Evaluation:
+    """All rows judged; statistics of untrained networks are those of `fitted`, rivals learn from `unlabelled`, and
+    `shown` is what views for the alignment are made of."""
+    rows: list[Row | PredictedRow] = [
+        _encoder_row(encoder, shown),
+        *_untrained(encoder, fitted),
+        *_raw(encoder),
+        *_rivals(encoder, unlabelled),
+        *_classifiers(encoder, tasks),
+    ]
+    if SCRATCH in tasks:
+        rows.append(_scratch(encoder))
+    return evaluate(setup, rows, [task for task in tasks if task != SCRATCH], Shelf())
 
 
-def drawn_of(bench: Bench, sizes: Sequence[int]) -> Mapping[str, Tensor]:
-    """The few labels of every row, by `sizes` or the bench's totals: metric -> rows of the training part, `[S, L]`."""
-    classes, totals = len(bench.classes), bench.totals
-    return drawn(bench.train_labels, classes, sizes, totals, draws=bench.draws, seed=bench.seed)
-
-
-def _labelled(dataset: Dataset, part: str) -> Subset:
-    subset = dataset.part(part)
-    rows = (subset.labels >= 0).nonzero().flatten()
-    if len(rows) == 0:
-        kind = dataset.annotations.kind if dataset.annotations else None
-        drawn = f"; its {kind} judge --task {DRAWN[kind]}" if kind else ""
-        raise DataError(
-            f"no sample of the {part} part of {dataset.name} has a label, and judging an encoder needs some: put "
-            f"the files into one sub-folder per class, or give a CSV with the columns path,label{drawn}"
-        )
-    return subset if len(rows) == len(subset) else subset.select(rows)
-
-
-def _of_classes(samples: Subset, number: Tensor) -> tuple[Subset, Tensor]:
-    """The samples whose class has a number, and these numbers, long; `number`: class -> its number, or -1."""
-    labels = number[samples.labels]
-    rows = (labels >= 0).nonzero().flatten()
-    return (samples, labels) if len(rows) == len(labels) else (samples.select(rows), labels[rows])
-
-
-def _encoder_row(encoder: TrainedEncoder, bench: Bench) -> Row:
+def _encoder_row(encoder: TrainedEncoder, shown: Samples) -> Row:
     spec = encoder.spec
     augment = encoder.modality.augment(encoder.modality.config.parse(spec.modality))
     features = partial(features_of, encoder.network, device=encoder.device, title="features of the encoder")
-    pairs = partial(
-        extract_pairs, encoder.network, bench.test, (augment["weak"], augment["weak"]), device=encoder.device
-    )
-    protocol = {"layer": "pooled", "crops": "one, the whole sample", "last_or_best": "last", **spec.training}
+    pairs = partial(extract_pairs, encoder.network, shown, (augment["weak"], augment["weak"]), device=encoder.device)
+    # apart from what holds of the evaluation: both have data, a split and a seed
+    protocol = {
+        "layer": "pooled",
+        "crops": "one, the whole sample",
+        "last_or_best": "last",
+        "training": dict(spec.training),
+    }
     return Row(name_of(encoder), "encoder", features, protocol, pairs)
+
+
+def _note_unbalanced(setup: Setup) -> None:
+    sizes = setup.sizes_of_classes()
+    if not setup.balanced and sizes.max() > UNBALANCED * sizes.min():
+        say(
+            f"note: the commonest class has {int(sizes.max()):,} samples, the rarest {int(sizes.min()):,}: "
+            "--metric balanced counts all classes alike"
+        )
 
 
 def features_of(network: Encoder, samples: Samples, *, device: torch.device, title: str) -> Tensor:
@@ -153,14 +140,13 @@ def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
     return network.eval()
 
 
-def _untrained(encoder: TrainedEncoder, bench: Bench) -> list[Row]:
-    train = bench.train
-    assert isinstance(train, Subset)
+def _untrained(encoder: TrainedEncoder, fitted: Samples) -> list[Row]:
+    assert isinstance(fitted, Subset)
     if encoder.network.solved:
         return []
 
     def features(seed: int) -> Callable[[Samples], Tensor]:
-        network = cache(lambda: untrained(encoder, train, seed))
+        network = cache(lambda: untrained(encoder, fitted, seed))
 
         def compute(samples: Samples) -> Tensor:
             return features_of(network(), samples, device=encoder.device, title="features of an untrained encoder")
@@ -196,7 +182,7 @@ def _raw(encoder: TrainedEncoder) -> list[Row]:
 
 
 def _rivals(encoder: TrainedEncoder, train: Subset) -> list[Row]:
-    """The closed forms of the field on all of the training part, labelled or not: what a network has to beat."""
+    """The closed forms of the field on all of `train`, labelled or not: what a network has to beat."""
     if encoder.spec.encoder["name"] in encoder.modality.rivals:
         return []
     return [_rival(encoder, name, train) for name in encoder.modality.rivals]
@@ -212,15 +198,15 @@ def _rival(encoder: TrainedEncoder, name: str, train: Subset) -> Row:
     return Row(name, "method", features, {"layer": "pooled", "fitted_on": len(train)}, identity=identity)
 
 
-def _classifiers(encoder: TrainedEncoder, bench: Bench, tasks: Sequence[str]) -> list[PredictedRow]:
+def _classifiers(encoder: TrainedEncoder, tasks: Sequence[str]) -> list[PredictedRow]:
     """The field's own classifiers of its kind of data, on the labels that the probes get."""
     if not {"linear", "few-label"} & set(tasks):
         return []
-    return [_classifier(encoder, name, bench, tasks) for name in encoder.modality.classifiers]
+    return [_classifier(encoder, name, tasks) for name in encoder.modality.classifiers]
 
 
-def _classifier(encoder: TrainedEncoder, name: str, bench: Bench, tasks: Sequence[str]) -> PredictedRow:
-    def predictions() -> dict[Key, Tensor]:
+def _classifier(encoder: TrainedEncoder, name: str, tasks: Sequence[str]) -> PredictedRow:
+    def predictions(bench: Bench) -> dict[Key, Tensor]:
         classify = encoder.modality.classifiers[name](bench.train, bench.test)
         labels, found = bench.train_labels, {}
         few = drawn_of(bench, bench.sizes) if "few-label" in tasks else {}
@@ -239,11 +225,11 @@ def _classifier(encoder: TrainedEncoder, name: str, bench: Bench, tasks: Sequenc
     return PredictedRow(name, "raw", predictions, {"layer": "input", "classifier": name}, identity)
 
 
-def _scratch(encoder: TrainedEncoder, bench: Bench) -> PredictedRow:
+def _scratch(encoder: TrainedEncoder) -> PredictedRow:
     """The same network from scratch on the same labels: all of them, and in every draw ten per class or the totals."""
     steps, few = max(SCRATCH_STEPS, int(encoder.spec.training.get("steps", 0))), SCRATCH_STEPS
 
-    def predictions() -> dict[Key, Tensor]:
+    def predictions(bench: Bench) -> dict[Key, Tensor]:
         everything = torch.arange(len(bench.train_labels))
         found = {("linear", "all"): from_scratch(encoder, bench, everything, steps)[None]}
         for metric, rows in drawn_of(bench, (10,)).items():

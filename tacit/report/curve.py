@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tacit.evaluation.bench import Evaluation, Kind
-from tacit.evaluation.few_label import IN_ALL
+from tacit.evaluation.few_label import BALANCED, IN_ALL, number, plain
 from tacit.evaluation.verdict import figure
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def draw(evaluation: Evaluation, folder: Path, *, title: str, footnote: str, ste
         picture = Figure(figsize=(8.4, 5.4), dpi=160, facecolor="white")
         FigureCanvasAgg(picture)
         axes = picture.add_axes((0.095, 0.165, 0.675, 0.625))
-        in_all = any(result.task in TASKS and result.metric.endswith(IN_ALL) for result in evaluation.results)
+        in_all = any(result.task in TASKS and plain(result.metric).endswith(IN_ALL) for result in evaluation.results)
         _frame(axes, ticks, lines, IN_ALL if in_all else " per class")
         for line in lines:
             _draw_line(axes, line)
@@ -84,18 +84,18 @@ def draw(evaluation: Evaluation, folder: Path, *, title: str, footnote: str, ste
 def _lines(evaluation: Evaluation) -> tuple[list[Line], dict[float, str]]:
     """The lines, the encoder last so that it lies on top, and the axis' ticks."""
     results = [result for result in evaluation.results if result.task in (*TASKS, "linear")]
-    few = {result.metric: int(result.metric.removesuffix(IN_ALL)) for result in results if result.task in TASKS}
+    few = {plain(result.metric): number(result.metric) for result in results if result.task in TASKS}
     ticks = {log10(size): f"{size:,}" for size in sorted(few.values())}
     at = {metric: log10(size) for metric, size in few.items()}
-    if len(few) < len({result.metric for result in results}):
+    if len(few) < len({plain(result.metric) for result in results}):
         at["all"] = max(ticks, default=0.0) + GAP
         ticks[at["all"]] = "all"
     lines = []
     for name, kind in dict.fromkeys((result.row, result.kind) for result in results):
-        own = sorted((r for r in results if r.row == name), key=lambda result: at[result.metric])
+        own = sorted((r for r in results if r.row == name), key=lambda result: at[plain(result.metric)])
         bounds = [(r.value if r.low is None else r.low, r.value if r.high is None else r.high) for r in own]
         lows, highs = zip(*bounds, strict=True)
-        x = tuple(at[result.metric] for result in own)
+        x = tuple(at[plain(result.metric)] for result in own)
         lines.append(Line(name, kind, x, tuple(result.value for result in own), lows, highs))
     return sorted(lines, key=lambda line: line.kind == "encoder"), ticks
 
@@ -215,7 +215,9 @@ def _words(picture: Figure, evaluation: Evaluation, title: str, footnote: str) -
     verdict = evaluation.verdict.sentence if evaluation.verdict else ""
     lines = "\n".join(textwrap.wrap(verdict, 118)[:2])
     picture.text(left, 0.91, lines, fontsize=9, color=GREY, va="top", linespacing=1.45)
+    balanced = any(result.metric.endswith(BALANCED) for result in evaluation.results)
+    accuracy = "Balanced accuracy" if balanced else "Accuracy"
     note = "\n".join(
-        textwrap.wrap(f"Accuracy on the test part, logit scale; shaded: 95 % interval. {footnote}", 140)[:2]
+        textwrap.wrap(f"{accuracy} on the test part, logit scale; shaded: 95 % interval. {footnote}", 140)[:2]
     )
     picture.text(left, 0.022, note, fontsize=7.5, color=GREY, va="bottom", linespacing=1.4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tacit.evaluation.bench import Evaluation, Kind, Result
 from tacit.evaluation.direction import sign
-from tacit.evaluation.few_label import words
+from tacit.evaluation.few_label import BALANCED, plain, words
 from tacit.evaluation.verdict import figure
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def table(evaluation: Evaluation) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="", caption="* best", caption_justify="left")
+    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="", caption=_caption(evaluation), caption_justify="left")
     shown.add_column("")
     rows = representations(evaluation)
     for name, kind in rows:
@@ -68,6 +68,11 @@ def markdown(evaluation: Evaluation) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _caption(evaluation: Evaluation) -> str:
+    balanced = any(result.metric.endswith(BALANCED) for result in evaluation.results)
+    return "* best; accuracies are balanced: the mean of the classes' recalls" if balanced else "* best"
+
+
 def representations(evaluation: Evaluation) -> list[tuple[str, Kind]]:
     """Names and kinds of the rows, in the order in which they were judged."""
     return list(dict.fromkeys((result.row, result.kind) for result in evaluation.results))
@@ -84,7 +89,7 @@ def label(task: str, metric: str) -> str:
     """What a metric is called in a table."""
     if task in FEW_TASKS:
         return f"{FEW_TASKS[task]}{words(metric)}"
-    names = {"knn": f"kNN, {metric}", "linear": "all labels (linear)", "retrieval": f"retrieval, {metric}"}
+    names = {"knn": f"kNN, {plain(metric)}", "linear": "all labels (linear)", "retrieval": f"retrieval, {metric}"}
     return names.get(task, metric)
 
 

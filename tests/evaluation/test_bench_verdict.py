@@ -15,7 +15,8 @@ from torch import Tensor
 
 from tacit.core import Samples, View
 from tacit.errors import DataError, UsageError
-from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
+from tacit.evaluation.bench import evaluate
+from tacit.evaluation.setup import Bench, PredictedRow, Row
 from tacit.evaluation.verdict import Contest, exceeds_luck, figure, verdict
 
 torch.set_num_threads(1)
@@ -79,7 +80,7 @@ def tasks(seed: int) -> tuple[str, ...]:
 def test_says_yes_where_something_was_learnt_and_keeps_every_number() -> None:
     patches = Row("patches", "method", lambda samples: pixels(samples).sqrt())
     wrong = {("few-label", "10"): torch.zeros(10, 400, dtype=torch.long)}
-    scratch = PredictedRow("from scratch", "scratch", lambda: wrong)
+    scratch = PredictedRow("from scratch", "scratch", lambda _: wrong)
     pairs = Row("mine", "encoder", learnt, {"layer": "pooled"}, pairs=lambda: (torch.eye(3), torch.eye(3)))
     found = evaluate(bench(), [pairs, *floors(), patches, scratch])
     assert found.verdict is not None

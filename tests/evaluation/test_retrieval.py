@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from tacit.evaluation.bench import Bench, Row, evaluate
+from tacit.evaluation.bench import evaluate
 from tacit.evaluation.retrieval import average_precision, by_class, centred, nearest, pairs, pooled_average_precision
+from tacit.evaluation.setup import Bench, Row
 from tacit.evaluation.tasks import DEFAULT_TASKS, TASKS
 
 

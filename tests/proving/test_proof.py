@@ -13,6 +13,7 @@ from tacit.encoder import Spec, TrainedEncoder, load
 from tacit.errors import GateError, UsageError
 from tacit.modalities.image import IMAGE, ImageConfig
 from tacit.proving import outcome, proof
+from tacit.proving.labelled import bench_of
 from tacit.proving.proof import untrained
 
 SMALL = ["--set", "encoder.width=24", "--set", "evaluations=0"]
@@ -133,7 +134,7 @@ def test_a_class_that_no_test_sample_has_is_left_out_and_the_others_are_numbered
                 path = tmp_path / part / kind / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shape(kind, number + (100 if part == "test" else 0)).save(path)
-    bench = proof.bench_of(open_dataset(str(tmp_path), IMAGE, ImageConfig()), seed=0, totals=(), draws=2)
+    bench = bench_of(open_dataset(str(tmp_path), IMAGE, ImageConfig()), seed=0, totals=(), draws=2)
     assert bench.classes == ["bar", "ring"]
     assert bench.train_labels.bincount().tolist() == [5, 5]
     assert bench.test_labels.bincount().tolist() == [3, 3]

@@ -1,6 +1,7 @@
 import torch
 
-from tacit.evaluation.bench import Bench, PredictedRow, Row, evaluate
+from tacit.evaluation.bench import evaluate
+from tacit.evaluation.setup import Bench, PredictedRow, Row
 from tacit.evaluation.tasks import Measurement
 from tacit.proving.shelf import Shelf
 
@@ -63,7 +64,7 @@ def test_floors_are_measured_once_and_the_encoder_every_time(tmp_path):
         train=Points(60), train_labels=labels, test=Points(30), test_labels=labels[:30], classes=["a", "b", "c"]
     )
 
-    def predictions():
+    def predictions(_):
         asked.append("classifier")
         return {("knn", "k=20"): torch.zeros(1, 30, dtype=torch.long)}
 
