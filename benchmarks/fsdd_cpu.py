@@ -1,6 +1,6 @@
-"""Spoken digits of speakers never heard: each of six is left out in turn.
+"""Spoken digits of speakers never heard: each of six is left out in turn. Writes a table of docs/audio.md.
 
-    python benchmarks/fsdd_cpu.py                             six times one minute of training, then the judgement
+    python benchmarks/fsdd_cpu.py --write                     six times one minute of training, then the judgement
     python benchmarks/fsdd_cpu.py --data PLACE/recordings     files named DIGIT_SPEAKER_TAKE
 
 The Free Spoken Digit Dataset is looked up in $TACIT_DATA. Protocol: everything, training without labels as well as the
@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tables import markdown, numbers, tacit
+from tables import ROOT, markdown, numbers, put, tacit
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     arguments.add_argument("--method", default="simclr")
     arguments.add_argument("--preset")
     arguments.add_argument("--runs", type=Path, default=Path("runs/fsdd_cpu"))
+    arguments.add_argument("--write", action="store_true", help="put the table into docs/audio.md")
     given = arguments.parse_args()
     folder = given.data or Path(os.environ.get("TACIT_DATA", ".")) / "audio" / "fsdd" / "recordings"
     files = sorted(path for path in folder.resolve().iterdir() if path.suffix in (".flac", ".wav"))
@@ -37,13 +38,8 @@ def main() -> None:
         listing = without(speaker, files, given.runs)
         run = given.runs / f"{given.method}{'-' + given.preset if given.preset else ''}-{speaker}"
         if not (run / "encoder" / "model.safetensors").is_file():
-            how = (
-                "--method",
-                given.method,
-                "--time",
-                given.time,
-                *(("--preset", given.preset) if given.preset else ()),
-            )
+            budget = ("--steps", given.steps) if given.steps else ("--time", given.time)
+            how = ("--method", given.method, *budget, *(("--preset", given.preset) if given.preset else ()))
             print(f"trained in {tacit('train', listing, *how, '--out', run)} s")
         if not (run / "evaluation.json").is_file():
             tasks = ("--task", "few-label,linear", "--labels", "50,200")
@@ -51,6 +47,8 @@ def main() -> None:
         found[speaker] = json.loads((run / "evaluation.json").read_text())
     text = table(found)
     print(text)
+    if given.write:
+        put("fsdd_cpu", text, ROOT / "docs" / "audio.md")
 
 
 def without(speaker: str, files: list[Path], folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Three spoken words on a CPU, speakers apart: few labels beside all floors.
+"""Three spoken words on a CPU, speakers apart: few labels beside all floors. Writes a table of docs/audio.md.
 
-    python benchmarks/speech_commands_cpu.py                       one minute of training, then the judgement
+    python benchmarks/speech_commands_cpu.py --write               one minute of training, then the judgement
     python benchmarks/speech_commands_cpu.py --data PLACE          a folder a word, files named SPEAKER_nohash_N
 
 Speech Commands (Warden 2018, arXiv 1804.03209) is looked up in $TACIT_DATA, where a part of it is at hand. Protocol:
@@ -16,7 +16,7 @@ import json
 import os
 from pathlib import Path
 
-from tables import cell, markdown, numbers, tacit
+from tables import ROOT, cell, markdown, numbers, put, tacit
 
 PER_CLASS = (5, 20, 100)
 
@@ -29,6 +29,7 @@ def main() -> None:
     arguments.add_argument("--method", default="simclr")
     arguments.add_argument("--preset")
     arguments.add_argument("--runs", type=Path, default=Path("runs/speech_commands_cpu"))
+    arguments.add_argument("--write", action="store_true", help="put the table into docs/audio.md")
     given = arguments.parse_args()
     folder = given.data or Path(os.environ.get("TACIT_DATA", ".")) / "audio" / "speech_commands_3"
     listing = listed(folder.resolve(), given.runs)
@@ -48,6 +49,8 @@ def main() -> None:
     rows = [[name, *(cell(numbers(found, name).get(key)) for key in [*few, ("linear", "all")])] for name in names]
     text = markdown(["labels per class", *map(str, PER_CLASS), "all"], rows)
     print(text, found["verdict"]["sentence"], sep="\n")
+    if given.write:
+        put("speech_commands_cpu", text, ROOT / "docs" / "audio.md")
 
 
 def listed(folder: Path, runs: Path) -> Path:
