@@ -153,15 +153,13 @@ def few_label(
 def _chosen(rows: Tensor, train: Tensor, labels: Tensor, fitted: Fitted, groups: Tensor | None) -> float:
     """The C of `CHOICES` that says most held-out rows right; the first of equals."""
     some = rows[:TUNED_ON]
-    kept = torch.ones(some.shape)
-    for draw, own in enumerate(some):
-        kept[draw, _held(own, labels, groups)] = 0
+    held = [own[_held(own, labels, groups)] for own in some]
+    kept = torch.stack([~torch.isin(own, out) for own, out in zip(some, held, strict=True)]).float()
     right = {}
     for c in CHOICES:
         interrupt.check()
         model = fitted(some, c, kept)
-        said = torch.stack([model.predict(train[own])[draw] for draw, own in enumerate(some)])
-        right[c] = int(((said == labels[some]) & (kept == 0)).sum())
+        right[c] = sum(int((model.predict(train[out])[draw] == labels[out]).sum()) for draw, out in enumerate(held))
     return max(CHOICES, key=lambda c: right[c])
 
 

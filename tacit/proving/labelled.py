@@ -85,7 +85,7 @@ def crossed_of(
     table = torch.zeros(len(names), len(dataset.classes), dtype=torch.long)
     table.index_put_((codes[rows], whole.labels[rows]), torch.ones(1, dtype=torch.long), accumulate=True)
     judged = (table > 0).sum(0) >= 2
-    left_out = _left_out(dataset, judged, f"samples of one {column} alone, so that nothing could be learnt for it,")
+    left_out = _left_out(dataset, judged, f"only one {column} has samples")
     renumbered = torch.where(judged, judged.cumsum(0) - 1, -1)
     rows = rows[judged[whole.labels[rows]]]
     samples, labels, folds = whole.select(rows), renumbered[whole.labels[rows]], codes[rows]

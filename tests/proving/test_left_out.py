@@ -191,6 +191,33 @@ def test_groups_are_never_split_anywhere_an_encoder_is_judged(place):
     assert "whole groups" in found.find("simclr", "linear", "all").protocol["tuned_on"]
 
 
+def test_texts_are_left_out_in_turn_by_the_fields_own_classifier_too(tmp_path, capfd):
+    """Lines of JSON; TF-IDF is fitted on the other folds alone, so that words of one fold are worth nothing there."""
+    words = ["good", "bad"]
+    lines = [
+        {"text": f"a {words[n % 2]} film, seen {n} times", "label": words[n % 2], "fold": n % 3} for n in range(60 + 12)
+    ]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:60] + lines[66:]))
+    assert run(["train", str(tmp_path / "x.jsonl"), "--steps", "2", "--out", str(tmp_path / "run")]) == 0
+    assert run(["evaluate", str(tmp_path / "run"), str(tmp_path / "x.jsonl"), "--leave-out", "fold"]) == 0
+    found = json.loads((tmp_path / "run" / "leave-out-fold.json").read_text())
+    rows = {(each["row"], each["task"], each["metric"]): each for each in found["results"]}
+    assert rows["TF-IDF", "linear", "all"]["value"] == 1
+    assert rows["TF-IDF", "linear", "all"]["protocol"]["test_samples"] == 66
+    assert rows["TF-IDF", "few-label", "10"]["protocol"]["folds"].keys() == {"0", "1", "2"}
+    assert "commonest class" not in capfd.readouterr().err
+
+
+def test_unbalanced_classes_are_pointed_out(place, tmp_path, capfd):
+    home, rows = place
+    few = [(home / path, *rest) for number, (path, *rest) in enumerate(rows) if rest[0] != "disc" or number % 24 < 8]
+    listing = str(listed(tmp_path / "list.csv", few))
+    proof.prove(load(home / "run"), listing, tasks=("knn",), leave_out="fold")
+    assert "--metric balanced counts all classes alike" in capfd.readouterr().err
+    proof.prove(load(home / "run"), listing, tasks=("knn",), leave_out="fold", balanced=True)
+    assert "--metric balanced" not in capfd.readouterr().err
+
+
 def snippets(name):
     return [block for block in re.findall(r"```python\n(.*?)```", AUDIO, re.DOTALL) if name in block]
 
