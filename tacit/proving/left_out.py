@@ -56,8 +56,8 @@ def acquaintance(encoder: TrainedEncoder, dataset: Dataset, rows: Tensor) -> str
     learnt = _training_part(encoder, dataset)
     if learnt is None:
         return (
-            f"It was pre-trained on {training.get('samples')} of the same {unit}, which ones is not known here: count "
-            "this as transductive, each is tested by an encoder that may have seen it without its label."
+            f"It was pre-trained on {training['samples']:,} of the same {unit}, which ones is not known here: count "
+            "this as transductive, since those that are tested may be among them, without their labels."
         )
     count = int(np.isin(rows.numpy(), learnt).sum())
     if count == 0:
