@@ -11,8 +11,12 @@ from torch import Tensor
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import Longs
 from tacit.encoder import TrainedEncoder
+from tacit.errors import UsageError
 from tacit.evaluation.bench import Evaluation, Result
 from tacit.evaluation.verdict import figure
+
+FINETUNED = "validation"
+"""What a fine-tuned encoder says of its training, and a pre-trained one does not."""
 
 
 def told(judged: Evaluation, seen: str, column: str) -> Evaluation:
@@ -43,17 +47,23 @@ def _apart(own: list[Result], column: str) -> list[str]:
 def acquaintance(encoder: TrainedEncoder, dataset: Dataset, rows: Tensor) -> str:
     """What the encoder has seen, without labels, of the samples in `rows` (long) of `dataset`: one sentence.
 
-    A run knows the contents of its data by their hash, and its training part by the words of its split.
+    A run knows the contents of its data by their hash, and its training part by the words of its split. Raises
+    `UsageError` where the encoder was fine-tuned on labels of these samples, or may have been.
     """
     training, unit = encoder.spec.training, encoder.modality.unit
     if "content_hash" not in training:
         return f"What it was pre-trained on is not known here: it may have seen the {unit} that are tested."
     if training["content_hash"] != dataset.content_hash:
         return (
-            f"It was pre-trained on other data ({training.get('data')}); whether some of the {unit} that are tested "
+            f"It has learnt from other data ({training.get('data')}); whether some of the {unit} that are tested "
             "are among them is not known here."
         )
     learnt = _training_part(encoder, dataset)
+    if FINETUNED in training and (learnt is None or np.isin(rows.numpy(), learnt).any()):
+        raise UsageError(
+            f"this encoder was fine-tuned on labels of the {unit} that would be left out in turn, which one encoder "
+            "for all folds must not know: leave out --leave-out, or judge the encoder that it was fine-tuned from"
+        )
     if learnt is None:
         return (
             f"It was pre-trained on {training['samples']:,} of the same {unit}, which ones is not known here: count "

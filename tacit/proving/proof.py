@@ -77,9 +77,10 @@ def prove(
             judged = _judged(encoder, bench, bench.train, bench.test, dataset.part("train"), tasks)
             return Proof(judged, dataset, encoder, BALANCED_NAME if balanced else "evaluation")
         crossed, rows = crossed_of(dataset, leave_out, seed=seed, totals=totals, draws=draws, balanced=balanced)
+        seen = acquaintance(encoder, dataset, rows)
         _note_unbalanced(crossed)
         judged = _judged(encoder, crossed, crossed.samples, crossed.samples, dataset.everything(), tasks)
-        judged = told(judged, acquaintance(encoder, dataset, rows), leave_out)
+        judged = told(judged, seen, leave_out)
         name = f"leave-out-{leave_out}" + (f"-{BALANCED_NAME}" if balanced else "")
         return Proof(judged, replace(dataset, protocol=crossed.protocol["split"]), encoder, name)
 

@@ -93,7 +93,7 @@ def test_what_pre_training_saw_is_told_apart(place, tmp_path):
     tested = [row for row in home_rows if row[3] == 1]
     only = listed(tmp_path / "only.csv", tested)
     other = proof.prove(load(home / "run"), str(only), leave_out="group", tasks=("knn",)).evaluation
-    assert "on other data" in other.verdict.sentence
+    assert "from other data" in other.verdict.sentence
     split = [(*row, "test" if row[3] == 1 else "train") for row in home_rows]
     given = listed(tmp_path / "given.csv", split, "path,label,group,fold,split")
     known = proof.prove(load(home / "run"), str(given), leave_out="fold", tasks=("knn",)).evaluation
@@ -104,6 +104,14 @@ def test_what_pre_training_saw_is_told_apart(place, tmp_path):
     unseen = listed(tmp_path / "unseen.csv", rest, "path,label,group,fold,split")
     found = proof.prove(load(tmp_path / "run"), str(unseen), leave_out="fold", tasks=("knn",)).evaluation
     assert "pre-trained on none of the images that are tested" in found.verdict.sentence
+
+
+def test_an_encoder_that_was_fine_tuned_on_what_is_tested_is_refused(place, tmp_path, capfd):
+    home, _ = place
+    words = [str(home / "list.csv"), "--out", str(tmp_path / "tuned")]
+    assert run(["finetune", str(home / "run"), *words, "--steps", "2", "--batch", "8"]) == 0
+    assert run(["evaluate", str(tmp_path / "tuned"), str(home / "list.csv"), "--leave-out", "fold"]) == 2
+    assert "was fine-tuned on labels of the images" in capfd.readouterr().err
 
 
 def test_an_evaluation_is_never_mixed_up_with_one_of_a_single_split(place, capfd):
