@@ -10,8 +10,8 @@ from tacit.cli import run
 from tacit.core import View
 from tacit.encoder import load
 from tacit.errors import UsageError
-from tacit.evaluation.setup import Bench
 from tacit.evaluation.linear import GRID
+from tacit.evaluation.setup import Bench
 from tacit.nn.transformer import Transformer
 from tacit.proving.exams import judge
 from tacit.proving.layers import Row, judged, pooled_layers
