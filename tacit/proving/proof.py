@@ -25,8 +25,9 @@ from tacit.evaluation.tasks import TASKS, Key
 from tacit.heads.classify import Classify
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import TableTargets
+from tacit.proving.floors import Floors
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.shelf import Shelf
+from tacit.proving.shelf import digest
 from tacit.truth.labels import DRAWN
 
 UNTRAINED = 3
@@ -67,7 +68,7 @@ def prove(
         ]
         if SCRATCH in tasks:
             rows.append(_scratch(encoder, bench))
-        judged = evaluate(bench, rows, [task for task in tasks if task != SCRATCH], Shelf())
+        judged = evaluate(bench, rows, [task for task in tasks if task != SCRATCH], Floors())
         return Proof(judged, dataset, encoder)
 
 
@@ -86,7 +87,12 @@ def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int) 
         say(f"note: no sample to learn from, or none to test on, of {shown}: left out, so nothing is known about it")
     (train, train_labels), (test, test_labels) = _of_classes(train, number), _of_classes(test, number)
     val = _of_classes(_labelled(dataset, "val"), number) if "val" in dataset.parts else None
-    protocol = {"data": dataset.name, "content_hash": dataset.content_hash, "split": dataset.protocol}
+    protocol = {
+        "data": dataset.name,
+        "content_hash": dataset.content_hash,
+        "split": dataset.protocol,
+        "labels_hash": digest(*(rows.source_rows.tolist() for rows in (train, test)), train_labels, test_labels),
+    }
     return Bench(
         train=train,
         train_labels=train_labels,
