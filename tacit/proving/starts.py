@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tacit.config import merge
 from tacit.core import Encoder
+from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
 from tacit.engine.settings import Budget, EngineConfig
 from tacit.evaluation.bench import Evaluation, Kind
@@ -69,6 +70,14 @@ def blind(trial: Trial, rows: Tensor) -> Kept:
     return trial.judge(trial, iter([(torch.arange(len(trial.test.samples)), said)]))
 
 
+def identity_of(encoder: TrainedEncoder, network: Encoder | None) -> dict[str, Any]:
+    """What tells the weights of `network` from others of its architecture; None: random ones, by the draw alone."""
+    return {
+        "encoder": dict(encoder.spec.encoder),
+        "weights": "random" if network is None else digest(network.state_dict()),
+    }
+
+
 def pretrained(
     trial: Trial,
     *,
@@ -77,7 +86,7 @@ def pretrained(
 ) -> Start:
     """From the encoder on trial."""
     encoder, name = trial.encoder, name_of(trial.encoder)
-    identity = {"encoder": dict(encoder.spec.encoder), "weights": digest(encoder.network.state_dict())}
+    identity = identity_of(encoder, encoder.network)
     if learner is not None:
         identity["learner"] = digest(dict(learner()))
     title = name if freeze == "none" else f"{name}, frozen"
@@ -87,7 +96,7 @@ def pretrained(
 def at_random(trial: Trial, *, freeze: Literal["all", "none"] = "none") -> Start:
     """From random weights, which all encoders of one architecture share."""
     encoder, samples = trial.encoder, trial.train.samples
-    identity = {"encoder": dict(encoder.spec.encoder), "weights": "random"}
+    identity = identity_of(encoder, None)
     row: tuple[str, Kind] = (SCRATCH, "scratch") if freeze == "none" else ("untrained, frozen", "untrained")
     return Start(*row, lambda number: untrained(encoder, samples, number), identity, freeze)
 

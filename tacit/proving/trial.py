@@ -149,10 +149,9 @@ class Trial:
     @cached_property
     def training(self) -> Mapping[str, Any]:
         """What trainings depend on beside `facts`, but for their start and their draw."""
-        modality, recipe = self.encoder.modality, self.recipe
-        views = modality.config.parse(recipe.views).model_dump(mode="json")
+        recipe = self.recipe
         return {
-            "views": {name: value for name, value in views.items() if name not in KINDS or name in Finetune.views},
+            "views": views_of(self.encoder, recipe.views),
             "method": dict(recipe.method),
             "optimiser": recipe.optimiser.model_dump(),
             "batch": self.effort.batch,
@@ -160,6 +159,12 @@ class Trial:
             "validation": _identity(self.val) if self.val and self.effort.evaluations else None,
             "at_once": self.at_once,
         }
+
+
+def views_of(encoder: TrainedEncoder, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What fine-tuning sees by these settings of the modality, without the kinds of view that it does not ask for."""
+    whole = encoder.modality.config.parse(settings).model_dump(mode="json")
+    return {name: value for name, value in whole.items() if name not in KINDS or name in Finetune.views}
 
 
 Judge = Callable[[Trial, Iterator[tuple[Tensor, Answers]]], Kept]
