@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tacit import interrupt
@@ -18,15 +17,13 @@ from tacit.evaluation import few_label
 from tacit.evaluation.bench import Bench, Kind, PredictedRow, evaluate
 from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.tasks import Key
-from tacit.evaluation.verdict import figure
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import LINEAR_RATE
-from tacit.proving.keeping import SAID, Piece, carried_out
+from tacit.proving.fitting import Fit, fitted, from_scratch, gathered, pieces
+from tacit.proving.keeping import carried_out
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import bench_of, drawn_of, features_of, fitted, from_scratch
-from tacit.proving.shelf import Kept, digest
-from tacit.proving.starts import SCRATCH, identity_of
-from tacit.proving.trial import views_of
+from tacit.proving.proof import bench_of, drawn_of, features_of
+from tacit.proving.starts import SCRATCH
 
 TASK = "few-label-finetuned"
 SIZES = (4, 25)
@@ -34,11 +31,8 @@ SIZES = (4, 25)
 DRAWS = 5
 STEPS, MANY, MORE_STEPS = 200, 1000, 500
 """Steps with few labels, and with `MANY` or more."""
-CLASSES = "classes"
 RECIPE = {"head": "alone at first, then all, the encoder at a tenth of the rate", "lr": LINEAR_RATE, "epoch": "last"}
 SCRATCH_RECIPE = {"lr": 2e-3, "views": "weak", "epoch": "last"}
-_Start = tuple[str, Callable[[Tensor, int], Tensor], Mapping[str, Any]]
-"""Name of the row; (rows, steps) -> classes of the test part, long `[M]`; what tells its weights from others."""
 
 
 def few_labels_finetuned(
@@ -64,15 +58,15 @@ def few_labels_finetuned(
                 f"the rarest class has fewer than {min(SIZES)} training samples: say how many with --labels"
             )
         name = name_of(encoder)
-        starts: Sequence[_Start] = (
-            (name, partial(_tuned, encoder, bench), identity_of(encoder, encoder.network)),
-            (SCRATCH, partial(from_scratch, encoder, bench), identity_of(encoder, None)),
-        )
-        pieces = [piece for start in starts for piece in _pieces(encoder, bench, drawn, *start)]
-        found = iter(carried_out("training", pieces))
+        own, fresh = (_fits(row, drawn) for row in (name, SCRATCH))
+        work = [
+            *pieces(encoder, bench, own, partial(_tuned, encoder, bench), encoder.network),
+            *pieces(encoder, bench, fresh, partial(from_scratch, encoder, bench), None),
+        ]
+        found = iter(carried_out("training", work))
         rows = [
-            _trained(name, "encoder", bench, drawn, found, {**RECIPE, **encoder.spec.training}),
-            _trained(SCRATCH, "scratch", bench, drawn, found, SCRATCH_RECIPE),
+            _trained(name, "encoder", bench, gathered(own, found), {**RECIPE, **encoder.spec.training}),
+            _trained(SCRATCH, "scratch", bench, gathered(fresh, found), SCRATCH_RECIPE),
             _frozen(f"{name}, frozen", encoder, bench, drawn),
         ]
         curve = "The whole network learns, mean of paired draws; frozen: logistic regression"
@@ -85,53 +79,26 @@ def _tuned(encoder: TrainedEncoder, bench: Bench, rows: Tensor, steps: int) -> T
     return fitted(encoder, bench, rows, network, Finetune.Config(), Optimiser(lr=LINEAR_RATE), steps)
 
 
-def _pieces(
-    encoder: TrainedEncoder,
-    bench: Bench,
-    drawn: Mapping[str, Tensor],
-    name: str,
-    answers: Callable[[Tensor, int], Tensor],
-    identity: Mapping[str, Any],
-) -> Iterator[Piece]:
-    """A training for each draw."""
-    facts = {
-        "task": TASK,
-        "data": [bench.protocol["content_hash"], bench.protocol["labels_hash"]],
-        "layout": dict(encoder.spec.layout),
-        "views": views_of(encoder, encoder.spec.modality),
-        "seed": bench.seed,
-        "start": identity,
-    }
-    for metric, draws in drawn.items():
-        steps = STEPS if draws.shape[1] < MANY else MORE_STEPS
-        for number, rows in enumerate(draws):
-            own = {**facts, "rows": digest(rows), "steps": steps}
-            title = f"{name}, {few_label.words(metric)}, draw {number + 1}"
-            yield Piece(title, own, steps, partial(_answered, bench, answers, rows, steps))
-
-
-def _answered(bench: Bench, answers: Callable[[Tensor, int], Tensor], rows: Tensor, steps: int) -> Kept:
-    """The classes that the test part gets; `answers`: (rows, steps) -> long `[M]`."""
-    classes = answers(rows, steps).cpu()
-    right = float((classes == bench.test_labels).float().mean())
-    return Kept({CLASSES: classes}, {SAID: f"accuracy {figure(right)}"})
+def _fits(row: str, drawn: Mapping[str, Tensor]) -> list[Fit]:
+    return [
+        Fit(
+            (TASK, metric),
+            f"{row}, {few_label.words(metric)}, draw {number + 1}",
+            rows,
+            STEPS if len(rows) < MANY else MORE_STEPS,
+        )
+        for metric, draws in drawn.items()
+        for number, rows in enumerate(draws)
+    ]
 
 
 def _trained(
-    name: str,
-    kind: Kind,
-    bench: Bench,
-    drawn: Mapping[str, Tensor],
-    found: Iterator[Kept],
-    protocol: Mapping[str, Any],
+    name: str, kind: Kind, bench: Bench, found: Mapping[Key, Tensor], protocol: Mapping[str, Any]
 ) -> PredictedRow:
-    """A row of networks, one a draw, the next ones of `found`."""
-    answered: dict[Key, Tensor] = {
-        (TASK, metric): torch.stack([next(found).tensors[CLASSES] for _ in draws]) for metric, draws in drawn.items()
-    }
+    """A row of networks, one a draw."""
     steps_taken = f"{STEPS}, {MORE_STEPS} with {MANY:,} labels or more"
     shared = {"draws": bench.draws, "draw_seed": bench.seed, "steps": steps_taken, "balance": "by class"}
-    return PredictedRow(name, kind, lambda: answered, {**protocol, **shared})
+    return PredictedRow(name, kind, lambda: found, {**protocol, **shared})
 
 
 def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str, Tensor]) -> PredictedRow:

@@ -21,8 +21,9 @@ from tacit.evaluation.layers import weighted_probe
 from tacit.evaluation.linear import GRID, linear_probe, tuned_on
 from tacit.evaluation.tasks import Key
 from tacit.evaluation.verdict import Contest, Verdict, figure, verdict
+from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import UNTRAINED, bench_of, untrained
+from tacit.proving.proof import bench_of
 
 TASK, SUM = "layers", "weighted sum"
 

@@ -24,10 +24,10 @@ from tacit.heads.head import Answers
 from tacit.heads.masks import MaskTargets
 from tacit.heads.segment import Segment, occurrences
 from tacit.nn.pyramid import joined
+from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.keeping import SAID, Piece, carried_out
 from tacit.proving.masked import Ground, ground_of
 from tacit.proving.outcome import Proof
-from tacit.proving.proof import UNTRAINED, untrained
 from tacit.proving.shelf import Kept
 from tacit.proving.starts import SCRATCH, Start, at_random, pretrained, protocol_of, trained
 from tacit.proving.trial import Effort, Recipe, Trial, parts_of, trial_of

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from tacit.config import merge
 from tacit.core import Encoder
-from tacit.encoder import TrainedEncoder
 from tacit.engine import loop, order
 from tacit.engine.settings import Budget, EngineConfig
 from tacit.evaluation.bench import Evaluation, Kind
@@ -26,9 +25,9 @@ from tacit.evaluation.features import sample_of
 from tacit.evaluation.resampled import Resampled, compare, compare_both
 from tacit.heads import HEADS
 from tacit.heads.finetune import Finetune, respond, validation
+from tacit.proving.fitting import identity_of, untrained
 from tacit.proving.keeping import SAID, Piece, carried_out
 from tacit.proving.outcome import name_of
-from tacit.proving.proof import untrained
 from tacit.proving.shelf import Kept, digest
 from tacit.proving.trial import Trial
 
@@ -68,14 +67,6 @@ def blind(trial: Trial, rows: Tensor) -> Kept:
     """Who knows the truth about `rows` and looks at nothing."""
     said = trial.head.blind(trial.train.targets.select(rows), len(trial.test.samples))
     return trial.judge(trial, iter([(torch.arange(len(trial.test.samples)), said)]))
-
-
-def identity_of(encoder: TrainedEncoder, network: Encoder | None) -> dict[str, Any]:
-    """What tells the weights of `network` from others of its architecture; None: random ones, by the draw alone."""
-    return {
-        "encoder": dict(encoder.spec.encoder),
-        "weights": "random" if network is None else digest(network.state_dict()),
-    }
 
 
 def pretrained(
