@@ -1,8 +1,7 @@
 """Translation on a CPU: 3,000 and 29,000 pairs of Multi30k, from pre-trained and from random weights.
 
     python benchmarks/multi30k_cpu.py --pairs 3000 --write    German to English; the table of docs/text.md
-    python benchmarks/multi30k_cpu.py --source en --target de
-    python benchmarks/multi30k_cpu.py --one             one training, then stop; to be called again
+    python benchmarks/multi30k_cpu.py --source en --target de     killed or stopped, it goes on where it was
 
 Multi30k (Elliott et al. 2016) is looked up in $TACIT_DATA/text/multi30k, or at --data: train, val and test_2016_flickr,
 one sentence a line, as .de.gz and .en.gz. Protocol: `denoising-seq2seq` on the 58,000 sentences of both languages in
@@ -19,12 +18,11 @@ import gzip
 import json
 import os
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 from tables import ROOT, cell, markdown, numbers, put, tacit
 
-from tacit import interrupt
 from tacit.encoder import load
 from tacit.proving import outcome, translation
 
@@ -41,36 +39,19 @@ def main() -> None:
     arguments.add_argument("--steps", type=int, default=450, help="of each training on pairs")
     arguments.add_argument("--pairs", type=int, nargs="+", default=[3_000, 29_000], help="how many to learn from")
     arguments.add_argument("--runs", type=Path, default=Path("runs/multi30k_cpu"))
-    arguments.add_argument("--one", action="store_true", help="do one training and stop")
     arguments.add_argument("--write", action="store_true", help="put the table into docs/text.md")
-    with interrupt.listening():
-        measure(arguments.parse_args())
-
-
-def measure(given: argparse.Namespace) -> None:
-    """All trainings that are not done yet, each kept on the way, then the table."""
+    given = arguments.parse_args()
     home: Path = given.runs / f"{given.source}-{given.target}"
     alone, pairs = written(given.data, (given.source, given.target), given.runs, home)
     run = given.runs / "pre-trained"
     if not (run / "encoder" / "model.safetensors").is_file():
         options = ("--method", "denoising-seq2seq", "--time", given.time, "--out", run)
         print(f"pre-trained in {tacit('train', alone, *options)} s")
-        stop(given.one)
-    effort = translation.Effort(steps=given.steps, evaluations=4)
-    trial = translation.prepare(load(run), str(pairs), totals=given.pairs, effort=effort, keep=home / "trainings")
-    found = {}
-    for row in translation.rows(trial):
-        for size in given.pairs:
-            place = home / f"{row.name.replace(' ', '-')}-{size}.json"
-            if not place.is_file():
-                started = time.monotonic()
-                place.write_text(json.dumps(row.write(trial, size, 0), ensure_ascii=False, indent=0))
-                print(f"{row.name}, {size:,} pairs: {time.monotonic() - started:.0f} s")
-                stop(given.one and row.kind in ("encoder", "scratch"))
-            found[row.name, size] = [json.loads(place.read_text())]
-    proof = translation.judge(trial, found)
+    # what `tacit evaluate --task translate` does, with steps of its own
+    effort = replace(translation.EFFORT, steps={}, steps_all=given.steps, evaluations=4)
+    proof = translation.translate(load(run), str(pairs), totals=given.pairs, effort=effort)
     (path,) = outcome.write(proof, home)
-    text = table(json.loads(path.read_text()), given.pairs)
+    text = table(json.loads(path.read_text()))
     print(text, proof.evaluation.verdict.sentence, sep="\n")
     if given.write:
         put("multi30k_cpu", text, ROOT / "docs" / "text.md")
@@ -106,18 +87,15 @@ def lines(path: Path) -> list[str]:
         return [line.strip() for line in file]
 
 
-def table(found: dict, sizes: list[int]) -> str:
+def table(found: dict) -> str:
     """A row a translator, BLEU and chrF for each number of pairs."""
-    columns = [f"{metric}, {size:,} pairs" for size in sizes for metric in ("BLEU", "chrF")]
-    names = dict.fromkeys(result["row"] for result in found["results"])
-    rows = [[name, *(cell(numbers(found, name).get(("translate", column))) for column in columns)] for name in names]
+    results = found["results"]
+    columns = dict.fromkeys(result["metric"] for result in results)
+    rows = []
+    for name in dict.fromkeys(result["row"] for result in results):
+        own = numbers(found, name)
+        rows.append([name, *(cell(own.get(("translate", column))) for column in columns)])
     return markdown(["", *columns], rows)
-
-
-def stop(now: bool) -> None:
-    """End here where one training is enough."""
-    if now:
-        sys.exit(0)
 
 
 if __name__ == "__main__":

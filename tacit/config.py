@@ -60,7 +60,10 @@ def explain(error: ValidationError, cls: type[BaseModel], source: str) -> str:
             valid = [tag.strip().strip("'") for tag in context["expected_tags"].split(",")]
             lines.append(f"  {'.'.join(place)}: no {context['tag']!r}; {nearest(context['tag'], valid)}")
         else:
-            lines.append(f"  {'.'.join(place) or 'settings'}: {fault['msg']}, given {given!r}")
+            reason = str(fault.get("ctx", {}).get("error", fault["msg"]))  # pydantic puts `Value error, ` before ours
+            section = isinstance(given, Mapping | BaseModel) and not fault["type"].endswith("_type")
+            shown = "" if section else f", given {given!r}"  # a whole section holds more than what is wrong in it
+            lines.append(f"  {'.'.join(place) or 'settings'}: {reason}{shown}")
     count = "one setting is" if len(lines) == 1 else f"{len(lines)} settings are"
     return f"{count} wrong in {source}:\n" + "\n".join(lines)
 

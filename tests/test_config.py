@@ -59,6 +59,33 @@ def test_a_wrong_choice_is_answered_with_the_valid_ones(layers, said):
         build(layers)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            {"budget": {"epochs": 1, "time": "1m"}},
+            "budget: time and epochs are given; a run has one budget, so keep one of them",
+        ),
+        ({"batch": 10, "accumulate": 3}, "settings: batch 10 is not a multiple of accumulate 3"),
+        (
+            {"budget": {"time": "soon"}},
+            "budget.time: not a duration; write it as 90s, 10m, 2h or 1h30m, given 'soon'",
+        ),
+        ({"seed": {"a": 1}}, "seed: Input should be a valid integer, given {'a': 1}"),
+    ],
+)
+def test_what_is_wrong_with_a_section_is_told_without_all_that_it_holds(wrong, said):
+    with pytest.raises(UsageError) as told:
+        build([{"data": "x", **wrong}])
+    assert str(told.value) == f"one setting is wrong in the settings:\n  {said}"
+
+
+def test_a_setting_that_is_missing_is_named_alone():
+    with pytest.raises(UsageError) as told:
+        build([{}])
+    assert str(told.value) == "one setting is wrong in the settings:\n  data: Field required"
+
+
 def test_an_unknown_preset_names_those_there_are():
     with pytest.raises(UsageError, match="did you mean 'tutorial'"):
         build([{"data": "x"}], "tutoral")

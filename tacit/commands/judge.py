@@ -30,6 +30,8 @@ def evaluate(
 ) -> None:
     """Did it help? Judge an encoder on labelled data, beside every floor.
 
+    Floors and trainings are kept in the cache once they are done: after a stop the same command goes on from there.
+
     Parameters
     ----------
     encoder
@@ -43,9 +45,10 @@ def evaluate(
         transformer it stands), copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
-        and semi take 1, 2, 5, 10, 25 and 100 per class. For translate, of pairs: 3000 and all.
+        and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of
+        labelled samples, such as 50,100; each has its own, and all, where none is given.
     folds
-        How often they are drawn: 20, for few-label-finetuned 5.
+        How often they are drawn: 20, for few-label-finetuned 5, and 1 to 3 for the tasks that train on samples.
     leave_out
         fold or group, a column of the data: each of its values is tested in turn, by probes that learnt from all
         others. The encoder stays the same; what it has seen of them without labels is said.
@@ -120,6 +123,7 @@ COMMANDS: Commands = (
   tacit evaluate runs/cifar cifar10 --task few-label,scratch --json > result.json
   tacit evaluate runs/cifar cifar10 --task few-label,semi --labels 40,250,4000 --folds 5
   tacit evaluate runs/clips clips.csv --leave-out fold --metric balanced
+  tacit evaluate runs/speech spoken.csv --task recognise --labels 50,100
   tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?
   tacit evaluate runs/gaps reviews.jsonl --task layers   which layers say most, and their sum""",
     ),

@@ -7,8 +7,8 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -134,20 +134,3 @@ def _take(path: Path) -> Any:
     file.write(str(os.getpid()))
     file.flush()
     return file
-
-
-@contextmanager
-def kept(path: Path | None, config: str) -> Iterator[tuple[RunFolder | None, bool]]:
-    """The folder of a training that is part of something larger, and whether it goes on: begun where there is none yet.
-
-    `config`: its settings as YAML. Without a `path` nothing is kept.
-    """
-    if path is None:
-        yield None, False
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    resume = (path / "config.yaml").is_file()
-    with RunFolder(path, resume=resume) as folder:
-        if not resume:
-            folder.write(folder.config, config)
-        yield folder, resume

@@ -18,8 +18,6 @@ from tacit.evaluation.knn import neighbours
 from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
 from tacit.evaluation.overlap import tally
 
-SIZES = (10, 50)
-"""Labelled samples, beside all of them."""
 DRAWS = 3
 CELLS = 50_000
 """The most cells that are fitted on, spread evenly over the samples."""
@@ -49,11 +47,6 @@ class Scene:
     test_masks: Drawn
     classes: int
     seed: int = 0
-
-
-def sizes_of(count: int, sizes: Sequence[int] = SIZES) -> tuple[int, ...]:
-    """Those of `sizes` that `count` training samples can serve, with something to draw from."""
-    return tuple(size for size in sizes if size < count)
 
 
 def draw(count: int, size: int, *, draws: int = DRAWS, seed: int = 0) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,6 +59,10 @@ class BoxTargets(Targets):
     def to(self, device: torch.device | str) -> BoxTargets:
         """The same boxes on another device."""
         return BoxTargets(self.corners.to(device), self.labels.to(device), self.classes, self.shape)
+
+    def content(self) -> Iterator[Any]:
+        """The boxes, their classes, and the shape that they refer to."""
+        yield from (self.corners, self.labels, self.classes, self.shape)
 
 
 def into_view(truth: Truth, where: Tensor) -> Truth:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,10 @@ class TranscriptTargets(Targets):
     def to(self, device: torch.device | str) -> TranscriptTargets:
         """Itself: what is asked for goes to the view's device."""
         return self
+
+    def content(self) -> Iterator[Any]:
+        """The transcripts, and the letters."""
+        yield from (self.texts, self.classes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -42,6 +42,10 @@ class Targets(ABC):
     @abstractmethod
     def to(self, device: torch.device | str) -> Targets:
         """The same truth on another device."""
+
+    @abstractmethod
+    def content(self) -> Iterator[Any]:
+        """All that is known, as tensors and plain values: targets of equal content are the same truth."""
 
     def __deepcopy__(self, memo: Any) -> Targets:
         """Itself: nothing writes to it, and copies of a learner share what is known."""

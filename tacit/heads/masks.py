@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tacit import interrupt
 from tacit.core import View
 from tacit.evaluation.overlap import VOID
 from tacit.heads.head import Targets
+
+READ = 64
+"""Masks that are read at a time, where all of them are."""
 
 
 class MaskTargets(Targets):
@@ -41,6 +46,13 @@ class MaskTargets(Targets):
     def to(self, device: torch.device | str) -> MaskTargets:
         """Itself: what is asked for goes to the view's device."""
         return self
+
+    def content(self) -> Iterator[Any]:
+        """The classes, and all masks, some at a time."""
+        yield self.classes
+        for rows in torch.split(torch.arange(len(self)), READ):
+            interrupt.check()
+            yield self.masks(rows)
 
 
 def into_view(masks: Tensor, where: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,10 @@ class TableTargets(Targets):
     def to(self, device: torch.device | str) -> TableTargets:
         """The same table on another device."""
         return TableTargets(self.values.to(device), self.classes)
+
+    def content(self) -> Iterator[Any]:
+        """The numbers, and what they stand for."""
+        yield from (self.values, self.classes)
 
     def groups(self) -> Tensor | None:
         """The class, where a sample has one."""

@@ -16,14 +16,12 @@ from tacit.core import Encoder, Features, View
 from tacit.errors import DataError
 from tacit.evaluation.overlap import VOID, accuracy, iou, mean_iou, tally, weighted
 from tacit.heads.head import Answers, Head, Scores, Targets
-from tacit.heads.masks import MaskTargets
+from tacit.heads.masks import READ, MaskTargets
 from tacit.nn.pyramid import Pyramid, channels_by_stride, resized
 
 FINEST, LARGE = 4, 64
 """The stride at which classes are told, borders in between being interpolated; half of it for views that are less than
 `LARGE` cells wide."""
-READ = 64
-"""Masks that are counted at a time."""
 
 
 class Segment(Head):

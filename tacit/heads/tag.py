@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,10 @@ class TagTargets(Targets):
     def to(self, device: torch.device | str) -> TagTargets:
         """The same tags on another device."""
         return TagTargets(self.tags.to(device), self.places.to(device), self.classes)
+
+    def content(self) -> Iterator[Any]:
+        """The tags, their places, and the classes."""
+        yield from (self.tags, self.places, self.classes)
 
 
 def _where(view: View) -> Tensor:

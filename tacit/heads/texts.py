@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,6 +40,10 @@ class TextTargets(Targets):
     def to(self, device: torch.device | str) -> TextTargets:
         """The same texts on another device."""
         return TextTargets(self.ids.to(device), self.texts, self.spell)
+
+    def content(self) -> Iterator[Any]:
+        """The texts, as ids and as they are written."""
+        yield from (self.ids, self.texts)
 
 
 def padded(texts: Sequence[Sequence[int]]) -> Tensor:

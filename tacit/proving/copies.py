@@ -19,8 +19,8 @@ from tacit.evaluation.bench import Kind
 from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.resampled import Resampled, compare, sample_weights
 from tacit.evaluation.retrieval import centred, nearest, pooled_average_precision
+from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import UNTRAINED, untrained
 
 TASK = "copies"
 ORIGINALS = 500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tacit import interrupt
 from tacit.console import say
 from tacit.data.dataset import Dataset
@@ -10,7 +12,8 @@ from tacit.errors import DataError
 from tacit.heads.boxes import BoxTargets
 from tacit.heads.detect import Detect
 from tacit.proving.outcome import Proof
-from tacit.proving.starts import Effort, Floor, Trial, blind, judged, trial_of
+from tacit.proving.starts import Floor, blind, four, judged
+from tacit.proving.trial import Effort, Trial, parts_of, trial_of
 
 TASK = "detect"
 METRICS = ("AP50", "AP")
@@ -18,26 +21,35 @@ EFFORT = Effort(steps={10: 100, 50: 150}, steps_all=200, draws=3)
 
 
 def detect(
-    encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01, effort: Effort = EFFORT
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
+    effort: Effort = EFFORT,
 ) -> Proof:
     """Judge `encoder` by what it is worth to a detector of the boxes in `data`, beside its floors.
 
-    The same detector is trained on 10, 50 and all labelled samples of the training part, with the same steps and
-    draws, from the pre-trained encoder and from random weights, each learning as a whole and standing still under the
-    detector; a floor that looks at nothing guesses the usual boxes. AP50 and AP of the test part are means over the
-    draws, with intervals over draws and test samples. Raises `DataError` where there are no boxes to learn from or to
-    judge by.
+    The same detector is trained on `totals` of the labelled samples of the training part (10, 50 and all), with the
+    same steps and draws, from the pre-trained encoder and from random weights, each learning as a whole and standing
+    still under the detector; a floor that looks at nothing guesses the usual boxes. AP50 and AP of the test part are
+    means over the draws, with intervals over draws and test samples. Raises `DataError` where there are no boxes to
+    learn from or to judge by.
     """
     with interrupt.listening():
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
-        trial = trial_of(encoder, dataset, TASK, effort, what="a box", seed=seed, max_bad=max_bad)
+        parts = parts_of(encoder, dataset, TASK, what="a box", max_bad=max_bad)
+        trial = trial_of(encoder, dataset, TASK, parts, effort, METRICS, seed=seed, totals=totals, draws=draws)
         _check(dataset, trial)
-        return Proof(judged(trial, METRICS, [Floor(Detect.floor, "majority", blind)]), dataset, encoder, "detection")
+        floors = [Floor(Detect.floor, "majority", blind)]
+        return Proof(judged(trial, four(trial), floors), dataset, encoder, "detection")
 
 
 def _check(dataset: Dataset, trial: Trial) -> None:
     """Say which classes a part lacks. Raises `DataError` where it has no box at all."""
-    train, test = trial.targets, trial.test_targets
+    train, test = trial.train.targets, trial.test.targets
     assert isinstance(train, BoxTargets)
     assert isinstance(test, BoxTargets)
     for part, some in (("train", train), ("test", test)):

@@ -30,13 +30,9 @@ Exam = Callable[..., Proof]
 """Called as `exam(encoder, data, seed=..., max_bad=...)`."""
 
 EXAMS: Mapping[str, Exam] = {
-    detection.TASK: detection.detect,
-    segmentation.TASK: segmentation.segment,
     copies.TASK: copies.copies,
     language.TASK: language.language,
     layers.TASK: layers.layers,
-    tagging.TASK: tagging.tag,
-    recognition.TASK: recognition.recognise,
     similarity.TASK: similarity.similarity,
     searching.TASK: searching.search,
 }
@@ -44,6 +40,10 @@ EXAMS: Mapping[str, Exam] = {
 LABEL_EXAMS: Mapping[str, Exam] = {
     few_labels.TASK: few_labels.few_labels_finetuned,
     choosing.TASK: choosing.choosing,
+    detection.TASK: detection.detect,
+    segmentation.TASK: segmentation.segment,
+    tagging.TASK: tagging.tag,
+    recognition.TASK: recognition.recognise,
     translation.TASK: translation.translate,
 }
 """The same for those that also read `totals` and `draws`."""
@@ -63,7 +63,7 @@ def judge(
 ) -> Proof:
     """Judge `encoder` on `data` by `tasks`: an examination of its own, one at a time, or any of `proof.prove`.
 
-    `totals` and `draws`: numbers of few labels in all, and how often each is drawn, for the tasks that ask for them;
+    `totals` and `draws`: numbers of labels in all, and how often each is drawn, for the tasks that ask for them;
     `leave_out` (a column) and `metric` (of `METRICS`): for those of `proof.prove`.
     """
     known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.console import progress
 from tacit.encoder import TrainedEncoder
 from tacit.engine.settings import Optimiser
 from tacit.errors import UsageError
@@ -22,9 +20,12 @@ from tacit.evaluation.setup import Bench, Kind, PredictedRow
 from tacit.evaluation.tasks import Key
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import LINEAR_RATE
+from tacit.proving.fitting import Fit, fitted, from_scratch, gathered, pieces
+from tacit.proving.keeping import carried_out
 from tacit.proving.labelled import bench_of, drawn_of
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import features_of, fitted, from_scratch
+from tacit.proving.proof import features_of
+from tacit.proving.starts import SCRATCH
 
 TASK = "few-label-finetuned"
 SIZES = (4, 25)
@@ -58,10 +59,16 @@ def few_labels_finetuned(
             raise UsageError(
                 f"the rarest class has fewer than {min(SIZES)} training samples: say how many with --labels"
             )
-        name, recipe = name_of(encoder), {**RECIPE, "training": dict(encoder.spec.training)}
+        name = name_of(encoder)
+        own, fresh = (_fits(row, drawn) for row in (name, SCRATCH))
+        work = [
+            *pieces(encoder, bench, own, partial(_tuned, encoder, bench), encoder.network),
+            *pieces(encoder, bench, fresh, partial(from_scratch, encoder, bench), None),
+        ]
+        found = iter(carried_out("training", work))
         rows = [
-            _trained(name, "encoder", partial(_tuned, encoder, bench), bench, drawn, recipe),
-            _trained("from scratch", "scratch", partial(from_scratch, encoder, bench), bench, drawn, SCRATCH_RECIPE),
+            _trained(name, "encoder", bench, gathered(own, found), {**RECIPE, "training": dict(encoder.spec.training)}),
+            _trained(SCRATCH, "scratch", bench, gathered(fresh, found), SCRATCH_RECIPE),
             _frozen(f"{name}, frozen", encoder, bench, drawn),
         ]
         curve = "The whole network learns, mean of paired draws; frozen: logistic regression"
@@ -74,25 +81,23 @@ def _tuned(encoder: TrainedEncoder, bench: Bench, rows: Tensor, steps: int) -> T
     return fitted(encoder, bench, rows, network, Finetune.Config(), Optimiser(lr=LINEAR_RATE), steps)
 
 
+def _fits(row: str, drawn: Mapping[str, Tensor]) -> list[Fit]:
+    return [
+        Fit(
+            (TASK, metric),
+            f"{row}, {few_label.words(metric)}, draw {number + 1}",
+            rows,
+            STEPS if len(rows) < MANY else MORE_STEPS,
+        )
+        for metric, draws in drawn.items()
+        for number, rows in enumerate(draws)
+    ]
+
+
 def _trained(
-    name: str,
-    kind: Kind,
-    answers: Callable[[Tensor, int], Tensor],
-    bench: Bench,
-    drawn: Mapping[str, Tensor],
-    protocol: Mapping[str, Any],
+    name: str, kind: Kind, bench: Bench, found: Mapping[Key, Tensor], protocol: Mapping[str, Any]
 ) -> PredictedRow:
-    """A row of networks, one a draw; `answers`: (rows, steps) -> classes of the test part, long `[M]`."""
-    found: dict[Key, Tensor] = {}
-    with progress(name, bench.draws * len(drawn)) as tick:
-        for metric, draws in drawn.items():
-            steps = STEPS if draws.shape[1] < MANY else MORE_STEPS
-            answered = []
-            for rows in draws:
-                interrupt.check()
-                answered.append(answers(rows, steps))
-                tick(len(found) * bench.draws + len(answered), few_label.words(metric))
-            found[TASK, metric] = torch.stack(answered)
+    """A row of networks, one a draw."""
     steps_taken = f"{STEPS}, {MORE_STEPS} with {MANY:,} labels or more"
     shared = {"draws": bench.draws, "draw_seed": bench.seed, "steps": steps_taken, "balance": "by class"}
     return PredictedRow(name, kind, lambda _: found, {**protocol, **shared})

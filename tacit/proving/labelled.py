@@ -121,6 +121,7 @@ def crossed_of(
 def _fold(name: str, samples: Subset, labels: Tensor, tested: Tensor, folds: Tensor, shared: Mapping[str, Any]) -> Fold:
     train, test = (~tested).nonzero().flatten(), tested.nonzero().flatten()
     groups = folds if samples.groups is None else samples.groups
+    own = {**shared["protocol"], "labels_hash": f"{shared['protocol']['labels_hash']}, without {name}"}
     bench = Bench(
         train=samples.select(train),
         train_labels=labels[train],
@@ -128,7 +129,7 @@ def _fold(name: str, samples: Subset, labels: Tensor, tested: Tensor, folds: Ten
         test_labels=labels[test],
         groups=groups[train],
         partial=True,
-        **shared,
+        **{**shared, "protocol": own},
     )
     return Fold(name, bench, train, test)
 

@@ -20,8 +20,8 @@ from tacit.evaluation.features import inference
 from tacit.evaluation.ngrams import NGrams
 from tacit.evaluation.resampled import Resampled, compare, sample_weights
 from tacit.losses.tokens import unigram_loss
+from tacit.proving.fitting import untrained
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import untrained
 from tacit.writer import seen_at_once, writer
 
 TASK, METRIC = "language", "bits per byte"

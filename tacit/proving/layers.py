@@ -22,9 +22,9 @@ from tacit.evaluation.linear import GRID, linear_probe, tuned_on
 from tacit.evaluation.setup import Bench, Kind, PredictedRow
 from tacit.evaluation.tasks import Key
 from tacit.evaluation.verdict import Contest, Verdict, figure, verdict
+from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.labelled import bench_of
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import UNTRAINED, untrained
 
 TASK, SUM = "layers", "weighted sum"
 

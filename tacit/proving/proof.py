@@ -14,26 +14,21 @@ from tacit.console import progress, say
 from tacit.core import Encoder, Samples
 from tacit.data.dataset import Subset
 from tacit.encoder import TrainedEncoder
-from tacit.engine import loop
 from tacit.engine.environment import computes_bf16
-from tacit.engine.settings import Budget, EngineConfig, Optimiser
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation, evaluate
-from tacit.evaluation.features import extract, extract_floor, extract_pairs, sample_of, settle
+from tacit.evaluation.features import extract, extract_floor, extract_pairs
 from tacit.evaluation.few_label import DRAWS, words
 from tacit.evaluation.setup import Bench, PredictedRow, Row, Setup
 from tacit.evaluation.tasks import DEFAULT_TASKS as DEFAULT_TASKS
 from tacit.evaluation.tasks import TASKS, Key
-from tacit.heads.classify import Classify
-from tacit.heads.finetune import Finetune
-from tacit.heads.pooled import TableTargets
+from tacit.proving.fitting import UNTRAINED, Fit, from_scratch, gathered, pieces, untrained
+from tacit.proving.floors import Floors
+from tacit.proving.keeping import carried_out
 from tacit.proving.labelled import COLUMNS, bench_of, crossed_of, drawn_of
 from tacit.proving.left_out import acquaintance, told
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.shelf import Shelf
 
-UNTRAINED = 3
-"""Untrained encoders that stand for luck: the verdict asks for more than one more of them may reach."""
 BALANCED_NAME = "balanced"
 """What evaluations by balanced accuracy are kept as, beside those by accuracy."""
 UNBALANCED = 2
@@ -99,7 +94,7 @@ def _judged(
     ]
     if SCRATCH in tasks:
         rows.append(_scratch(encoder))
-    return evaluate(setup, rows, [task for task in tasks if task != SCRATCH], Shelf())
+    return evaluate(setup, rows, [task for task in tasks if task != SCRATCH], Floors())
 
 
 def _encoder_row(encoder: TrainedEncoder, shown: Samples) -> Row:
@@ -129,16 +124,6 @@ def _note_unbalanced(setup: Setup) -> None:
 def features_of(network: Encoder, samples: Samples, *, device: torch.device, title: str) -> Tensor:
     """Features `[N, D]` of all `samples`, in the precision in which the device computes."""
     return extract(network, samples, device=device, bf16=computes_bf16(device), title=title)
-
-
-def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
-    """The encoder's own architecture with random weights, its normalisation fitted to `samples`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1_000 + seed)
-        kind = encoder.modality.encoders[encoder.spec.encoder["name"]]
-        network = kind(kind.Config.parse(encoder.spec.encoder), sample_of(samples)).to(encoder.device)
-    settle(network, samples, device=encoder.device)
-    return network.eval()
 
 
 def _untrained(encoder: TrainedEncoder, fitted: Samples) -> list[Row]:
@@ -232,44 +217,14 @@ def _scratch(encoder: TrainedEncoder) -> PredictedRow:
 
     def predictions(bench: Bench) -> dict[Key, Tensor]:
         everything = torch.arange(len(bench.train_labels))
-        found = {("linear", "all"): from_scratch(encoder, bench, everything, steps)[None]}
-        for metric, rows in drawn_of(bench, (10,)).items():
-            found["few-label", metric] = torch.stack([from_scratch(encoder, bench, some, few) for some in rows])
-        return found
+        fits = [Fit(("linear", "all"), "from scratch, all labels", everything, steps)]
+        fits += [
+            Fit(("few-label", metric), f"from scratch, {words(metric)}, draw {number + 1}", some, few)
+            for metric, rows in drawn_of(bench, (10,)).items()
+            for number, some in enumerate(rows)
+        ]
+        work = pieces(encoder, bench, fits, partial(from_scratch, encoder, bench), None)
+        return gathered(fits, iter(carried_out("training", work)))
 
     protocol = {"steps_all": steps, "steps_few": few, "optimiser": "adamw, lr 0.002", "views": "weak", "epoch": "last"}
     return PredictedRow("from scratch", "scratch", predictions, protocol)
-
-
-def from_scratch(encoder: TrainedEncoder, bench: Bench, rows: Tensor, steps: int) -> Tensor:
-    """Classes of the test part, long `[M]`, by the encoder's own architecture trained on the labels of `rows` alone."""
-    assert isinstance(bench.train, Subset)
-    network = untrained(encoder, bench.train, seed=0)
-    return fitted(encoder, bench, rows, network, Finetune.Config(linear=0.0, rate=1.0), Optimiser(lr=2e-3), steps)
-
-
-def fitted(
-    encoder: TrainedEncoder,
-    bench: Bench,
-    rows: Tensor,
-    network: Encoder,
-    recipe: Finetune.Config,
-    optimiser: Optimiser,
-    steps: int,
-) -> Tensor:
-    """Classes of the test part, long `[M]`, by `network` and a linear layer after `steps` on the labels of `rows`."""
-    train, modality = bench.train, encoder.modality
-    assert isinstance(train, Subset)
-    some, targets = train.select(rows), TableTargets(bench.train_labels[rows], bench.classes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(bench.seed)
-        head = Classify(Classify.Config(), network, sample_of(some), bench.classes)
-    head.prepare(targets)
-    head.to(encoder.device)
-    learner = Finetune(recipe, network, head, targets)
-    augment = modality.augment(modality.config.parse(encoder.spec.modality))
-    config = EngineConfig(budget=Budget(steps=steps), optimiser=optimiser, batch=min(128, len(rows)), evaluations=0)
-    loop.fit(learner, some, augment, config)
-    learner.eval()
-    with torch.no_grad():
-        return extract_floor(lambda view: head(network(view.to(encoder.device))), bench.test, title="answers").argmax(1)

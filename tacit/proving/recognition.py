@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tacit import interrupt
 from tacit.encoder import TrainedEncoder
 from tacit.heads.ctc import Ctc
 from tacit.proving.outcome import Proof
-from tacit.proving.starts import Effort, Floor, blind, judged, trial_of
+from tacit.proving.starts import Floor, blind, four, judged
+from tacit.proving.trial import Effort, parts_of, trial_of
 
 TASK = "recognise"
 METRICS = ("CER", "WER")
@@ -14,17 +17,27 @@ EFFORT = Effort(steps={50: 300, 100: 400}, steps_all=1500, draws=2, batch=8, dra
 
 
 def recognise(
-    encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01, effort: Effort = EFFORT
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
+    effort: Effort = EFFORT,
 ) -> Proof:
     """Judge `encoder` by what it is worth to a recogniser of what is said in `data`, beside its floors.
 
-    The same recurrent network on tokens is trained on 50, 100 and all transcripts of the training part, with the same
-    steps and draws, from the pre-trained encoder and from random weights, each learning as a whole and standing still
-    under the network; a floor that listens to nothing says the commonest transcript. Error rates of letters and of
-    words in the test part are means over the draws, with intervals over draws and recordings. Raises `DataError` where
-    there are no transcripts to learn from or to judge by, and `UsageError` for an encoder without tokens.
+    The same recurrent network on tokens is trained on `totals` of the transcripts in the training part (50, 100 and
+    all), with the same steps and draws, from the pre-trained encoder and from random weights, each learning as a whole
+    and standing still under the network; a floor that listens to nothing says the commonest transcript. Error rates of
+    letters and of words in the test part are means over the draws, with intervals over draws and recordings. Raises
+    `DataError` where there are no transcripts to learn from or to judge by, and `UsageError` for an encoder without
+    tokens.
     """
     with interrupt.listening():
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
-        trial = trial_of(encoder, dataset, TASK, effort, what="a transcript", seed=seed, max_bad=max_bad)
-        return Proof(judged(trial, METRICS, [Floor(Ctc.floor, "majority", blind)]), dataset, encoder, "recognition")
+        parts = parts_of(encoder, dataset, TASK, what="a transcript", max_bad=max_bad)
+        trial = trial_of(encoder, dataset, TASK, parts, effort, METRICS, seed=seed, totals=totals, draws=draws)
+        floors = [Floor(Ctc.floor, "majority", blind)]
+        return Proof(judged(trial, four(trial), floors), dataset, encoder, "recognition")

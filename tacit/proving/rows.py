@@ -17,8 +17,8 @@ from tacit.data.listing import Longs, Source
 from tacit.encoder import TrainedEncoder
 from tacit.evaluation.bench import Kind
 from tacit.evaluation.features import extract_floor, must_be_finite
+from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import name_of
-from tacit.proving.proof import UNTRAINED, untrained
 
 Read = Callable[[View], Tensor]
 """Views to vectors `[B, D]`."""

@@ -1,54 +1,73 @@
-"""Floors are measured once: what was found of them is kept in the cache, and used again for the next encoder."""
+"""What took long is kept in the cache, under all that it depends on, and found again: floors, trainings."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from tacit.console import say
 from tacit.data.cache import cache_folder
-from tacit.engine import checkpoint, files
-from tacit.errors import RunError
-from tacit.evaluation.tasks import Key, Measurement
+from tacit.data.files import write_atomic
+from tacit.engine import checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Tensors, and what is said beside them."""
+
+    tensors: Mapping[str, Tensor]
+    notes: Any = field(default_factory=dict)
+    """Plain values, as JSON has them."""
 
 
 class Shelf:
-    """Measurements by all that they depend on: the row, the data, the split, the tasks, the seed, tacit's sources."""
+    """Files of safetensors in one folder of the cache, each named by a hash of what its content depends on.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder if folder is not None else cache_folder() / "floors"
+    tacit's sources and torch's version are part of every name: within one version of tacit, too, other code gives
+    other figures.
+    """
 
-    def recall(self, facts: Mapping[str, Any]) -> dict[Key, Measurement] | None:
-        """What was found under `facts`; None where nothing is kept or what is kept cannot be read."""
-        from safetensors import SafetensorError, safe_open
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        """`name` of the folder, inside `folder` or the cache."""
+        self._folder = (folder or cache_folder()) / name
+
+    def recall(self, facts: Mapping[str, Any]) -> Kept | None:
+        """What was kept under `facts`; None where there is nothing, or where it is damaged, which is said."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load as from_bytes
 
         path = self._path(facts)
         try:
-            with safe_open(path, framework="pt") as file:
-                kept = json.loads(file.metadata()["measurements"])
-                return {
-                    (task, metric): Measurement(
-                        metric, value, file.get_tensor(str(number)).float() if judged else None, protocol
-                    )
-                    for number, (task, metric, value, judged, protocol) in enumerate(kept)
-                }
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            data = path.read_bytes()
+            tensors, header = from_bytes(data), _header(data)
+            if header["seal"] != digest(tensors, header["said"]):
+                raise ValueError("its content does not match its seal")
+            names, notes = json.loads(header["said"])
+            return Kept({name: tensors[name] for name in names}, notes)  # safetensors knows no order
+        except FileNotFoundError:
+            return None
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError):
+            say(f"note: {path} is damaged, so what was kept there is done anew")
             return None
 
-    def keep(self, facts: Mapping[str, Any], found: Mapping[Key, Measurement]) -> None:
-        """Keep `found` under `facts`. A cache that cannot be written costs time later, and is no failure."""
-        rows = [[task, m.metric, m.value, m.correct is not None, m.protocol] for (task, _), m in found.items()]
-        tensors = {str(n): _small(m.correct) for n, m in enumerate(found.values()) if m.correct is not None}
-        with contextlib.suppress(OSError, RunError):
+    def keep(self, facts: Mapping[str, Any], kept: Kept) -> bool:
+        """Keep something under `facts`; False where the cache cannot be written, which costs time later alone."""
+        said = json.dumps([list(kept.tensors), kept.notes])
+        header = {"said": said, "seal": digest(kept.tensors, said)}
+        try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            state = checkpoint.serialise(checkpoint.State(tensors), {"measurements": json.dumps(rows)})
-            files.write(self._path(facts), state)
+            write_atomic(self._path(facts), checkpoint.serialise(checkpoint.State(kept.tensors), header))
+        except OSError:
+            return False
+        return True
 
     def _path(self, facts: Mapping[str, Any]) -> Path:
         known = {**facts, "sources": _sources(), "torch": torch.__version__}
@@ -56,14 +75,30 @@ class Shelf:
         return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
 
 
+def digest(*parts: Any) -> str:
+    """SHA-256 of tensors, mappings of tensors by name, and plain values."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Tensor):
+            whole = part.detach().cpu().contiguous()
+            found.update(f"{whole.dtype} {tuple(whole.shape)}".encode())
+            found.update(whole.flatten().view(torch.uint8).numpy().data)
+        elif isinstance(part, Mapping) and all(isinstance(value, Tensor) for value in part.values()):
+            for name in sorted(part):
+                found.update(f"{name} {digest(part[name])}".encode())
+        else:
+            found.update(json.dumps(part, sort_keys=True).encode())
+    return found.hexdigest()
+
+
+def _header(data: bytes) -> dict[str, str]:
+    """What is said in the header of a safetensors file, whose length is its first eight bytes."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return dict(header["__metadata__"])
+
+
 @cache
 def _sources() -> str:
-    """Hash of all of tacit's sources: within one version, too, a floor measured by other code is another floor."""
+    """Hash of all of tacit's sources."""
     root = Path(__file__).parents[1]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(root.rglob("*.py")))).hexdigest()
-
-
-def _small(correct: torch.Tensor) -> torch.Tensor:
-    """Right and wrong as bytes; scores between them as they are."""
-    small = correct.to(torch.uint8)
-    return small if torch.equal(small.to(correct.dtype), correct) else correct

@@ -15,43 +15,57 @@ from tacit.evaluation.spans import OUTSIDE
 from tacit.heads.head import Answers
 from tacit.heads.tag import NONE, TagTargets
 from tacit.proving.outcome import Proof
-from tacit.proving.starts import Effort, Floor, Trial, judged, trial_of
+from tacit.proving.shelf import Kept
+from tacit.proving.starts import Floor, four, judged
+from tacit.proving.trial import Effort, Trial, parts_of, trial_of
 
 TASK = "tag"
 METRICS = ("span F1", "precision", "recall")
 EFFORT = Effort(steps={100: 100, 1000: 200}, steps_all=400, draws=2, batch=32, draws_all=1)
 
 
-def tag(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01, effort: Effort = EFFORT) -> Proof:
+def tag(
+    encoder: TrainedEncoder,
+    data: str,
+    *,
+    seed: int = 0,
+    totals: Sequence[int] = (),
+    draws: int | None = None,
+    max_bad: float = 0.01,
+    effort: Effort = EFFORT,
+) -> Proof:
     """Judge `encoder` by what it is worth to a tagger of the words in `data`, beside its floors.
 
-    The same linear layer on tokens is trained on 100, 1,000 and all tagged texts of the training part, with the same
-    steps and draws, from the pre-trained encoder and from random weights, each learning as a whole and standing still
-    under the layer; the lexicon gives each word the tag that it has most often in the same texts. F1, precision and
-    recall of spans in the test part are means over the draws, with intervals over draws and texts. Raises `DataError`
-    where there are no tags to learn from or to judge by, and `UsageError` for an encoder without tokens.
+    The same linear layer on tokens is trained on `totals` of the tagged texts in the training part (100, 1,000 and
+    all), with the same steps and draws, from the pre-trained encoder and from random weights, each learning as a whole
+    and standing still under the layer; the lexicon gives each word the tag that it has most often in the same texts.
+    F1, precision and recall of spans in the test part are means over the draws, with intervals over draws and texts.
+    Raises `DataError` where there are no tags to learn from or to judge by, and `UsageError` for an encoder without
+    tokens.
     """
     with interrupt.listening():
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
-        trial = trial_of(encoder, dataset, TASK, effort, what="tags", seed=seed, max_bad=max_bad)
-        train, test = (_words(trial, samples) for samples in (trial.train, trial.test))
+        parts = parts_of(encoder, dataset, TASK, what="tags", max_bad=max_bad)
+        trial = trial_of(encoder, dataset, TASK, parts, effort, METRICS, seed=seed, totals=totals, draws=draws)
+        train, test = (_words(trial, part.samples) for part in (trial.train, trial.test))
 
-        def lexicon(trial: Trial, rows: Tensor) -> Answers:
-            return _looked_up(trial, [train[row] for row in rows.tolist()], rows, test)
+        def lexicon(trial: Trial, rows: Tensor) -> Kept:
+            said = _looked_up(trial, [train[row] for row in rows.tolist()], rows, test)
+            return trial.judge(trial, iter([(torch.arange(len(test)), said)]))
 
-        return Proof(judged(trial, METRICS, [Floor("lexicon", "raw", lexicon)]), dataset, encoder, "tagging")
+        return Proof(judged(trial, four(trial), [Floor("lexicon", "raw", lexicon)]), dataset, encoder, "tagging")
 
 
 def _words(trial: Trial, samples: Subset) -> list[Sequence[str]]:
     """The words of each text."""
     words = trial.encoder.modality.words
-    assert words is not None, "trial_of has asked for them"
+    assert words is not None, "parts_of has asked for them"
     return [words(trial.dataset.raw(row), trial.dataset.layout)[0] for row in samples.source_rows.tolist()]
 
 
 def _looked_up(trial: Trial, texts: Sequence[Sequence[str]], rows: Tensor, asked: Sequence[Sequence[str]]) -> Answers:
     """Of each word of the texts `asked` the tag that it has most often in `texts`, those in `rows`; else none."""
-    targets, test = trial.targets, trial.test_targets
+    targets, test = trial.train.targets, trial.test.targets
     assert isinstance(targets, TagTargets)
     assert isinstance(test, TagTargets)
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)

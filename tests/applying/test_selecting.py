@@ -149,10 +149,16 @@ def test_the_examination_draws_its_own_curve(home: Path, tmp_path: Path) -> None
 
 
 def test_fine_tuning_with_few_labels_stands_beside_frozen_features_and_scratch(
-    home: Path, encoder: TrainedEncoder, monkeypatch: pytest.MonkeyPatch
+    home: Path, encoder: TrainedEncoder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tacit.proving.few_labels.STEPS", 3)
     done = few_labels_finetuned(encoder, str(home / "shapes"), totals=(6,), draws=2)
+    assert "training 4 of 4: from scratch, 6 labels in all, draw 2" in capsys.readouterr().err
+    again = few_labels_finetuned(encoder, str(home / "shapes"), totals=(6,), draws=3)
+    assert "4 of 6 trainings are there already" in capsys.readouterr().err
+    first, second = (found.evaluation.correct["simclr", "few-label-finetuned", "6 in all"] for found in (done, again))
+    assert torch.equal(first, second[:2])
+    assert len(second) == 3
     rows = {result.row: result.kind for result in done.evaluation.results}
     assert rows == {"simclr": "encoder", "from scratch": "scratch", "simclr, frozen": "method", "majority": "majority"}
     frozen = done.evaluation.find("simclr, frozen", "few-label-finetuned", "6 in all")

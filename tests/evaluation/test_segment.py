@@ -86,9 +86,6 @@ def test_draws_are_nested_and_repeat():
     assert torch.equal(few, more[:, :5])
     assert len({tuple(row.tolist()) for row in few}) == segment.DRAWS
     assert all(len(row.unique()) == 20 for row in more)
-    assert segment.sizes_of(367) == (10, 50)
-    assert segment.sizes_of(50) == (10,)
-    assert segment.sizes_of(8) == ()
 
 
 def test_a_place_is_from_minus_1_to_1_and_left_comes_first():

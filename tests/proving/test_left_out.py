@@ -54,6 +54,8 @@ def test_every_fold_is_tested_once_by_what_learnt_from_the_others(place):
     assert [fold.name for fold in crossed.folds] == ["1", "2", "3"]
     tested = [row for fold in crossed.folds for row in fold.test.tolist()]
     assert sorted(tested) == list(range(len(rows))) == kept.tolist()
+    hashes = {fold.bench.protocol["labels_hash"] for fold in crossed.folds}
+    assert len(hashes) == 3, "what is kept of one fold is not taken for another"
     for fold in crossed.folds:
         names = set(fold.bench.test.names)
         assert names == {path for path, _, _, own in rows if str(own) == fold.name}

@@ -13,8 +13,8 @@ from tacit.encoder import Spec, TrainedEncoder, load
 from tacit.errors import GateError, UsageError
 from tacit.modalities.image import IMAGE, ImageConfig
 from tacit.proving import outcome, proof
+from tacit.proving.fitting import untrained
 from tacit.proving.labelled import bench_of
-from tacit.proving.proof import untrained
 
 SMALL = ["--set", "encoder.width=24", "--set", "evaluations=0"]
 
@@ -69,7 +69,7 @@ def test_an_untrained_encoder_passed_off_as_trained_does_not_help(trained):
         assert not proof.prove(fake, "digits", tasks=("linear", "few-label")).evaluation.verdict.helped
 
 
-def test_the_network_from_scratch_is_a_floor_on_the_same_labels(tmp_path):
+def test_the_network_from_scratch_is_a_floor_on_the_same_labels(tmp_path, capfd):
     """Three draws and few steps: the point is the row, paired with the others."""
     out = tmp_path / "run"
     assert run(["train", "digits", "--preset", "strokes", "--steps", "20", *SMALL, "--out", str(out)]) == 0
@@ -79,6 +79,22 @@ def test_the_network_from_scratch_is_a_floor_on_the_same_labels(tmp_path):
     assert 0.5 < few.value < everything.value
     assert {d.row for d in done.evaluation.differences} >= {"from scratch"}
     assert "from scratch" in done.evaluation.verdict.sentence
+    again = proof.prove(load(out), "digits", tasks=("scratch",), draws=3)
+    assert "4 of 4 trainings are there already" in capfd.readouterr().err
+    assert again.evaluation.find("from scratch", "few-label", "10").value == few.value
+
+
+def test_labels_that_were_corrected_are_part_of_what_floors_are_remembered_by(trained):
+    dataset = load(trained).open("digits")
+    labels = dataset.labels.clone()
+    labels[0] = (labels[0] + 1) % 10
+    corrected = dataset.relabelled(labels, dataset.classes)
+    first, second, third = (
+        bench_of(each, seed=0, totals=(), draws=2).protocol for each in (dataset, corrected, dataset)
+    )
+    assert first == third
+    assert first["content_hash"] == second["content_hash"]
+    assert first["labels_hash"] != second["labels_hash"]
 
 
 def test_evaluation_and_curve_are_written_into_the_run(trained, capfd):

@@ -1,6 +1,7 @@
 """The examination of an encoder on masks, from the command line; what a fine-tuned model draws."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from PIL import Image
 from tacit.applying.painting import enlarged, overlaid, palette
 from tacit.cli import run
 from tacit.data.annotation import VOID
-from tacit.proving import segmentation
+from tacit.proving import exams
+from tacit.proving.segmentation import segment
+from tacit.proving.trial import Effort
 
 SMALL = ["--set", "encoder.width=24", "--set", "modality.frame=stretch", "--set", "modality.size=32"]
 
@@ -26,8 +29,8 @@ def home(tmp_path_factory):
 
 
 def test_every_row_is_measured_and_the_verdict_is_on_mean_iou(home, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(segmentation, "STEPS_ALL", 4)
-    monkeypatch.setattr(segmentation, "STEPS", 3)
+    effort = Effort(steps={10: 3}, steps_all=4, draws=3, draws_all=1)
+    monkeypatch.setitem(exams.LABEL_EXAMS, "segment", partial(segment, effort=effort))
     words = ["evaluate", str(home / "run"), str(home / "data"), "--task", "segment", "--json", "--out", str(tmp_path)]
     assert run(words) == 0
     out, err = capfd.readouterr()
@@ -57,7 +60,7 @@ def test_every_row_is_measured_and_the_verdict_is_on_mean_iou(home, tmp_path, mo
     assert found["majority by place", "IoU ground"]["value"] > found["majority by place", "IoU disc"]["value"]
     sentence = said["verdict"]["sentence"]
     assert sentence.startswith("Learning as a whole: With 10 labelled images")
-    assert sentence.count("With all labelled images") == 2
+    assert sentence.count("With all 14 labelled images") == 2
     assert {one["row"] for one in said["differences"]} == set(rows) - {"simclr"}
 
 

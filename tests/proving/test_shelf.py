@@ -1,84 +1,67 @@
+"""What is kept comes back whole and in order, or not at all."""
+
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tacit.evaluation.bench import evaluate
-from tacit.evaluation.setup import Bench, PredictedRow, Row
-from tacit.evaluation.tasks import Measurement
-from tacit.proving.shelf import Shelf
+from tacit.proving.shelf import Kept, Shelf, digest
 
-FOUND = {
-    ("knn", "k=20"): Measurement("k=20", 0.75, torch.tensor([[1.0, 0, 1, 1]]), {"k": 20}),
-    ("health", "rankme"): Measurement("rankme", 3.5, None, {"rows": 4}),
-}
+KEPT = Kept({"b": torch.tensor([[1, 2], [3, 4]]), "a": torch.rand(3).double()}, {"said": "BLEU 25", "example": "ä"})
 
 
-def test_what_was_kept_is_recalled_whole(tmp_path):
-    shelf = Shelf(tmp_path / "floors")
+def test_what_was_kept_is_recalled_whole_and_in_its_order(tmp_path):
+    shelf = Shelf("trainings", tmp_path)
     assert shelf.recall({"row": 1}) is None
-    shelf.keep({"row": 1}, FOUND)
+    assert shelf.keep({"row": 1}, KEPT)
     again = shelf.recall({"row": 1})
-    assert list(again) == list(FOUND)
-    for key, measured in FOUND.items():
-        assert again[key].value == measured.value
-        assert again[key].protocol == measured.protocol
-        if measured.correct is None:
-            assert again[key].correct is None
-        else:
-            assert torch.equal(again[key].correct, measured.correct)
+    assert list(again.tensors) == ["b", "a"]
+    for name, tensor in KEPT.tensors.items():
+        assert again.tensors[name].dtype == tensor.dtype
+        assert torch.equal(again.tensors[name], tensor)
+    assert again.notes == KEPT.notes
     assert shelf.recall({"row": 2}) is None
+    assert Shelf("floors", tmp_path).recall({"row": 1}) is None
 
 
-def test_a_damaged_memory_is_no_memory(tmp_path):
-    shelf = Shelf(tmp_path)
-    shelf.keep({"row": 1}, FOUND)
-    (path,) = tmp_path.glob("*.safetensors")
-    path.write_bytes(path.read_bytes()[:50])
-    assert shelf.recall({"row": 1}) is None
+@pytest.mark.parametrize("place", [0, 9, 60, -1, -8])
+def test_a_flipped_bit_anywhere_is_found(tmp_path, place, capsys):
+    shelf = Shelf("trainings", tmp_path)
+    shelf.keep({}, KEPT)
+    (path,) = tmp_path.rglob("*.safetensors")
+    data = bytearray(path.read_bytes())
+    data[place] ^= 4
+    path.write_bytes(data)
+    assert shelf.recall({}) is None
+    assert f"{path} is damaged" in capsys.readouterr().err
+    assert shelf.keep({}, KEPT)
+    assert shelf.recall({}).notes == KEPT.notes
+
+
+@pytest.mark.parametrize("length", [0, 5, 50, -1])
+def test_a_torn_file_is_found(tmp_path, length, capsys):
+    shelf = Shelf("trainings", tmp_path)
+    shelf.keep({}, KEPT)
+    (path,) = tmp_path.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:length])
+    assert shelf.recall({}) is None
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path):
     (tmp_path / "file").write_text("")
-    Shelf(tmp_path / "file" / "floors").keep({"row": 1}, FOUND)
+    assert not Shelf("trainings", tmp_path / "file").keep({}, KEPT)
 
 
-class Points:
-    def __init__(self, count):
-        self.count = count
+@given(st.lists(st.integers(-3, 3), max_size=4), st.lists(st.integers(-3, 3), max_size=4))
+def test_equal_digests_are_those_of_equal_content(a, b):
+    same = a == b
+    for make in (lambda x: x, torch.tensor, lambda x: {"x": torch.tensor(x)}):
+        assert (digest(make(a)) == digest(make(b))) == same
 
-    def __len__(self):
-        return self.count
 
-
-def test_floors_are_measured_once_and_the_encoder_every_time(tmp_path):
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(3).repeat(20)
-    asked = []
-
-    def features(name):
-        def compute(samples):
-            asked.append(name)
-            return torch.randn(len(samples), 8, generator=generator) + labels[: len(samples), None]
-
-        return compute
-
-    bench = Bench(
-        train=Points(60), train_labels=labels, test=Points(30), test_labels=labels[:30], classes=["a", "b", "c"]
-    )
-
-    def predictions(_):
-        asked.append("classifier")
-        return {("knn", "k=20"): torch.zeros(1, 30, dtype=torch.long)}
-
-    rows = [
-        Row("mine", "encoder", features("mine")),
-        Row("raw", "raw", features("raw"), identity={"kind": "raw"}),
-        Row("untrained", "untrained", features("untrained")),
-        PredictedRow("classifier", "raw", predictions, identity={"kind": "classifier"}),
-    ]
-    first = evaluate(bench, rows, ["knn"], Shelf(tmp_path))
-    count = asked.count("raw")
-    second = evaluate(bench, rows, ["knn"], Shelf(tmp_path))
-    assert asked.count("raw") == count > 0
-    assert asked.count("mine") == 2 * asked.count("raw")
-    assert asked.count("classifier") == 1
-    assert first.find("classifier", "knn", "k=20") == second.find("classifier", "knn", "k=20")
-    assert first.find("raw", "knn", "k=20") == second.find("raw", "knn", "k=20")
+def test_type_and_shape_are_content():
+    x = torch.zeros(2, 2)
+    assert len({digest(each) for each in (x, x.flatten(), x.double(), x.int(), {"x": x}, {"y": x})}) == 6
+    assert digest(x.T) == digest(x)
+    assert digest(torch.tensor(3)) != digest(torch.tensor(4))

@@ -13,8 +13,8 @@ from tacit.evaluation.direction import sign
 from tacit.proving.exams import judge
 from tacit.proving.outcome import write
 from tacit.proving.recognition import recognise
-from tacit.proving.starts import Effort
 from tacit.proving.tagging import tag
+from tacit.proving.trial import Effort
 from tacit.report.table import markdown
 
 

@@ -1,6 +1,7 @@
 """The examination of translation on a made-up language: rows, floors, budgets, and what is refused."""
 
 import json
+import shutil
 
 import pytest
 from translation_toys import alone, pairs
@@ -10,7 +11,8 @@ from tacit.encoder import load
 from tacit.errors import DataError, UsageError
 from tacit.proving.exams import judge
 from tacit.proving.outcome import write
-from tacit.proving.translation import Effort, prepare, rows, translate
+from tacit.proving.translation import translate
+from tacit.proving.trial import Effort
 
 
 @pytest.fixture(scope="module")
@@ -23,34 +25,46 @@ def exam(tmp_path_factory):
 
 def test_rows_budgets_and_floors(exam, tmp_path):
     encoder, data = exam
-    proof = translate(encoder, str(data), totals=(40, 160), effort=Effort(steps=20, evaluations=1))
+    effort = Effort(steps={}, steps_all=20, draws=1, batch=64, evaluations=1)
+    proof = translate(encoder, str(data), totals=(40, 160), effort=effort)
     found = {(result.row, result.metric): result for result in proof.evaluation.results}
     rows = list(dict.fromkeys((result.row, result.kind) for result in proof.evaluation.results))
     assert rows == [("denoising-seq2seq", "encoder"), ("from scratch", "scratch"), ("IBM model 1", "raw"),
                     ("nearest source", "raw"), ("usual text", "majority")]  # fmt: skip
     for result in found.values():
         assert result.low <= result.value <= result.high
-    assert found["denoising-seq2seq", "BLEU, 160 pairs"].value > found["from scratch", "BLEU, 160 pairs"].value
-    assert found["IBM model 1", "BLEU, 160 pairs"].value > found["nearest source", "BLEU, 160 pairs"].value
-    assert "tok:13a" in found["IBM model 1", "BLEU, 160 pairs"].protocol["signatures"]["BLEU"]
+    assert found["denoising-seq2seq", "BLEU, all pairs"].value > found["from scratch", "BLEU, all pairs"].value
+    assert found["IBM model 1", "BLEU, all pairs"].value > found["nearest source", "BLEU, all pairs"].value
+    protocol = found["IBM model 1", "BLEU, all pairs"].protocol
+    assert "tok:13a" in protocol["signatures"]["BLEU"]
+    assert protocol["example"].endswith(".")
+    assert protocol["samples"] == 160
     assert "With 40 pairs pre-training reaches BLEU" in proof.evaluation.verdict.sentence
     (path,) = write(proof, tmp_path)
     assert path.name == "translation.json"
     assert len(json.loads(path.read_text())["results"]) == 20
 
 
-def test_a_training_that_was_kept_goes_on_to_the_same_texts(exam, tmp_path, capfd):
+def test_another_decoder_is_another_training(exam, tmp_path, capfd):
+    """The encoder alone says nothing of what the head takes over."""
     encoder, data = exam
-    trial = prepare(encoder, str(data), totals=(40,), effort=Effort(steps=2, evaluations=1), keep=tmp_path / "kept")
-    first = rows(trial)[0].write(trial, 40, 0)
-    assert "resumed" not in capfd.readouterr().err
-    assert rows(trial)[0].write(trial, 40, 0) == first
-    assert "resumed at step 2 of 2" in capfd.readouterr().err
+    effort = Effort(steps={}, steps_all=2, draws=1, batch=8)
+    with_its_run = translate(encoder, str(data), effort=effort)
+    shutil.copytree(encoder.path, tmp_path / "alone")
+    capfd.readouterr()
+    without = translate(load(tmp_path / "alone"), str(data), effort=effort)
+    said = capfd.readouterr().err
+    assert "1 of 2 trainings are there already" in said
+    assert "the decoder begins at random" in said
+    values = [{(one.row, one.metric): one.value for one in each.evaluation.results} for each in (with_its_run, without)]
+    assert {row for row, metric in values[0] if values[0][row, metric] != values[1][row, metric]} == {
+        "denoising-seq2seq"
+    }
 
 
 def test_numbers_of_pairs_are_checked(exam):
     encoder, data = exam
-    with pytest.raises(UsageError, match="from 1 to 160"):
+    with pytest.raises(UsageError, match="from 2 to 160, the pairs there are"):
         judge(encoder, str(data), tasks=("translate",), totals=(500,))
 
 
