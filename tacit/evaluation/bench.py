@@ -43,6 +43,8 @@ class Bench:
     classes: Sequence[str]
     """The classes' names, in the order of their labels."""
     val: tuple[Samples, Tensor] | None = None
+    units: Tensor | None = None
+    """Long `[M]`, test samples that are pieces of one have the same: resampled together. None where all are whole."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """What holds for all rows: data, split, hash."""
     seed: int = 0
@@ -194,8 +196,8 @@ def evaluate(
         correct["majority", task, metric] = right
     if (trial := next((name for name, kind in kinds.items() if kind == "encoder"), None)) is None:
         return Evaluation(tuple(results), (), None, correct)
-    judged = _judge(trial, results, correct, kinds, len(bench.classes), bench.seed)
-    return Evaluation(tuple(results), tuple(_differences(trial, correct, bench.seed)), judged, correct)
+    judged = _judge(trial, results, correct, kinds, bench)
+    return Evaluation(tuple(results), tuple(_differences(trial, correct, bench)), judged, correct)
 
 
 def _remembered(
@@ -262,15 +264,17 @@ def _result(bench: Bench, row: str, kind: Kind, task: str, found: Measurement) -
     protocol = {**bench.protocol, **found.protocol}
     if found.correct is None:
         return Result(row, kind, task, found.metric, found.value, None, None, protocol)
-    around = interval(found.correct, seed=bench.seed)
+    around = interval(found.correct, seed=bench.seed, units=bench.units)
     protocol |= {"interval": LEVEL, "resamples": RESAMPLES, "test_samples": len(bench.test_labels), "seed": bench.seed}
+    if bench.units is not None:
+        protocol["resampled"] = f"{len(torch.unique(bench.units))} whole samples, which the test samples are pieces of"
     return Result(row, kind, task, found.metric, found.value, around.low, around.high, protocol)
 
 
-def _differences(trial: str, correct: Mapping[tuple[str, str, str], Tensor], seed: int) -> Iterator[Difference]:
+def _differences(trial: str, correct: Mapping[tuple[str, str, str], Tensor], bench: Bench) -> Iterator[Difference]:
     for (row, task, metric), right in correct.items():
         if row != trial and (trial, task, metric) in correct:
-            gain = difference(correct[trial, task, metric], right, seed=seed)
+            gain = difference(correct[trial, task, metric], right, seed=bench.seed, units=bench.units)
             yield Difference(row, task, metric, gain.value, gain.low, gain.high)
 
 
@@ -279,12 +283,11 @@ def _judge(
     results: Sequence[Result],
     correct: Mapping[tuple[str, str, str], Tensor],
     kinds: Mapping[str, Kind],
-    classes: int,
-    seed: int,
+    bench: Bench,
 ) -> Verdict | None:
     """The verdict at few and at all labels, or at the nearest neighbours where only they were asked for."""
     keys = [(task, metric) for row, task, metric in correct if row == trial]
-    few = {key: per_class(key[1], classes) for key in keys if key[0] in FEW_TASKS}
+    few = {key: per_class(key[1], len(bench.classes)) for key in keys if key[0] in FEW_TASKS}
     budgets: dict[Key, str] = {}
     if few:
         closest = min(few, key=lambda key: max(few[key] / FEW, FEW / few[key]))
@@ -309,7 +312,7 @@ def _judge(
         ]
         rivals = {row: at[row] for row in at if kinds.get(row) == "method"}
         contests.append(Contest(budget, at[trial], floors, members, rivals))
-    return verdict(contests, seed=seed) if contests else None
+    return verdict(contests, seed=bench.seed, units=bench.units) if contests else None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -45,18 +45,18 @@ class Verdict:
     sentence: str
 
 
-def verdict(contests: Sequence[Contest], *, seed: int = 0) -> Verdict:
+def verdict(contests: Sequence[Contest], *, seed: int = 0, units: Tensor | None = None) -> Verdict:
     """Judge the encoder at each budget, fewest labels first.
 
     It helped at a budget if its accuracy lies above that of every floor, with the whole paired interval at the level
     `STRICT`, and above what one more untrained encoder may reach by luck (`exceeds_luck`). It helped if it did so at
     any budget. Once it has helped with few labels the later intervals are at the usual level, as in tests of fixed
-    sequence: the question was answered, and what is left is by how much.
+    sequence: the question was answered, and what is left is by how much. `units` as in `bootstrap.interval`.
     """
     outcomes: list[bool] = []
     for contest in contests:
-        outcomes.append(_beats_all(contest, LEVEL if outcomes[:1] == [True] else STRICT, seed))
-    parts = [_opening(contests[0], outcomes[0], seed)]
+        outcomes.append(_beats_all(contest, LEVEL if outcomes[:1] == [True] else STRICT, seed, units))
+    parts = [_opening(contests[0], outcomes[0], seed, units)]
     for contest, helped in zip(contests[1:], outcomes[1:], strict=True):
         parts.append(_closing(contest, helped, outcomes[0]))
     return Verdict(any(outcomes), " ".join([*parts, *_rivals(contests[0])]))
@@ -76,16 +76,18 @@ def exceeds_luck(reached: float, untrained: Sequence[float], samples: int) -> bo
     return bool(own > others.mean() + STUDENT_99[min(n, len(STUDENT_99)) - 1] * spread)
 
 
-def _beats_all(contest: Contest, level: float, seed: int) -> bool:
+def _beats_all(contest: Contest, level: float, seed: int, units: Tensor | None) -> bool:
     reached, samples = _mean(contest.encoder), contest.encoder.shape[1]
     if contest.untrained and not exceeds_luck(reached, contest.untrained, samples):
         return False
-    gains = [difference(contest.encoder, floor, level=level, seed=seed) for floor in contest.floors.values()]
+    gains = [
+        difference(contest.encoder, floor, level=level, seed=seed, units=units) for floor in contest.floors.values()
+    ]
     return all(gain.low > 0 for gain in gains)
 
 
-def _opening(contest: Contest, helped: bool, seed: int) -> str:
-    own = interval(contest.encoder, seed=seed)
+def _opening(contest: Contest, helped: bool, seed: int, units: Tensor | None) -> str:
+    own = interval(contest.encoder, seed=seed, units=units)
     floors = ", ".join(f"{name} {figure(_mean(floor))}" for name, floor in contest.floors.items())
     said = "it helped" if helped else _no(contest)
     return f"With {contest.budget} pre-training reaches {with_interval(own)}; {floors}: {said}."
