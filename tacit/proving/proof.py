@@ -95,6 +95,7 @@ def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int) 
         test_labels=test_labels,
         classes=[name for name in dataset.classes if name not in left_out],
         val=val if val is not None and len(val[1]) else None,
+        units=test.units,
         protocol={**protocol, "classes_left_out": left_out} if left_out else protocol,
         seed=seed,
         totals=totals,
