@@ -152,6 +152,22 @@ def test_documents_are_taken_to_passages_where_that_is_asked_for(tmp_path, capfd
     assert names[0].startswith("0.txt#char=0,")
 
 
+def test_a_writer_is_judged_by_documents(tmp_path, capfd):
+    for number in range(6):
+        (tmp_path / f"{number}.txt").write_text(f"once there was number {number} and it was good " * 30)
+    settings = ["--set", "modality.pieces=true", "--set", "modality.length=64", "--method", "causal-prediction"]
+    called(["train", tmp_path, "--steps", "1", "--batch", "4", *settings, "--out", "writer"], capfd)
+    out, err = called(["evaluate", "writer", tmp_path, "--task", "language"], capfd)
+    assert "bits per byte" in out
+    assert "6 of 6 texts are longer than a row holds" in err
+    told = json.loads(Path("writer/language.json").read_text())["results"][0]["protocol"]
+    read = load("writer").open(str(tmp_path)).part("test")
+    assert told["texts"] == len(read)
+    assert told["bytes"] == pytest.approx(
+        sum(len((tmp_path / f"{row}.txt").read_text()) for row in set(read.source_rows.tolist())), rel=0.02
+    )
+
+
 def test_a_tagger_answers_about_whole_texts_alone(tmp_path, capfd):
     from token_toys import conll
 
