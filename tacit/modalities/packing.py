@@ -36,6 +36,8 @@ LONGEST = 10.0
 """Seconds that are kept of a recording at most, unless more are asked for."""
 LOST = 0.05
 """Share of all sound that may be cut off before longer recordings are taken to pieces by themselves."""
+_UNKNOWN = 2**60
+"""Samples from which on a length is none: the decoder gives the largest number it has."""
 _MULTIPLE = 8
 
 
@@ -146,7 +148,10 @@ def _kept(lengths: Sequence[float], wanted: float | None, most: float, pieces: b
 
 
 def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
-    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`, `DataError` for features."""
+    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`, `DataError` for features.
+
+    A stream of which the head does not know the length counts as `LONGEST`.
+    """
     if isinstance(raw, np.ndarray):
         if rate is None:
             raise Unreadable("an array says nothing of its samples a second: --set modality.rate=16000 does")
@@ -156,7 +161,8 @@ def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
     with opened(raw) as file:
         if file.frames <= 0:
             raise Unreadable("it holds no samples")
-        return int(file.samplerate), file.frames / file.samplerate
+        known = file.frames < _UNKNOWN
+        return int(file.samplerate), file.frames / file.samplerate if known else LONGEST
 
 
 def _features(raw: bytes) -> bool:

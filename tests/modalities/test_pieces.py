@@ -97,6 +97,18 @@ def test_a_damaged_file_gives_what_can_be_read():
     assert 5 < told[-1][1] < 15
 
 
+def test_a_stream_that_does_not_know_its_length_is_read_to_its_last_whole_piece():
+    raw = bytearray(encoded(tone(seconds=5.0, seed=0), kind="FLAC"))
+    raw[21] &= 0xF0  # the 36 bits of the number of samples
+    raw[22:26] = bytes(4)
+    told = spans(cut(bytes(raw))[1])
+    assert told[0][0] == 0
+    assert told[-1][1] == pytest.approx(5.0, abs=0.48)
+    layout = AUDIO.survey([bytes(raw), *[encoded(tone(seconds=1.0))] * 300], AUDIO.config())
+    assert not layout.in_pieces
+    assert layout.seconds < 1.2
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
