@@ -73,6 +73,17 @@ def test_recordings_of_every_kind_and_rate_are_cut_at_the_same_moments(kind, rat
     assert len(set(loudest)) == 1
 
 
+def test_waves_are_cut_into_all_their_samples():
+    layout = AUDIO.survey([encoded(tone(seconds=2.0))], AUDIO.config(front="wave", seconds=0.4, pieces=True))
+    x = tone(seconds=2.0, seed=0)
+    rows, parts = cut(encoded(x, subtype="FLOAT"), layout)
+    assert len(rows) == -(-len(x) // (layout.length * layout.hop))
+    for row, (begin, end) in zip(rows, spans(parts), strict=True):
+        own = x[round(begin * 8_000) : round(end * 8_000)]
+        found = row[~np.isnan(row[:, 0])].flatten()[: len(own)]
+        assert np.allclose(found, own, atol=1e-3)
+
+
 def test_channels_arrays_and_features_are_cut_too():
     x = tone(seconds=1.0)
     rows, parts = cut(encoded(x, subtype="FLOAT"))
