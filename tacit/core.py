@@ -21,6 +21,7 @@ from tacit.modality import Classifier as Classifier
 from tacit.modality import Family as Family
 from tacit.modality import Layout as Layout
 from tacit.modality import Modality as Modality
+from tacit.modality import Pieces as Pieces
 from tacit.modality import Raw as Raw
 from tacit.modality import Samples as Samples
 from tacit.modality import Target as Target

@@ -78,7 +78,10 @@ class TrainedEncoder:
         return dataset
 
     def embed(self, x: str | Path | Iterable[Raw | str | Path], *, batch: int = 256) -> np.ndarray:
-        """Embeddings, float32 `[N, D]`, in the order of `x`.
+        """Embeddings, float32 `[N, D]`, in the order of `x`: of DATA one a row, of samples one each.
+
+        Long samples of DATA are in several rows where the encoder was trained so; of a sample alone the beginning is
+        read.
 
         Args:
             x: anything that `tacit train` takes as DATA, or samples: arrays (one `[N, ...]` array, or several of

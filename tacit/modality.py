@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -98,9 +98,28 @@ class Layout(Config, ABC):
     def dtype(self) -> str:
         """numpy's name of the packed numbers' type."""
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether a sample that is longer than what is packed becomes several rows, rather than being cut."""
+        return False
+
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
         return self.model_dump()
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """How samples of any length are taken apart."""
+
+    cut: Callable[[Raw, Any], Iterator[tuple[np.ndarray, str]]]
+    """(raw sample, layout) -> its pieces in order, each packed as by `Modality.read`, and where in the sample it lies,
+    as the fragment of a URI; empty for a sample that is one piece. All of the sample is in one of them.
+
+    Raises `Unreadable` with the reason, before the first piece.
+    """
+    setting: str
+    """Which setting of the modality keeps more of a sample in one row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +149,8 @@ class Modality:
     """(raw sample, layout) -> array of the layout's shape. Raises `Unreadable` with the reason, nothing else."""
     read_many: Callable[[Sequence[Raw], Any], Sequence[np.ndarray | Unreadable]] | None = None
     """What `read` returns or raises for each of several raw samples, where they are read faster together."""
+    pieces: Pieces | None = None
+    """How samples become several rows where the layout asks for it (`Layout.in_pieces`)."""
     collate: Callable[[Tensor, Any], View]
     """(a packed batch `[B, *shape]`, layout) -> its plain view."""
     augment: Callable[[Any], Mapping[str, Augmentation]]

@@ -23,6 +23,37 @@ def encoded(x, rate=8_000, kind="WAV", subtype=None):
     return buffer.getvalue()
 
 
+def long_recordings(folder: Path, seconds, rate=8_000):
+    """A recording of each name that lasts as many seconds: five tones one after the other."""
+    kinds = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
+    for number, (name, length) in enumerate(seconds.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parts = [tone(300 + 200 * place, length / 5, rate, seed=10 * number + place) for place in range(5)]
+        path.write_bytes(encoded(np.concatenate(parts), rate, kinds[path.suffix]))
+    return folder
+
+
+def calls(fsdd: Path, folder: Path, minutes=1):
+    """Words of each speaker of the Free Spoken Digit Dataset, one after the other in files of some minutes; a list."""
+    by_speaker = {}
+    for path in sorted((fsdd / "recordings").iterdir()):
+        by_speaker.setdefault(path.stem.split("_")[1], []).append(path)
+    folder.mkdir(parents=True)
+    rows = ["path,label,group,split"]
+    for speaker, paths in by_speaker.items():
+        words, written = [], 0
+        for path in paths:
+            words.append(soundfile.read(path, dtype="int16")[0])
+            if sum(map(len, words)) > 8_000 * 60 * minutes and written < 2:
+                name = f"{speaker}-{written}.{'flac' if written else 'wav'}"
+                (folder / name).write_bytes(encoded(np.concatenate(words), kind=name[-4:].strip(".").upper()))
+                rows.append(f"{name},{speaker},{name},{'train' if written else 'test'}")
+                words, written = [], written + 1
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
+    return folder / "list.csv"
+
+
 def folder_of_tones(folder: Path, each=10, classes=("high", "low"), suffix=".wav"):
     """`each` recordings a class, told apart by their pitch."""
     kinds = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}

@@ -142,7 +142,8 @@ def finetune(
         model = TrainedModel(*learner.kept(), replace(spec, training=training, encoder=base), folder.path / MODEL)
         protocol = {key: training[key] for key in ("data", "content_hash", "split", "validation", "steps", "kept")}
         test = (parts.test.samples, parts.test.targets) if parts.test else None
-        tested = examine(model, parts.train.targets, test, protocol, seed=config.seed)
+        units = parts.test.samples.units if parts.test else None
+        tested = examine(model, parts.train.targets, test, protocol, seed=config.seed, units=units)
         folder.write(folder.path / "finetune.json", json.dumps(tested.to_json(), indent=1, ensure_ascii=False))
         report_drift(before, model.base, dataset, folder, by_class=config.head.name == DEFAULT_TASK)
         model.base.save(folder.encoder)

@@ -73,8 +73,9 @@ def examine(
     protocol: Mapping[str, Any],
     *,
     seed: int = 0,
+    units: Tensor | None = None,
 ) -> Tested:
-    """Answer about the test part once; `train` is the truth that the floor knows."""
+    """Answer about the test part once; `train` is the truth that the floor knows, `units` as in `interval`."""
     head, unit = model.head, model.base.modality.unit
     if test is None:
         return Tested(model.spec.task, (), head.floor, 0, unit, protocol)
@@ -84,7 +85,7 @@ def examine(
     own = head.judge(answers, targets)
     values = own(once)
     blind = head.judge([head.blind(train, len(targets))], targets)(once)
-    drawn = _resampled(own, len(targets), seed)
+    drawn = _resampled(own, len(targets), seed, units)
     tail = (1 - LEVEL) / 2
     figures = []
     for name, value in values.items():
@@ -94,14 +95,14 @@ def examine(
     return Tested(model.spec.task, tuple(figures), head.floor, len(targets), unit, facts)
 
 
-def _resampled(scores: Scores, samples: int, seed: int) -> dict[str, Tensor]:
-    """Each metric on `RESAMPLES` resamples of the test samples, float64 `[RESAMPLES]`."""
+def _resampled(scores: Scores, samples: int, seed: int, units: Tensor | None) -> dict[str, Tensor]:
+    """Each metric on `RESAMPLES` resamples of the test samples, or of their `units`, float64 `[RESAMPLES]`."""
     generator = torch.Generator().manual_seed(seed)
     at_once = max(1, min(RESAMPLES, _CHUNK // samples))
     found: dict[str, list[Tensor]] = {}
     for start in range(0, RESAMPLES, at_once):
         interrupt.check()
-        for name, values in scores(counts(min(at_once, RESAMPLES - start), samples, generator)).items():
+        for name, values in scores(counts(min(at_once, RESAMPLES - start), samples, generator, units)).items():
             found.setdefault(name, []).append(values.double())
     return {name: torch.cat(parts) for name, parts in found.items()}
 

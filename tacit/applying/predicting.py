@@ -21,7 +21,7 @@ from tacit.console import say
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
 from tacit.data.table import TRANSCRIPT
-from tacit.errors import RunError, UsageError, nearest
+from tacit.errors import DataError, RunError, UsageError, nearest
 from tacit.heads.head import Answers
 from tacit.model import TrainedModel, join
 
@@ -43,6 +43,8 @@ class Writer:
     May raise `OSError`."""
     said: Callable[[TrainedModel, Dataset, Tensor, Answers], Answers] | None = None
     """Answers to the rows `[B]` as they are told to people, where the head's own make no sense to them."""
+    of_wholes: bool = False
+    """Whether answers are placed on whole samples, so that pieces of them have none."""
 
 
 def predict_to(model: TrainedModel, data: str, out: Path, *, batch: int = 256, max_bad: float = 0.01) -> int:
@@ -87,6 +89,11 @@ def _open(model: TrainedModel, data: str, max_bad: float) -> Dataset:
     dataset = open_dataset(data, base.modality, base.modality.config(), base.layout, max_bad=max_bad)
     for name, reason in dataset.skipped:
         say(f"skipped: {printable(name)}: {reason}")
+    if WRITERS[model.spec.task].of_wholes and len(np.unique(dataset.everything().source_rows)) < len(dataset):
+        raise DataError(
+            f"some {base.modality.unit} of {printable(data)} are longer than the model reads at once, and a model for "
+            f"{model.spec.task} answers about whole ones: give shorter {base.modality.unit}, such as a sentence each"
+        )
     return dataset
 
 
@@ -193,6 +200,6 @@ WRITERS: Mapping[str, Writer] = {
     "translate": _table(_translation_columns),
     "detect": Writer(SUFFIXES, write_boxes),
     "recognise": _table(_transcript_columns),
-    "tag": Writer((".jsonl",), write_tags, tags_of_words),
+    "tag": Writer((".jsonl",), write_tags, tags_of_words, of_wholes=True),
 }
 """Task -> how its answers are written; the same names as in `heads.HEADS`."""

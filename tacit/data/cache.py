@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
@@ -22,9 +22,9 @@ from tacit import console
 from tacit.atomic import sync_folder
 from tacit.config import Config
 from tacit.core import Layout, Modality, Raw
-from tacit.data.decoding import decoded
+from tacit.data.decoding import Decoded, decoded, row_bytes
 from tacit.data.files import cache_errors, hold, write_atomic
-from tacit.data.listing import Longs, Source, printable
+from tacit.data.listing import Longs, Names, Source, printable
 from tacit.data.mapped import MappedRows
 from tacit.errors import DataError, RunError, TacitError
 
@@ -46,13 +46,26 @@ class Packed:
     """SHA-256 over the SHA-256 of each packed sample's raw contents, in order."""
     rows: MappedRows
     tokens: Tokens
-    """`[N]`, the first 8 bytes of each raw sample's SHA-256: equal for identical samples."""
+    """`[N]`, the first 8 bytes of each raw sample's SHA-256: equal for identical samples, and for identical pieces."""
     kept: Longs
-    """`[N]`, each packed sample's row in the source."""
+    """`[N]`, each packed sample's row in the source, in rising order: more than once where it is in pieces."""
     skipped: Skipped
+    parts: Names | None = None
+    """`[N]`, where in its sample each row lies, as a URI's fragment (`#t=10,20`); empty for whole ones. None where no
+    sample is in pieces."""
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def whole_tokens(self) -> Tokens:
+        """`[N]`: equal for rows of one sample, and of identical ones."""
+        return self.tokens if self.parts is None else self.tokens[np.searchsorted(self.kept, self.kept)]
+
+    @property
+    def several(self) -> npt.NDArray[np.bool_]:
+        """`[N]`: which rows are pieces of a sample."""
+        return np.diff(self.parts.ends, prepend=0) > 0 if self.parts else np.zeros(len(self), np.bool_)
 
 
 def cache_folder(given: Path | None = None) -> Path:
@@ -94,7 +107,7 @@ def pack(
     folder = cache_folder(cache_dir)
     key = _key(source.fingerprint, modality.name, layout)
     pointer = folder / f"{key}.json"
-    with cache_errors(folder, len(source) * _row_bytes(layout)):
+    with cache_errors(folder, len(source) * row_bytes(layout)):
         packed = _find(pointer, source, layout)
         if packed is None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -107,10 +120,6 @@ def pack(
 
 
 _PUBLISHING = "another process is writing to the cache: waiting for it"
-
-
-def _row_bytes(layout: Layout) -> int:
-    return math.prod(layout.shape) * np.dtype(layout.dtype).itemsize
 
 
 def _key(identity: str, modality: str, settings: Config) -> str:
@@ -137,15 +146,25 @@ def _open(folder: Path, layout: Layout, total: int, skipped: Skipped) -> Packed:
     """Raises one of `_DAMAGED` where the folder is not as its manifest says."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     count, shape, dtype = int(manifest["count"]), tuple(manifest["shape"]), manifest["dtype"]
-    kept = np.delete(np.arange(total), [row for row, _ in skipped])
+    kept, parts = np.delete(np.arange(total), [row for row, _ in skipped]), None
+    if layout.in_pieces:
+        kept = kept[np.fromfile(folder / "samples_of.raw", "<i8")]
+        parts = _parts((folder / "parts.txt").read_bytes())
     tokens = np.fromfile(folder / "tokens.raw", "<u8").astype(np.uint64)
     size = (folder / "samples.raw").stat().st_size
-    if (shape, dtype, size) != (tuple(layout.shape), layout.dtype, count * _row_bytes(layout)):
+    if (shape, dtype, size) != (tuple(layout.shape), layout.dtype, count * row_bytes(layout)):
         raise ValueError(f"{folder} does not fit its manifest")
-    if not count == len(kept) == len(tokens):
+    if not count == len(kept) == len(tokens) or (parts and len(parts) != count):
         raise ValueError(f"{folder} does not fit its source")
     rows = MappedRows(folder / "samples.raw", dtype, (count, *shape))
-    return Packed(folder, str(manifest["content_hash"]), rows, tokens, kept, skipped)
+    parts = parts if parts and parts.blob else None
+    return Packed(folder, str(manifest["content_hash"]), rows, tokens, kept, skipped, parts)
+
+
+def _parts(text: bytes) -> Names:
+    """The lines of `text`, each without its end."""
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+    return Names(text.replace(b"\n", b""), ends - np.arange(len(ends)))
 
 
 def _build(pointer: Path, source: Source, modality: Modality, layout: Layout) -> Packed | None:
@@ -154,7 +173,7 @@ def _build(pointer: Path, source: Source, modality: Modality, layout: Layout) ->
     shutil.rmtree(beside, ignore_errors=True)  # a process was killed here before
     beside.mkdir()
     try:
-        if shutil.disk_usage(beside).free < len(source) * _row_bytes(layout):
+        if shutil.disk_usage(beside).free < len(source) * row_bytes(layout):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         content_hash, skipped = _write(beside, source, modality, layout)
         packed = None
@@ -179,42 +198,63 @@ def _publish(beside: Path, target: Path, layout: Layout, total: int, skipped: Sk
     return _open(target, layout, total, skipped)
 
 
+class _Writer:
+    """The files of a packed set, row by row."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, in_pieces: bool) -> None:
+        """`stack` closes the files."""
+        names = ("samples.raw", "tokens.raw", *(("samples_of.raw", "parts.txt") if in_pieces else ()))
+        self._files = [stack.enter_context((folder / name).open("wb")) for name in names]
+        self.count, self._samples = 0, 0
+        self.content = hashlib.sha256()
+
+    def flush(self) -> None:
+        """All that was added is on the disk."""
+        for file in self._files:
+            file.flush()
+            os.fsync(file.fileno())
+
+    def add(self, row: Decoded) -> None:
+        """One more row; the first piece of a sample stands for a new one."""
+        if row.number == 0:
+            self.content.update(row.digest)
+            self._samples += 1
+        number = (self._samples - 1).to_bytes(8, "little")
+        part = f"#{row.part}\n" if row.part else "\n"
+        for file, held in zip(self._files, (row.values.tobytes(), row.token, number, part.encode()), strict=False):
+            file.write(held)
+        self.count += 1
+
+
 def _write(beside: Path, source: Source, modality: Modality, layout: Layout) -> tuple[str, Skipped]:
-    """Samples, tokens, and the manifest last; returns the content hash and the skipped samples."""
-    content, done = hashlib.sha256(), 0
+    """Rows and what belongs to each, and the manifest last; returns the content hash and the skipped samples."""
     skipped: list[tuple[int, str]] = []
     with (
-        (beside / "samples.raw").open("wb") as samples,
-        (beside / "tokens.raw").open("wb") as tokens,
+        ExitStack() as stack,
         console.progress(f"packing {len(source):,} {modality.unit}", len(source)) as tick,
         catch_warnings(),
         closing(decoded(source, modality, layout)) as blocks,
     ):
+        writer = _Writer(beside, stack, in_pieces=layout.in_pieces)
         simplefilter("ignore")  # decoders warn of odd metadata; what is wrong with a sample is listed instead
         for block in blocks:
             for row, outcome in block:
                 if isinstance(outcome, str):
                     skipped.append((row, outcome))
-                    continue
-                values, digest = outcome
-                samples.write(values.tobytes())
-                tokens.write(digest[:8])
-                content.update(digest)
-            done += len(block)
-            tick(done, f"{len(skipped):,} skipped" if skipped else "")
-        for file in (samples, tokens):
-            file.flush()
-            os.fsync(file.fileno())
+                else:
+                    writer.add(outcome)
+            tick(block[-1][0] + 1, f"{len(skipped):,} skipped" if skipped else "")
+        writer.flush()
     manifest = {
-        "count": len(source) - len(skipped),
+        "count": writer.count,
         "shape": list(layout.shape),
         "dtype": layout.dtype,
         "modality": modality.name,
         "layout": layout.model_dump(mode="json"),
-        "content_hash": content.hexdigest(),
+        "content_hash": writer.content.hexdigest(),
     }
     write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1).encode())
-    return content.hexdigest(), tuple(skipped)
+    return writer.content.hexdigest(), tuple(skipped)
 
 
 def _too_many_bad(path: Path, source: Source, unit: str, skipped: Skipped, max_bad: float) -> TacitError:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tacit.config import Config
 from tacit.console import say
 from tacit.core import Layout, Modality, Raw, View
-from tacit.data import cache
+from tacit.data import cache, pieces
 from tacit.data.annotation import Annotations
 from tacit.data.listing import PARTS, Longs, Names, Source, describe, printable
 from tacit.data.mapped import MappedRows
@@ -45,15 +45,20 @@ class Subset:
     labels: Tensor
     """Long `[N]`, index into the data set's classes, -1 where there is none."""
     groups: Tensor | None
-    """Long `[N]`, -1 where there is none: what stands on one side of every split, groups or else folds. None where the
-    source knows neither."""
+    """Long `[N]`, -1 where there is none: what stands on one side of every split, groups or else folds, or else the
+    sample that some are pieces of. None where there is nothing of the kind."""
     source_rows: Longs
-    """`[N]`, rows of the source: where `Dataset.annotations` are looked up."""
+    """`[N]`, rows of the source: where `Dataset.annotations` are looked up. Pieces of a sample have the same."""
     _packed: MappedRows
     _rows: Longs
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def units(self) -> Tensor | None:
+        """Long `[N]`, equal for pieces of one sample, which are no independent ones; None where all are whole."""
+        return torch.from_numpy(self.source_rows) if len(np.unique(self.source_rows)) < len(self) else None
 
     def view(self, rows: Tensor) -> View:
         """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
@@ -180,15 +185,16 @@ def of_source(
     """The samples of `source`, packed and split. Raises as `open_dataset`."""
     if len(source) == 0:
         raise _empty(source, modality)
+    surveyed = layout is None
     if layout is None:
         layout = cache.survey(source, modality, _some(source, modality.surveyed), wanted, cache_dir)
     packed = cache.pack(source, modality, layout, max_bad=max_bad, cache_dir=cache_dir)
     split = assign(source, packed, seed=seed)
     labels = torch.from_numpy(source.labels[packed.kept].astype(np.int64))
     groupings = _groupings(source, packed)
-    together = groupings.get(source.together[0]) if source.together else None
-    groups = None if together is None else together.codes
-    names = source.names.take(packed.kept) if packed.skipped else source.names
+    names = source.names.take(packed.kept) if packed.skipped or packed.parts else source.names
+    notes = [*pieces.notes(source, packed, modality, layout)]
+    notes += pieces.cut_off(packed, modality, layout, wanted) if surveyed else ()
     return Dataset(
         name=source.title,
         modality=modality,
@@ -196,14 +202,23 @@ def of_source(
         classes=source.classes,
         content_hash=packed.content_hash,
         protocol=split.protocol,
-        notes=(*source.notes, *split.notes, *_notes(source, packed, labels)),
+        notes=(*source.notes, *split.notes, *_notes(source, packed, labels), *notes),
         skipped=tuple((source.name(row), reason) for row, reason in packed.skipped),
         parts=split.parts,
-        annotations=source.annotations,
+        annotations=pieces.of_whole(source.annotations, packed),
         raw=source.raw,
         tokens=packed.tokens,
         groupings=groupings,
-        _whole=Subset(modality, layout, names, labels, groups, packed.kept, packed.rows, np.arange(len(packed))),
+        _whole=Subset(
+            modality,
+            layout,
+            names.joined(packed.parts) if packed.parts else names,
+            labels,
+            pieces.groups(source, packed),
+            packed.kept,
+            packed.rows,
+            np.arange(len(packed)),
+        ),
     )
 
 

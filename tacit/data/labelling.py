@@ -21,8 +21,9 @@ SHOWN = 5
 def with_labels(dataset: Dataset, path: Path) -> Dataset:
     """The set with the labels that the list at `path` gives (.csv or .tsv with the columns `path` and `label`).
 
-    Paths are the samples' names in the set, or lead to its files. Training samples that the list does not name have no
-    label; others keep one that the list knows, so that there is something to test on.
+    Paths are the samples' names in the set, or lead to its files; of a file in pieces all get its label that have none
+    of their own in the list. Training samples that the list does not name have no label; others keep one that the list
+    knows, so that there is something to test on.
 
     Raises:
         DataError: the list cannot be read, names samples that the set does not have, or contradicts itself.
@@ -38,17 +39,21 @@ def with_labels(dataset: Dataset, path: Path) -> Dataset:
 
 def _given(dataset: Dataset, path: Path) -> dict[int, str]:
     """Row of the whole set -> the label in the list."""
-    places = {printable(name): row for row, name in enumerate(dataset.everything().names)}
+    places = {printable(name): [row] for row, name in enumerate(dataset.everything().names)}
+    wholes = _wholes(dataset)
     given: dict[int, str] = {}
+    of_whole: dict[int, str] = {}
     missing: list[str] = []
     for name, label in _entries(path):
-        row = next((places[known] for known in _spellings(name, path, dataset.name) if known in places), None)
-        if row is None:
+        spellings = [*_spellings(name, path, dataset.name)]
+        rows = next((places[known] for known in spellings if known in places), None)
+        found = rows or next((wholes[known] for known in spellings if known in wholes), None)
+        if found is None:
             missing.append(name)
-        elif given.setdefault(row, label) != label:
-            raise DataError(
-                f"{path} gives {printable(name)} two labels, {given[row]!r} and {label!r}: keep one of them"
-            )
+        for row in found or ():
+            known = (given if rows else of_whole).setdefault(row, label)
+            if known != label:
+                raise DataError(f"{path} gives {printable(name)} two labels, {known!r} and {label!r}: keep one of them")
     if missing:
         shown = ", ".join(printable(name) for name in missing[:SHOWN])
         close = nearest(missing[0], places).partition("Valid")[0]
@@ -57,9 +62,20 @@ def _given(dataset: Dataset, path: Path) -> dict[int, str]:
             f"read: {shown}{', ...' if len(missing) > SHOWN else ''}. {close}Names are as in the set, such as "
             f"{next(iter(places))}"
         )
-    if not given:
+    if not given and not of_whole:
         raise DataError(f"{path} labels no sample: fill in its column label")
-    return given
+    return of_whole | given
+
+
+def _wholes(dataset: Dataset) -> dict[str, list[int]]:
+    """Name of a sample that is in pieces -> their rows."""
+    wholes: dict[str, list[int]] = {}
+    if dataset.layout.in_pieces:
+        for row, name in enumerate(dataset.everything().names):
+            whole, mark, _ = name.rpartition("#")
+            if mark:
+                wholes.setdefault(printable(whole), []).append(row)
+    return wholes
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:

@@ -60,6 +60,13 @@ class Names:
         indices = [None, pyarrow.py_buffer(np.ascontiguousarray(rows, np.int64))]
         return self._of(self._arrow().take(pyarrow.Array.from_buffers(pyarrow.int64(), len(rows), indices)))
 
+    def joined(self, others: Names) -> Names:
+        """Each name with the one of `others` behind it."""
+        import pyarrow.compute
+
+        separator = pyarrow.scalar(b"", pyarrow.large_binary())
+        return self._of(pyarrow.compute.binary_join_element_wise(self._arrow(), others._arrow(), separator))
+
     def sorted(self) -> tuple[Names, Longs]:
         """The names in the order of their bytes, and the rows where they stood."""
         import pyarrow.compute

@@ -39,26 +39,28 @@ def assign(source: Source, packed: Packed, *, seed: int) -> Split:
 
     A source gives a split if it names samples for `val` or `test`. A given `val` stays apart, unless there is no
     `test`: then it is the test part. Else each sample goes where the hash of (its group or fold, or its raw contents)
-    and `seed` puts it, so members of a group and identical samples stay together, and no sample changes sides when
-    others are added. That split is stored beside the packed set.
+    and `seed` puts it, so members of a group, identical samples and the pieces of one stay together, and no sample
+    changes sides when others are added. That split is stored beside the packed set.
 
     Raises:
         DataError: a group lies in two given parts.
     """
-    given = np.full(len(packed), -1, np.int8) if source.splits is None else source.splits[packed.kept]
+    given: Codes = np.full(len(packed), -1, np.int8) if source.splits is None else source.splits[packed.kept]
     if (given > _TRAIN).any():
         return _as_given(source, packed, given)
     rows = np.flatnonzero(given == _TRAIN) if (given == _TRAIN).any() else np.arange(len(packed))
     test, protocol = _by_hash(source, packed, rows, seed)
-    return _split(rows, test, protocol, source.together and source.together[0])
+    of_one = "all samples are identical" if packed.parts is None else "all pieces are of one sample or identical"
+    column = source.together and source.together[0]
+    return _split(rows, test, protocol, f"all samples are of one {column} or identical" if column else of_one)
 
 
-def _split(rows: Longs, test: npt.NDArray[np.bool_], protocol: str, column: str | None) -> Split:
+def _split(rows: Longs, test: npt.NDArray[np.bool_], protocol: str, of_one: str) -> Split:
+    """`of_one`: why there is nothing to divide, where that is so."""
     parts = {name: rows[chosen] for name, chosen in (("train", ~test), ("test", test)) if chosen.any()}
     notes: tuple[str, ...] = ()
     if "test" not in parts:
-        why = "all samples are identical" if column is None else f"all samples are of one {column} or identical"
-        notes = (f"no test part: {why if len(rows) > 1 else 'there is one sample'}",)
+        notes = (f"no test part: {of_one if len(rows) > 1 else 'there is one sample'}",)
     return Split(parts, f"{protocol}: {_counts(parts)}", notes)
 
 
@@ -119,8 +121,9 @@ def _shared_samples(source: Source, packed: Packed, given: Codes) -> list[str]:
 def _by_hash(source: Source, packed: Packed, rows: Longs, seed: int) -> tuple[npt.NDArray[np.bool_], str]:
     """Which of `rows` are tested, from the stored split if there is one."""
     kind = source.together[0] if source.together else "content"
-    protocol = f"{TEST_FRACTION:.0%} test by hash of each sample's {kind}, seed {seed}"
-    tokens = packed.tokens[rows]
+    whose = "sample" if packed.parts is None else "whole sample"
+    protocol = f"{TEST_FRACTION:.0%} test by hash of each {whose}'s {kind}, seed {seed}"
+    tokens = packed.whole_tokens[rows]
     together = _components(source, tokens, packed.kept[rows])
     stored = packed.folder / f"splits-{_key(rows, together, seed)}.json"
     test = _read(stored, packed.content_hash, len(rows))

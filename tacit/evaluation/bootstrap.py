@@ -30,6 +30,8 @@ class Scoring:
     """Long `[M]`, their true classes, where the number is the mean of the classes' recalls; None: all count alike."""
     folds: Tensor | None = None
     """Long `[M]`, in which fold each was tested; None where there is one test part."""
+    units: Tensor | None = None
+    """Long `[M]`, equal for pieces of one sample, which are resampled together; None where all are whole."""
 
     def value(self, correct: Tensor) -> float:
         """The number for `correct [S, M]`: the accuracy, or the balanced accuracy (unweighted average recall)."""
@@ -51,15 +53,15 @@ def interval(
 ) -> Interval:
     """The number that `scoring` makes of `correct [S, M]` (S draws, M test samples; from 0 to 1) with its interval.
 
-    Of one test part: percentiles, rows and columns being resampled independently (the pigeonhole bootstrap of Owen
-    2007), which errs on the wide side. The same seed and shape give the same resamples, so that `interval(a - b)` is
-    the interval of a paired difference. Of folds: see `_over_folds`.
+    Of one test part: percentiles, rows and columns (or their units) being resampled independently (the pigeonhole
+    bootstrap of Owen 2007), which errs on the wide side. The same seed and shape give the same resamples, so that
+    `interval(a - b)` is the interval of a paired difference. Of folds: see `_over_folds`.
     """
     if scoring.folds is not None:
         return _over_folds(correct, scoring, level)
     exact = correct.double()
     tail = (1 - level) / 2
-    means = torch.cat(list(_resampled(exact, scoring.classes, resamples, seed)))
+    means = torch.cat(list(_resampled(exact, scoring, resamples, seed)))
     low, high = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=means.dtype)).tolist()
     return Interval(scoring.value(exact), low, high)
 
@@ -120,21 +122,21 @@ def _means(samples: Tensor, weights: Tensor, classes: Tensor | None) -> Tensor:
     return mean
 
 
-def _resampled(correct: Tensor, classes: Tensor | None, resamples: int, seed: int) -> Iterator[Tensor]:
+def _resampled(correct: Tensor, scoring: Scoring, resamples: int, seed: int) -> Iterator[Tensor]:
     """The number on resampled `correct [S, M]`, as chunks `[R]` of `resamples` numbers."""
     generator = torch.Generator().manual_seed(seed)
     draws, samples = correct.shape
     chunk = max(1, _CHUNK // samples)
     for start in range(0, resamples, chunk):
         count = min(chunk, resamples - start)
-        columns = counts(count, samples, generator)
+        columns = counts(count, samples, generator, scoring.units)
         rows = counts(count, draws, generator)
-        if classes is None:
-            yield ((columns @ correct.T) * rows).sum(1) / (draws * samples)
+        if scoring.classes is None:
+            yield ((columns @ correct.T) * rows).sum(1) / (draws * columns.sum(1))
             continue
         total, present = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
-        for label in torch.unique(classes):
-            own = (classes == label).nonzero().flatten()
+        for label in torch.unique(scoring.classes):
+            own = (scoring.classes == label).nonzero().flatten()
             size = columns[:, own].sum(1)
             right = ((columns[:, own] @ correct[:, own].T) * rows).sum(1) / draws
             total += right / size.clamp_min(1)
@@ -142,8 +144,15 @@ def _resampled(correct: Tensor, classes: Tensor | None, resamples: int, seed: in
         yield total / present
 
 
-def counts(resamples: int, population: int, generator: torch.Generator) -> Tensor:
-    """How often each of `population` members is drawn, float64 `[resamples, population]`; each row sums to it."""
+def counts(resamples: int, population: int, generator: torch.Generator, units: Tensor | None = None) -> Tensor:
+    """How often each of `population` members is drawn, float64 `[resamples, population]`; each row sums to it.
+
+    Members of one unit (long `[population]`) are drawn together, where there are `units`: a row then sums to it only
+    on average.
+    """
+    if units is not None:
+        known, of = torch.unique(units, return_inverse=True)
+        return counts(resamples, len(known), generator)[:, of]
     drawn = torch.randint(population, (resamples, population), generator=generator)
     return torch.zeros(resamples, population, dtype=torch.float64).scatter_add_(
         1, drawn, torch.ones(1, dtype=torch.float64).expand_as(drawn)

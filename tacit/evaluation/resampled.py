@@ -32,9 +32,9 @@ class Resampled:
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sample_weights(samples: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Tensor:
-    """How often each test sample stands in each resample, float64 `[R, samples]`."""
-    return counts(resamples, samples, torch.Generator().manual_seed(seed))
+def sample_weights(samples: int, *, resamples: int = RESAMPLES, seed: int = 0, units: Tensor | None = None) -> Tensor:
+    """How often each test sample stands in each resample, float64 `[R, samples]`; those of one unit go together."""
+    return counts(resamples, samples, torch.Generator().manual_seed(seed), units)
 
 
 def compare(task: str, measured: Sequence[Resampled], deciding: Mapping[str, str], *, seed: int = 0) -> Evaluation:

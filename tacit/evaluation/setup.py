@@ -121,6 +121,8 @@ class Bench(Setup):
     val: tuple[Samples, Tensor] | None = None
     groups: Tensor | None = None
     """Long `[N]`, -1 for none: training samples that are held out together where something is to be chosen."""
+    units: Tensor | None = None
+    """Long `[M]`, equal for pieces of one test sample, which are resampled together; None where all are whole."""
     partial: bool = False
     """Whether the test part may lack classes, being one fold of several."""
 
@@ -178,13 +180,17 @@ class Bench(Setup):
         return constant(self.train_labels, self.test_labels, len(self.classes), task)
 
     def scoring(self, task: str) -> Scoring:
-        return Scoring(self.test_labels if self.balanced and task not in RANKED else None)
+        return Scoring(self.test_labels if self.balanced and task not in RANKED else None, units=self.units)
 
     def sizes_of_classes(self) -> Tensor:
         return torch.bincount(torch.cat([self.train_labels, self.test_labels]), minlength=len(self.classes))
 
     def certainty(self, task: str, correct: Tensor) -> Mapping[str, Any]:
-        return {"interval": LEVEL, "resamples": RESAMPLES, "test_samples": correct.shape[1], "seed": self.seed}
+        told = {"interval": LEVEL, "resamples": RESAMPLES, "test_samples": correct.shape[1], "seed": self.seed}
+        if self.units is None:
+            return told
+        wholes = len(torch.unique(self.units))
+        return {**told, "resampled": f"{wholes} whole samples, which the test samples are pieces of"}
 
 
 def solved(problem: Problem, task: str, protocol: Mapping[str, Any]) -> Iterator[tuple[Key, Measurement]]:

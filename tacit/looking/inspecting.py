@@ -60,6 +60,7 @@ def inspect(layers: Sequence[Mapping[str, Any]], *, seconds: float = TRIAL) -> t
             data=printable(config.data),
             unit=config.kind.unit,
             samples=len(dataset),
+            wholes=len(np.unique(dataset.everything().source_rows)),
             unreadable=tuple((printable(name), printable(reason)) for name, reason in dataset.skipped),
             parts={name: len(rows) for name, rows in dataset.parts.items()},
             protocol=dataset.protocol,
@@ -101,8 +102,8 @@ def _facts(dataset: Dataset) -> tuple[dict[str, Mapping[str, int] | Spread], dic
     look = dataset.modality.facts
     if look is None:
         return {}, values
-    source_rows = dataset.everything().source_rows
-    rows = _spread_rows(len(dataset), LOOKED_AT)
+    source_rows = np.unique(dataset.everything().source_rows)  # a sample in pieces is looked at once
+    rows = _spread_rows(len(source_rows), LOOKED_AT)
     with console.progress("looking", len(rows)) as tick:
         for done, row in enumerate(rows.tolist(), 1):
             interrupt.check()

@@ -13,8 +13,9 @@ from tacit.augment.audio import Recipe, audio_view
 from tacit.augment.kinds import by_kind
 from tacit.augment.wave import wave_view
 from tacit.config import Config
-from tacit.core import Augmentation, Modality, Raw, View
+from tacit.core import Augmentation, Modality, Pieces, Raw, View
 from tacit.modalities import frames, hearing, sound
+from tacit.modalities.clips import clips
 from tacit.modalities.mel import cepstra, deltas
 from tacit.modalities.packing import CEPSTRA, AudioLayout, Front, read, spectra_of_waves, survey
 from tacit.nn.tdnn import TDNN
@@ -48,7 +49,11 @@ class AudioConfig(Config):
         default=None, ge=1, le=4096, description="mel bands, 64 by default; of features, numbers a frame"
     )
     seconds: float | None = Field(
-        default=None, gt=0, le=3600, description="kept of a recording, from its start; from the data, to 10"
+        default=None, gt=0, le=3600, description="that a row holds of a recording; from the data, to 10"
+    )
+    pieces: bool | None = Field(
+        default=None,
+        description="whether longer recordings become several rows, or are cut; by default where much would be lost",
     )
     weak: Recipe = Recipe(crop=(0.8, 1.0), gain=3)
     strong: Recipe = _STRONG
@@ -58,7 +63,7 @@ class AudioConfig(Config):
 
 
 def _survey(raws: Iterable[Raw], config: AudioConfig) -> AudioLayout:
-    return survey(raws, config.front, config.rate, config.bands, config.seconds)
+    return survey(raws, config.front, config.rate, config.bands, config.seconds, config.pieces)
 
 
 def _collate(packed: Tensor, layout: AudioLayout) -> View:
@@ -115,6 +120,7 @@ AUDIO = Modality(
     survey=_survey,
     surveyed=1_000,
     read=read,
+    pieces=Pieces(clips, "seconds"),
     collate=_collate,
     augment=_augment,
     encoders={"tdnn": TDNN, "transformer": Transformer},

@@ -70,11 +70,11 @@ def advice(known: Mapping[str, Sequence[Fact]], layout: AudioLayout, sample: Vie
 def _lengths(seconds: np.ndarray, layout: AudioLayout) -> list[str]:
     said = []
     cut = float((seconds > layout.seconds + 0.05).mean())
-    if cut > _MANY:
+    if cut > _MANY and not layout.pieces:
         said.append(
             f"{cut:.0%} of the recordings last longer than the {layout.seconds:.1f} s that are kept, the longest "
-            f"{seconds.max():,.0f} s: what comes later is never heard. Cut them into files of a few seconds, with one "
-            "group a recording, or --set modality.seconds keeps more"
+            f"{seconds.max():,.0f} s: what comes later is never heard. --set modality.pieces=true hears all of it, as "
+            "several samples, and --set modality.seconds keeps more in one"
         )
     short = int((seconds < _SHORT).sum())
     if short > _MANY * len(seconds):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
@@ -18,7 +18,7 @@ from tacit.core import Layout, Raw, View
 from tacit.errors import DataError, Unreadable
 from tacit.modalities.frames import checked, frames
 from tacit.modalities.mel import log_mel
-from tacit.modalities.sound import opened, wave
+from tacit.modalities.sound import Wave, opened, wave
 
 Front = Literal["log-mel", "wave", "features"]
 HOP, WINDOW = 0.010, 0.025
@@ -34,6 +34,10 @@ USUAL = 16_000
 """Samples a second that are kept at most, unless more are asked for: speech has little above half of them."""
 LONGEST = 10.0
 """Seconds that are kept of a recording at most, unless more are asked for."""
+LOST = 0.05
+"""Share of all sound that may be cut off before longer recordings are taken to pieces by themselves."""
+_UNKNOWN = 2**60
+"""Samples from which on a length is none: the decoder gives the largest number it has."""
 _MULTIPLE = 8
 
 
@@ -46,7 +50,8 @@ class AudioLayout(Layout):
     window: int = Field(default=0, ge=0, description="samples under a frame's window; 0 where a wave was cut")
     bands: int = Field(ge=1, le=4096)
     length: int = Field(ge=1, le=1_000_000)
-    """L, frames that are kept of a recording."""
+    """L, frames of a row."""
+    pieces: bool = Field(default=False, description="whether longer recordings become several rows, or are cut")
     fixed: ClassVar[frozenset[str]] = frozenset({"rate"})
 
     @model_validator(mode="after")
@@ -74,26 +79,38 @@ class AudioLayout(Layout):
         return "float16"
 
     @property
+    def in_pieces(self) -> bool:
+        """Whether longer recordings become several rows."""
+        return self.pieces
+
+    @property
     def seconds(self) -> float:
-        """What is kept of a recording; 0 for features, of which nobody says how long a frame is."""
+        """What a row holds of a recording; 0 for features, of which nobody says how long a frame is."""
         return self.length * self.hop / self.rate if self.rate else 0.0
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
         held = "samples in a frame" if self.front == "wave" else "bands"
         known: dict[str, object] = {"front": self.front, held: self.bands, "frames": self.length}
+        known |= {"longer ones": "in pieces"} if self.pieces else {}
         return known | ({"seconds": round(self.seconds, 2), "samples a second": self.rate} if self.rate else {})
 
 
 def survey(
-    raws: Iterable[Raw], front: Front, rate: int | None, bands: int | None, seconds: float | None
+    raws: Iterable[Raw],
+    front: Front,
+    rate: int | None,
+    bands: int | None,
+    seconds: float | None,
+    pieces: bool | None = None,
 ) -> AudioLayout:
     """The layout for `raws`: their commonest rate, to 16,000, and the length that 99 % of them have, to 10 seconds.
 
-    Waves have one of `WAVE_RATES`. Raises `DataError` where none of them can be read, with the first reasons.
+    Waves have one of `WAVE_RATES`. Longer ones are taken to `pieces` where this is said, or where more than `LOST` of
+    all sound would be cut off. Raises `DataError` where none of them can be read, with the first reasons.
     """
     if front == "features":
-        return _surveyed_features(raws, bands, seconds)
+        return _surveyed_features(raws, bands, seconds, pieces)
     if front == "wave" and bands is not None:
         raise DataError(f"a wave is cut into frames of {1000 * CUT:.0f} ms and has no bands: leave modality.bands out")
     rates: Counter[int] = Counter()
@@ -109,20 +126,32 @@ def survey(
     if not lengths:
         raise DataError("no recording can be read to see how long they are:\n  " + "\n  ".join(reasons[:5]))
     commonest = min(rates, key=lambda own: (-rates[own], -own))
-    kept = seconds or min(LONGEST, float(np.quantile(lengths, 0.99)))
+    kept, pieces = _kept(lengths, seconds, LONGEST, pieces)
     if front == "wave":
         chosen = rate or WAVE_RATES[commonest > WAVE_RATES[0]]
         hop = round(chosen * CUT)
         length = -(-math.ceil(kept * chosen / hop) // _MULTIPLE) * _MULTIPLE
-        return AudioLayout(front=front, rate=chosen, hop=hop, bands=hop, length=length)
+        return AudioLayout(front=front, rate=chosen, hop=hop, bands=hop, length=length, pieces=pieces)
     chosen = rate or min(USUAL, commonest)
-    hop = max(1, round(chosen * HOP))
+    hop, window = max(1, round(chosen * HOP)), max(2, round(chosen * WINDOW))
     length = -(-(math.ceil(kept * chosen / hop) + 1) // _MULTIPLE) * _MULTIPLE
-    return AudioLayout(rate=chosen, hop=hop, window=max(2, round(chosen * WINDOW)), bands=bands or BANDS, length=length)
+    return AudioLayout(rate=chosen, hop=hop, window=window, bands=bands or BANDS, length=length, pieces=pieces)
+
+
+def _kept(lengths: Sequence[float], wanted: float | None, most: float, pieces: bool | None) -> tuple[float, bool]:
+    """What a row holds, as `wanted` or as nearly all have, to `most`; and whether longer samples are in pieces."""
+    every = np.array(lengths, np.float64)
+    kept = wanted or min(most, float(np.quantile(every, 0.99)))
+    if pieces is None:
+        pieces = float((every - kept).clip(0).sum()) > LOST * float(every.sum())
+    return kept if wanted or not pieces else min(most, float(every.max())), pieces
 
 
 def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
-    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`, `DataError` for features."""
+    """Samples a second and seconds of a recording, from its head. Raises `Unreadable`, `DataError` for features.
+
+    A stream of which the head does not know the length counts as `LONGEST`.
+    """
     if isinstance(raw, np.ndarray):
         if rate is None:
             raise Unreadable("an array says nothing of its samples a second: --set modality.rate=16000 does")
@@ -132,7 +161,8 @@ def measured(raw: Raw, rate: int | None) -> tuple[int, float]:
     with opened(raw) as file:
         if file.frames <= 0:
             raise Unreadable("it holds no samples")
-        return int(file.samplerate), file.frames / file.samplerate
+        known = file.frames < _UNKNOWN
+        return int(file.samplerate), file.frames / file.samplerate if known else LONGEST
 
 
 def _features(raw: bytes) -> bool:
@@ -146,7 +176,9 @@ def _features(raw: bytes) -> bool:
     return False
 
 
-def _surveyed_features(raws: Iterable[Raw], bands: int | None, seconds: float | None) -> AudioLayout:
+def _surveyed_features(
+    raws: Iterable[Raw], bands: int | None, seconds: float | None, pieces: bool | None
+) -> AudioLayout:
     if seconds is not None:
         raise DataError("how long a frame of features lasts is not known: leave modality.seconds out")
     widths: Counter[int] = Counter()
@@ -161,9 +193,10 @@ def _surveyed_features(raws: Iterable[Raw], bands: int | None, seconds: float | 
         lengths.append(len(found))
     if not lengths:
         raise DataError("no frames can be read to see how many there are:\n  " + "\n  ".join(reasons[:5]))
-    fits = int(np.quantile(lengths, 0.99)) + 1
-    length = min(round(LONGEST / HOP), -(-fits // _MULTIPLE) * _MULTIPLE)
-    return AudioLayout(front="features", bands=widths.most_common(1)[0][0], length=length)
+    most = round(LONGEST / HOP)
+    kept, pieces = _kept(lengths, None, most, pieces)
+    length = min(most, -(-(int(kept) + 1) // _MULTIPLE) * _MULTIPLE)
+    return AudioLayout(front="features", bands=widths.most_common(1)[0][0], length=length, pieces=pieces)
 
 
 CEPSTRA = 13
@@ -172,39 +205,35 @@ CEPSTRA = 13
 
 def read(raw: Raw, layout: AudioLayout) -> np.ndarray:
     """A recording as frames, float16 `[L, P]`, cut at L, NaN behind its end. Raises `Unreadable`."""
-    match layout.front:
-        case "features":
-            found = _frames(raw, layout.bands)
-        case "wave":
-            found = cut(_samples(raw, layout), layout.hop)
-        case "log-mel":
-            found = _spectra(raw, layout)
-    if found.shape[1] != layout.bands:
-        raise Unreadable(f"frames of {found.shape[1]} numbers, where those of the set have {layout.bands}")
+    if layout.front == "features":
+        return padded(features(raw, layout), layout)
+    if isinstance(raw, np.ndarray):
+        return framed(mono(raw)[: layout.length * layout.hop], layout)
+    return framed(wave(raw, layout.rate, layout.seconds), layout)
+
+
+def padded(found: np.ndarray, layout: AudioLayout) -> np.ndarray:
+    """Frames `[T, P]` as float16 `[L, P]`, cut at L, NaN behind the end."""
     packed = np.full(layout.shape, np.nan, np.float16)
     kept = found[: layout.length]
     packed[: len(kept)] = kept
     return packed
 
 
-def _samples(raw: Raw, layout: AudioLayout) -> np.ndarray:
-    """A recording's samples `[T]`, little more of them than are kept."""
-    if isinstance(raw, np.ndarray):
-        return mono(raw)[: layout.length * layout.hop]
-    return wave(raw, layout.rate, layout.seconds)
+def framed(samples: Wave, layout: AudioLayout) -> np.ndarray:
+    """A wave `[T]` at the layout's rate as a row of frames, of itself or of its spectra."""
+    if layout.front == "wave":
+        return padded(cut(samples, layout.hop), layout)
+    found = spectra_of(
+        torch.from_numpy(samples), rate=layout.rate, hop=layout.hop, window=layout.window, bands=layout.bands
+    )
+    return padded(found.clamp(-60_000, 60_000).numpy(), layout)
 
 
 def cut(samples: np.ndarray, size: int) -> np.ndarray:
     """A wave `[T]` as frames of `size` samples, `[ceil(T / size), size]`; silence fills up the last one."""
     whole = np.pad(samples, (0, -len(samples) % size)).clip(-60_000, 60_000)
     return whole.reshape(-1, size)
-
-
-def _spectra(raw: Raw, layout: AudioLayout) -> np.ndarray:
-    samples = torch.from_numpy(_samples(raw, layout))
-    spectra = spectra_of(samples, rate=layout.rate, hop=layout.hop, window=layout.window, bands=layout.bands)
-    found: np.ndarray = spectra.clamp(-60_000, 60_000).numpy()
-    return found
 
 
 def spectra_of(samples: Tensor, *, rate: int, hop: int, window: int, bands: int) -> Tensor:
@@ -237,6 +266,14 @@ def mono(raw: np.ndarray) -> np.ndarray:
     if not np.isfinite(samples).all():
         raise Unreadable("its samples hold NaN or infinity")
     return samples
+
+
+def features(raw: Raw, layout: AudioLayout) -> np.ndarray:
+    """All frames of a file of features, float32 `[T, P]`. Raises `Unreadable`."""
+    found = _frames(raw, layout.bands)
+    if found.shape[1] != layout.bands:
+        raise Unreadable(f"frames of {found.shape[1]} numbers, where those of the set have {layout.bands}")
+    return found
 
 
 def _frames(raw: Raw, bands: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit.errors import Unreadable
+from tacit.modalities.pieces import even
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -23,6 +24,7 @@ CHANNELS = 64
 RATES = (1_000, 400_000)
 """Samples a second, from telemetry to bats."""
 _FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF"})
+NOT_FINITE = "its samples hold NaN or infinity"
 _BLOCK = 2**16
 """Samples of all channels that are decoded at once: what a file can make us allocate."""
 
@@ -39,8 +41,36 @@ def wave(raw: bytes, rate: int, seconds: float) -> Wave:
     if not len(mono):
         raise Unreadable("it holds no samples")
     if not np.isfinite(mono).all():
-        raise Unreadable("its samples hold NaN or infinity")
+        raise Unreadable(NOT_FINITE)
     return resampled(mono, own, rate)
+
+
+def waves(raw: bytes, rate: int, seconds: float) -> Iterator[tuple[Wave, tuple[float, float] | None]]:
+    """All of a recording in parts of like length, each of at most `seconds`: as by `wave`, and where it lies.
+
+    That is its begin and end in seconds, None where there is one part. One is in memory at a time. Parts that hold
+    NaN are left out, and a file that is damaged further on is read up to there. Raises `Unreadable` before the first
+    part.
+    """
+    why = "it holds no samples"
+    begun = False
+    try:
+        with opened(raw) as file:
+            own = int(file.samplerate)
+            most = max(1, int(seconds * own))
+            for begin, end in even(file.frames, most):
+                mono = np.concatenate([*_blocks(file, end - begin), np.empty(0, np.float32)])
+                if len(mono) and np.isfinite(mono).all():
+                    begun = True
+                    span = (begin / own, (begin + len(mono)) / own)
+                    yield resampled(mono, own, rate), span if file.frames > most else None
+                why = NOT_FINITE if len(mono) else why
+                if len(mono) < end - begin:
+                    break
+    except Unreadable as error:
+        why = str(error)
+    if not begun:
+        raise Unreadable(why)
 
 
 def resampled(x: Wave, own: int, rate: int) -> Wave:

@@ -14,10 +14,11 @@ from tacit.augment.kinds import by_kind
 from tacit.augment.text import Recipe, text_view
 from tacit.augment.text_noise import deleted, infilled, permuted
 from tacit.config import Config
-from tacit.core import Augmentation, Modality, Raw, View
+from tacit.core import Augmentation, Modality, Pieces, Raw, View
 from tacit.modalities.counts import latent_semantics, tfidf
 from tacit.modalities.exported import export
 from tacit.modalities.folders import adopt
+from tacit.modalities.passages import passages
 from tacit.modalities.terms import bm25, weighted_terms
 from tacit.modalities.words import SPECIALS, SUFFIXES, Kind, TextLayout, read, read_many, spell, stops, survey, words
 from tacit.nn.bag import Bag
@@ -40,8 +41,9 @@ class TextConfig(Config):
         description="tokens told apart; 30,000 words, or bpe to 8,000 by amount of text",
     )
     length: int | None = Field(
-        default=None, ge=8, le=65_536, description="tokens kept of a text; from the data, to 1024"
+        default=None, ge=8, le=65_536, description="tokens that a row holds of a text; from the data, to 1024"
     )
+    pieces: bool = Field(default=False, description="whether longer texts become several rows, or are cut")
     weak: Recipe = Recipe(keep="words", share=(0.7, 0.9))
     strong: Recipe = Recipe()
     global_: Recipe = Field(default=Recipe(keep="span", share=(0.5, 0.9)), alias="global")
@@ -49,7 +51,7 @@ class TextConfig(Config):
 
 
 def _survey(raws: Iterable[Raw], config: TextConfig) -> TextLayout:
-    return survey(raws, config.tokenizer, config.vocabulary, config.length)
+    return survey(raws, config.tokenizer, config.vocabulary, config.length, config.pieces)
 
 
 def _collate(packed: Tensor, layout: TextLayout) -> View:
@@ -94,6 +96,7 @@ TEXT = Modality(
     records="text",
     read=read,
     read_many=read_many,
+    pieces=Pieces(passages, "length"),
     adopt=adopt,
     export=export,
     collate=_collate,

@@ -38,13 +38,14 @@ class TextLayout(Layout):
     """How the texts of one set are packed: ids `[length]`, 0 behind the end."""
 
     length: int = Field(ge=1, le=65_536)
-    """L, tokens that are kept of a text."""
+    """L, tokens of a row."""
     vocabulary: int = Field(ge=len(SPECIALS) + 1, le=2**22)
     """V, how many ids there are."""
     tokenizer: str
     """The tokenizer as the JSON of the `tokenizers` library."""
     foreign: bool = False
     """Whether the tokenizer is not tacit's: it then adds its own special tokens, and its ids stand one higher."""
+    pieces: bool = Field(default=False, description="whether longer texts become several rows, or are cut")
     fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "tokenizer"})
 
     @property
@@ -57,12 +58,20 @@ class TextLayout(Layout):
         """numpy's name of the ids' type."""
         return "uint16" if self.vocabulary <= 2**16 else "int32"
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether longer texts become several rows."""
+        return self.pieces
+
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
-        return {"length": self.length, "vocabulary": self.vocabulary}
+        known: dict[str, object] = {"length": self.length, "vocabulary": self.vocabulary}
+        return known | ({"longer ones": "in pieces"} if self.pieces else {})
 
 
-def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int | None) -> TextLayout:
+def survey(
+    raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int | None, pieces: bool = False
+) -> TextLayout:
     """The layout for `raws`: a tokenizer of at most `vocabulary` ids learnt from them, and the length that 99 % have.
 
     Without a `vocabulary` there are 30,000 words, or a piece of words for every thousand characters, 512 to 8,000.
@@ -81,6 +90,7 @@ def survey(raws: Iterable[Raw], kind: Kind, vocabulary: int | None, length: int 
         length=length or min(LONGEST, max(8, -(-fits // 8) * 8)),
         vocabulary=tokenizer.get_vocab_size(),
         tokenizer=tokenizer.to_str(),
+        pieces=pieces,
     )
 
 
@@ -94,16 +104,17 @@ def read(raw: Raw, layout: TextLayout) -> np.ndarray:
 
 def read_many(raws: Sequence[Raw], layout: TextLayout) -> list[np.ndarray | Unreadable]:
     """What `read` returns or raises for each of `raws`; the library shares the work among all cores."""
-    texts = [_text(raw, composed=not layout.foreign) for raw in raws]
+    texts = [text_of(raw, composed=not layout.foreign) for raw in raws]
     known = [text if isinstance(text, str) else "" for text in texts]
     encodings = _tokenizer(layout).encode_batch_fast(known, add_special_tokens=layout.foreign)
     return [
-        text if isinstance(text, Unreadable) else _packed(encoding.ids, layout)
+        text if isinstance(text, Unreadable) else packed_ids(encoding.ids, layout)
         for text, encoding in zip(texts, encodings, strict=True)
     ]
 
 
-def _packed(ids: Sequence[int], layout: TextLayout) -> np.ndarray | Unreadable:
+def packed_ids(ids: Sequence[int], layout: TextLayout) -> np.ndarray | Unreadable:
+    """Ids of tokens as a row `[L]`, cut at L, 0 behind the end; or why there is none."""
     if not ids:
         return Unreadable("it holds no words")
     packed = np.zeros(layout.length, layout.dtype)
@@ -129,8 +140,8 @@ def words(raw: Raw, layout: TextLayout) -> tuple[Sequence[str], np.ndarray]:
     A piece that begins with the space in front of a word belongs to that word; what a tokenizer adds, and other spaces,
     belong to none. Raises `Unreadable`.
     """
-    text = _text(raw)
-    written = _text(raw, composed=False)
+    text = text_of(raw)
+    written = text_of(raw, composed=False)
     if isinstance(text, Unreadable):
         raise text
     if isinstance(written, Unreadable):
@@ -167,7 +178,7 @@ def tokenizer_of(text: str, length: int | None = None) -> Tokenizer:
     return tokenizer
 
 
-def _text(raw: Raw, *, composed: bool = True) -> str | Unreadable:
+def text_of(raw: Raw, *, composed: bool = True) -> str | Unreadable:
     """The text, `composed` in NFC: the library's own normaliser takes half of all time. Or why it is none."""
     if isinstance(raw, np.ndarray):
         return Unreadable("an array of numbers, where a text is expected")
@@ -182,7 +193,7 @@ def _readable(raws: Iterable[Raw]) -> Iterator[str]:
     """The texts that can be read, until there are enough characters to learn a tokenizer from."""
     room = _SURVEYED
     for raw in raws:
-        text = _text(raw)
+        text = text_of(raw)
         if isinstance(text, Unreadable):
             continue  # it is listed when the set is packed
         yield text[:room]

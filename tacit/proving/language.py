@@ -64,12 +64,13 @@ def language(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: floa
     writer(encoder, f"--task {TASK}")
     with interrupt.listening():
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
-        texts = _texts(encoder, dataset)
+        texts, units = _texts(encoder, dataset)
         spell = encoder.modality.spell
         assert spell is not None, "what writes can be spelled"
         size = [len(text.encode()) for text in spell(_padded(texts.test), encoder.layout)]
         lengths = torch.tensor(size, dtype=torch.float64)
-        weights = torch.cat([torch.ones(1, len(size), dtype=torch.float64), sample_weights(len(size), seed=seed)])
+        drawn = sample_weights(len(size), seed=seed, units=units)
+        weights = torch.cat([torch.ones(1, len(size), dtype=torch.float64), drawn])
         protocol = {
             "data": dataset.name,
             "content_hash": dataset.content_hash,
@@ -89,14 +90,15 @@ def language(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: floa
         return Proof(compare(TASK, measured, deciding, seed=seed), dataset, encoder, TASK)
 
 
-def _texts(encoder: TrainedEncoder, dataset: Dataset) -> Texts:
+def _texts(encoder: TrainedEncoder, dataset: Dataset) -> tuple[Texts, Tensor | None]:
+    """What is to be told, and which of the test samples are pieces of one."""
     train, test = dataset.part("train"), dataset.part("test")
     test = test.select(torch.linspace(0, len(test) - 1, min(TESTED, len(test))).long())
     context = seen_at_once(encoder, train)
     known = list(_ids(train, COUNTED))
     vocabulary = test.view(torch.arange(1)).vocabulary
     assert vocabulary is not None, "what writes reads ids"
-    return Texts(known, list(_ids(test)), vocabulary, max(2, context))
+    return Texts(known, list(_ids(test)), vocabulary, max(2, context)), test.units
 
 
 def _ids(samples: Subset, most: int | None = None) -> Iterator[np.ndarray]:

@@ -41,7 +41,8 @@ class Material:
         kind = encoder.modality
         dataset = of_source(source, kind, kind.config(), encoder.layout, max_bad=max_bad)
         dataset.say_notes()
-        return cls(encoder, dataset, of_source(source, kind, kind.config(), max_bad=max_bad))
+        wanted = kind.config.parse({"pieces": True}) if encoder.layout.in_pieces else kind.config()
+        return cls(encoder, dataset, of_source(source, kind, wanted, max_bad=max_bad))
 
     @property
     def modality(self) -> Modality:
@@ -64,7 +65,7 @@ class Material:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Something that turns the samples of a `Material` into vectors."""
+    """Something that turns the samples of a `Material` into vectors: of one in pieces the mean of theirs."""
 
     name: str
     kind: Kind
@@ -95,7 +96,12 @@ def rows_of(material: Material) -> Iterator[Row]:
 
 
 def _features(read: Read, samples: Subset, name: str) -> Tensor:
-    return must_be_finite(extract_floor(read, samples, batch=256, title=f"features, {name}"), name)
+    found = must_be_finite(extract_floor(read, samples, batch=256, title=f"features, {name}"), name)
+    wholes, of = torch.unique(torch.from_numpy(samples.source_rows), return_inverse=True)
+    if len(wholes) == len(found):
+        return found
+    mean: Tensor = torch.zeros(len(wholes), found.shape[1]).index_add(0, of, found) / of.bincount()[:, None]
+    return mean
 
 
 def _fixed(read: Read, samples: Subset, name: str, seed: int) -> Tensor:

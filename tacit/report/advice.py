@@ -42,7 +42,7 @@ def general(seen: Inspection) -> Iterator[str]:
 
 
 def _readable(seen: Inspection) -> Iterator[str]:
-    total = seen.samples + len(seen.unreadable)
+    total = seen.wholes + len(seen.unreadable)
     share = len(seen.unreadable) / total
     if share > ALLOWED_BAD:
         allow = math.ceil(100 * share) / 100
@@ -153,7 +153,7 @@ def _split(seen: Inspection) -> Iterator[str]:
             f"{tested:,} labelled samples for testing: an accuracy near one half is known to {100 * half:.0f} points "
             "either way (95 %)"
         )
-    if "by hash" in seen.protocol and seen.groups is None and seen.folds is None:
+    if "by hash" in seen.protocol and seen.groups is None and seen.folds is None and "group" not in seen.protocol:
         yield (
             "the data bring no split, so a fifth is tested by hash: where several samples are of one person, place or "
             "video, or nearly alike, give a CSV with a `group` column, or they stand on both sides"

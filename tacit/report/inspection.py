@@ -89,6 +89,8 @@ class Inspection:
     unit: str
     samples: int
     """How many can be read."""
+    wholes: int
+    """How many they were before some were taken to pieces."""
     unreadable: tuple[tuple[str, str], ...]
     """(name, reason) of those that cannot."""
     parts: Mapping[str, int]
@@ -140,7 +142,8 @@ def _headline(seen: Inspection) -> str:
     counts = seen.counts
     classes = f", {len(counts):,} classes" if counts else ", no labels"
     lost = f", {len(seen.unreadable):,} unreadable" if seen.unreadable else ""
-    return f"{seen.data}: {counted(seen.samples, seen.unit)}{classes}{lost}"
+    pieces = f" in {seen.samples:,} pieces" if seen.wholes < seen.samples else ""
+    return f"{seen.data}: {counted(seen.wholes, seen.unit)}{pieces}{classes}{lost}"
 
 
 def _rows(seen: Inspection) -> Iterable[tuple[str, str]]:
@@ -155,8 +158,8 @@ def _rows(seen: Inspection) -> Iterable[tuple[str, str]]:
         yield "folds", f"{seen.folds:,}"
     for name, fact in seen.facts.items():
         yield name, _spread(fact) if isinstance(fact, Spread) else _counted(fact)
-    if seen.facts and seen.looked_at < seen.samples:
-        yield "", f"(these from {seen.looked_at:,} of the {seen.samples:,})"
+    if seen.facts and seen.looked_at < seen.wholes:
+        yield "", f"(these from {seen.looked_at:,} of the {seen.wholes:,})"
     yield "packed as", ", ".join(f"{name} {value}" for name, value in seen.layout.items())
     for number, (name, reason) in enumerate(seen.unreadable[:_EXAMPLES]):
         yield "" if number else "unreadable", f"{name}: {reason}"

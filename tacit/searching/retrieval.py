@@ -72,12 +72,12 @@ def _views(encoder: TrainedEncoder, source: Source, batch: int) -> Iterator[tupl
 
     with closing(decoded(source, encoder.modality, encoder.layout)) as blocks:
         for row, outcome in (one for block in blocks for one in block):
-            name = printable(source.name(row))
             if isinstance(outcome, str):
+                name = printable(source.name(row))
                 console.say(f"note: query {name} cannot be read: {printable(outcome)}")
                 continue
-            names.append(name)
-            packed.append(outcome[0])
+            names.append(printable(source.name(row) + (f"#{outcome.part}" if outcome.part else "")))
+            packed.append(outcome.values)
             read += 1
             if len(packed) == batch:
                 yield full()

@@ -25,7 +25,8 @@ def transcripts(dataset: Dataset, max_bad: float = 0.01) -> tuple[TranscriptTarg
         raise DataError(f"{printable(dataset.name)} has no transcripts: {HOW}")
     rows = dataset.everything().source_rows
     known = torch.from_numpy(annotations.present[rows])
-    texts, bad = [str(annotations.read(row)) for row in rows.tolist()], []
+    told = zip(rows.tolist(), known.tolist(), strict=True)
+    texts, bad = [str(annotations.read(row)) if there else "" for row, there in told], []
     for number, text in enumerate(texts):
         if not text.isprintable():
             bad.append((number, "its transcript holds bytes that are no UTF-8, or characters that nobody can see"))

@@ -40,6 +40,8 @@ def translations(dataset: Dataset, max_bad: float = 0.01) -> tuple[TextTargets, 
         for row, source_row in enumerate(samples.source_rows.tolist()):
             interrupt.check()
             tick(row)
+            if not annotations.present[source_row]:
+                continue
             try:
                 raw = annotations.read(source_row)
             except Unreadable:

@@ -36,6 +36,12 @@ def test_names_are_taken_by_row(texts, data):
     assert [os.fsencode(name) for name in taken] == [texts[row] for row in rows]
 
 
+@given(st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=8))))
+def test_names_are_joined_one_by_one(pairs):
+    first, second = (names([pair[place] for pair in pairs])[0] for place in (0, 1))
+    assert [os.fsencode(name) for name in first.joined(second)] == [b"".join(pair) for pair in pairs]
+
+
 def test_a_million_names_take_little_memory():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     builder = NamesBuilder(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tacit.evaluation.bootstrap import difference, interval
+from tacit.evaluation.bootstrap import Scoring, difference, interval
 
 
 def test_covers_the_truth_about_as_often_as_promised() -> None:
@@ -54,3 +54,22 @@ def test_leaves_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
     interval(torch.ones(2, 10))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_pieces_of_one_sample_are_resampled_together() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wholes = (torch.rand(3, 24, generator=generator) < 0.7).double()
+    units = torch.arange(24).repeat_interleave(5) * 7
+    pieces = wholes.repeat_interleave(5, dim=1)
+    told, known = interval(pieces, Scoring(units=units)), interval(wholes)
+    assert [told.value, told.low, told.high] == pytest.approx([known.value, known.low, known.high])
+    alone = interval(pieces)
+    assert alone.high - alone.low < 0.7 * (told.high - told.low), "as if they were 120 observations"
+
+
+def test_samples_of_many_pieces_weigh_as_many() -> None:
+    units = torch.tensor([0] * 90 + [1] * 10)
+    correct = torch.cat([torch.ones(1, 90), torch.zeros(1, 10)], dim=1)
+    around = interval(correct, Scoring(units=units))
+    assert around.value == pytest.approx(0.9)
+    assert (around.low, around.high) == (0, 1), "one of the two may be drawn twice"
