@@ -26,6 +26,7 @@ LARGEST = 1e15
 """Values beyond this have squares that no float32 holds."""
 MOST = 50_000_000
 """Values of one series at most."""
+_HEAD = 2**16  # bytes in which the facts of a .ts file stand
 _NUMPY, _PARQUET = b"\x93NUMPY", b"PAR1"
 
 
@@ -40,6 +41,8 @@ def decode(raw: Raw) -> Values:
         return checked(raw)
     if not raw.strip():
         raise Unreadable("an empty file")
+    if b"@data" in raw[:_HEAD].lower():
+        raise Unreadable("a .ts file holds many series: give it, or its folder, as DATA, not in a list or an archive")
     if raw.startswith(_NUMPY):
         return checked(_array(raw))
     return _table(*(_parquet(raw) if raw.startswith(_PARQUET) else _text(raw)))

@@ -89,6 +89,7 @@ def test_times_in_order_or_not_give_the_same():
         (b"time,date,x\n1,1,2\n", "both say when"),
         (b"series,time,x\n1,1,2\n", "a table of many series"),
         (b"\xff\xfe1\x00", "no UTF-8"),
+        (b"#x\n@univariate true\n@data\n1,2:a\n", "many series"),
         (b"\x00\x01\x02,\x00", "binary"),
         (b"PAR1 and no more", "no Parquet"),
         (npy(np.zeros((2, 3)))[:-5], "cut off"),
