@@ -32,7 +32,7 @@ def facts(raw: Raw) -> Mapping[str, Fact]:
         "missing, %": float(100 * np.isnan(found).mean()),
         "level": float(np.nanmean(told, axis=0).mean()),
         "spread": float(np.nanstd(told, axis=0).mean()),
-        "still channels": float(found.shape[1] - moves.sum()),
+        "constant": float(found.shape[1] - moves.sum()),
     }
 
 

@@ -18,11 +18,11 @@ def test_facts_are_counted():
     x[:, 1] = 7
     x[3, 0] = np.nan
     known = facts(x)
-    assert (known["channels"], known["steps"], known["missing, %"], known["still channels"]) == ("2", 10, 5, 1)
+    assert (known["channels"], known["steps"], known["missing, %"], known["constant"]) == ("2", 10, 5, 1)
     assert np.isclose(known["level"], (np.nanmean(x[:, 0]) + 7) / 2, atol=1e-5)
     assert np.isclose(known["spread"], np.nanstd(x[:, 0]) / 2, atol=1e-5)
     empty = np.array([[1.0, np.nan], [2.0, np.nan]])
-    assert facts(empty)["still channels"] == 1, "a channel without a value does not move"
+    assert facts(empty)["constant"] == 1, "a channel without a value does not move"
 
 
 def test_good_series_need_no_advice():
