@@ -63,8 +63,8 @@ def table(method: str, found: dict[str, dict[str, Any]], key: tuple[str, Any]) -
         encoder = next(row for row, kind in rows.items() if kind == "encoder")
         metric = ("linear", "all") if key[0] == "linear" else few(numbers(evaluation, encoder), FEW)
         values = [numbers(evaluation, row).get(metric) for row in ROWS]
-        best = f"**{cell(numbers(evaluation, encoder)[metric])}**"
-        lines.append([name, best, *(f"{value['value']:.3f}" if value else "" for value in values)])
+        own = cell(numbers(evaluation, encoder)[metric])
+        lines.append([name, own, *(f"{value['value']:.3f}" if value else "" for value in values)])
     title = "all labels" if key[0] == "linear" else f"{FEW} labels per class"
     return markdown([title, method, *ROWS], lines)
 
