@@ -161,7 +161,7 @@ def test_series_are_told_by_ts_alone(tmp_path):
     assert kind_of(str(folder_of_waves(tmp_path / "waves", each=2)), MODALITIES) == "series"
 
 
-def test_the_whole_way_of_series(tmp_path):
+def test_the_whole_way_of_series(tmp_path, monkeypatch):
     """Train, judge, embed a folder and arrays, draw: sixteen series and no flags."""
     data = folder_of_waves(tmp_path / "waves", each=8, test=4)
     encoder = tacit.train(str(data), str(tmp_path / "run"), settings={"budget": {"steps": 2}, "encoder": {"width": 8}})
@@ -173,6 +173,9 @@ def test_the_whole_way_of_series(tmp_path):
     rows = {result.row for result in proof.evaluation.results}
     assert {"untrained", "raw values", "statistics", "1-NN Euclid", "1-NN DTW", "majority"} <= rows
     assert proof.evaluation.find("1-NN DTW", "linear", "all").value == 1
+    monkeypatch.setattr(neighbours, "_WORK", 0)
+    fewer = tacit.evaluate(encoder, str(data), tasks=["linear"])
+    assert {result.row for result in fewer.evaluation.results} == rows - {"1-NN DTW"}
     again = tacit.load(str(tmp_path / "run")).embed([raw])
     assert np.allclose(again[0], vectors[0], atol=1e-4)
 
