@@ -163,9 +163,9 @@ class Modality:
     rivals: Mapping[str, Callable[[Samples], Callable[[View], Tensor]]] = field(default_factory=dict)
     """Name -> what is fitted to unlabelled samples without a network and then turns views into features `[B, D]`: the
     closed forms of the field, which pre-training has to be seen beside."""
-    classifiers: Mapping[str, Callable[[Samples, Samples], Classifier]] = field(default_factory=dict)
+    classifiers: Mapping[str, Callable[[Samples, Samples], Classifier | None]] = field(default_factory=dict)
     """Name -> the field's own simple classifier, where that is no linear layer on features of moderate width: built on
-    (training samples, test samples)."""
+    (training samples, test samples); None, having told why, where these are too many for it."""
     terms: Mapping[str, Callable[[Sequence[Raw]], Terms]] = field(default_factory=dict)
     """Name -> weighted terms, fitted on raw samples: how the field finds those that are alike without learning."""
     records: str | None = None

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from curves import folder_of_waves, wave, wide
 from folder_toys import bert
 from sounds import emodb, esc50, folder_of_tones
 from token_toys import conll
@@ -36,6 +37,24 @@ def texts_of_others(folder: Path, texts: list[str]) -> None:
         (folder / "library" / f"{name}.jsonl").write_text("\n".join(rows))
     qrels = "".join(f"{n}\t{n}\t1\n" for n in range(len(texts)))
     (folder / "library" / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + qrels)
+
+
+def series(folder: Path) -> None:
+    """A folder in the archives' format, a list of files of three axes with persons, and a table of many series."""
+    folder_of_waves(folder / "machines", each=20, test=10)
+    (folder / "wrists").mkdir()
+    listed, table = ["path,label,group"], ["series,time,temperature,pressure,label,group"]
+    for number in range(40):
+        kind, person = number % 2, number // 4
+        x = wave(kind, number, length=20 + number, channels=3)
+        (folder / "wrists" / f"{number}.txt").write_text(wide(x, sign=" ").partition("\n")[2])
+        listed.append(f"wrists/{number}.txt,{('walk', 'climb')[kind]},person {person}")
+        table += [
+            f"pump-{number},2024-05-01 13:{step:02},{first},{second},{('new', 'worn')[kind]},hall-{person}"
+            for step, (first, second, _) in enumerate(x[:20])
+        ]
+    (folder / "wrists.csv").write_text("\n".join(listed) + "\n")
+    (folder / "sensors.csv").write_text("\n".join(table) + "\n")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -110,6 +129,8 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     (tmp_path / "bilingual.jsonl").write_text("".join(json.dumps(line) + "\n" for line in alone))
     if "minilm" in page.read_text():
         texts_of_others(tmp_path, [line["text"] for line in lines])
+    if "machines" in page.read_text():
+        series(tmp_path)
     folder_of_tones(tmp_path / "recordings", each=20)
     said = [f"recordings/{kind}/{number}.wav,{kind}" for kind in ("high", "low") for number in range(20)]
     (tmp_path / "spoken.csv").write_text("path,transcript\n" + "\n".join(said) + "\n")

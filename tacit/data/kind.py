@@ -20,8 +20,8 @@ from tacit.errors import DataError
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
-_OF_ANYTHING = frozenset({".npy"})
-"""Formats that more than one modality reads: they tell nothing."""
+_OF_ANYTHING = frozenset({".npy", ".csv", ".tsv", ".parquet"})
+"""Formats that hold anything, by themselves they tell nothing."""
 
 
 def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
@@ -31,6 +31,8 @@ def kind_of(data: str, modalities: Mapping[str, Modality]) -> str | None:
     head, mark, column = data.rpartition("#")
     path = Path(head if mark and os.path.exists(head) else data)  # noqa: PTH110 - a NUL is no error to it
     try:
+        if "{" in data and not path.exists():  # shards
+            return _named(path.name, modalities)
         if path.is_file():
             return _of_file(path, modalities, column if mark else None)
         kinds = (_of_document(file, modalities) for file in islice(_below(path), _LOOKED_AT))
@@ -82,7 +84,11 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
             return _named(path.name, modalities)
         case ".txt":  # lines are paths of files of some kind, or samples themselves
             named = suffix(first_line(path).strip())
-            lists = (name for name, each in modalities.items() if name not in recorded and named in each.suffixes)
+            lists = (
+                name
+                for name, each in modalities.items()
+                if name not in recorded and named in each.suffixes - _OF_ANYTHING - {".txt"}
+            )
             return next(lists, next(iter(recorded), None))
         case last if last in SENTENCES:
             return next(iter(recorded), None)

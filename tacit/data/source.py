@@ -19,8 +19,10 @@ from tacit.data.pairing import paired
 from tacit.data.parquet import open_parquet
 from tacit.data.records import open_records, recorded
 from tacit.data.saved import is_saved, open_saved
+from tacit.data.series import ENDING, is_list, open_series
 from tacit.data.shards import below, expand
 from tacit.data.table import open_table
+from tacit.data.ts import open_ts
 from tacit.data.voc import open_voc
 from tacit.data.webdataset import is_webdataset, open_webdataset
 from tacit.data.yolo import open_yolo
@@ -44,7 +46,8 @@ def open_source(
     .zip with the same inside, a .csv, .tsv or .txt list of paths, an .npy or .npz of arrays, a .parquet file or a
     folder of them (`DATA#COLUMN` where several columns hold samples), WebDataset shards (a folder of them, or
     `train-{000..012}.tar`), a data set that Hugging Face saved to disk, a COCO .json or a folder laid out like Pascal
-    VOC, COCO or YOLO, which bring their boxes, one file, or the name of a built-in set.
+    VOC, COCO or YOLO, which bring their boxes, one file, or the name of a built-in set; where `suffixes` say that
+    samples are series, also .ts files (a folder of them, or one) and a table of many series.
     `suffixes` are the file names' endings that are looked for; `cache_dir` is where built-in sets go; `records` names
     the column of samples where files hold those themselves (see `records.open_records`), or None.
 
@@ -86,6 +89,8 @@ def _open_folder(path: Path, suffixes: frozenset[str]) -> Source:
     """A folder of files, or where it holds nothing but shards, those."""
     if is_saved(path):
         return open_saved(str(path), path)
+    if ENDING in suffixes and (series := open_series(path)) is not None:
+        return series
     source = _open_annotated(path, suffixes) or paired(open_folder(path, suffixes), path)
     for ending in (".parquet", ".tar"):
         if len(source) == 0 and ending in source.others:
@@ -100,6 +105,8 @@ def _open_shards(title: str, paths: Sequence[Path], suffixes: frozenset[str]) ->
         return open_parquet(title, paths)
     if endings == {".tar"}:
         return open_webdataset(title, paths, suffixes)
+    if endings == {ENDING} and ENDING in suffixes:
+        return open_ts(title, paths)
     raise DataError(f"{printable(title)} stands for {' and '.join(sorted(endings))}; shards are .tar or .parquet")
 
 
@@ -127,7 +134,9 @@ def _open_annotated(path: Path, suffixes: frozenset[str]) -> Source | None:
 
 def _open_file(path: Path, status: os.stat_result, suffixes: frozenset[str]) -> Source:
     ending = suffix(path.name)
-    if ending in suffixes and ending != ".npy":  # which holds many samples
+    if ENDING in suffixes and (series := open_series(path)) is not None:
+        return series
+    if ending in suffixes and ending != ".npy" and not is_list(path, suffixes):  # an .npy holds many samples
         return _open_single(path, status)
     if path.name.lower().endswith(_PACKED_ARCHIVES):
         raise DataError(

@@ -114,7 +114,7 @@ class _Meter:
 def _distinct(trainer: Trainer) -> float:
     """The share of samples of the first batch that differ from its first one."""
     rows = order.rows(trainer.config.seed, 0, 0, trainer.batch, len(trainer.samples))
-    x = trainer.samples.view(rows).x.flatten(1)
+    x = trainer.samples.view(rows).x.flatten(1).nan_to_num()  # missing values are alike
     return float((x[1:] != x[:1]).any(1).float().mean()) if len(x) > 1 else 1.0
 
 

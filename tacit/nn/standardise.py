@@ -12,7 +12,10 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std by channel, with the statistics of the sample it was built on; they travel with the weights."""
+    """(x - mean) / std by channel, with the statistics of the sample it was built on; they travel with the weights.
+
+    Values that are missing (NaN) count for nothing there, and stay missing.
+    """
 
     mean: Tensor
     std: Tensor
@@ -21,10 +24,17 @@ class Standardise(nn.Module):
         """`sample [B, C, ...]`: some plain views."""
         super().__init__()
         dims = [0, *range(2, sample.dim())]
-        self.register_buffer("mean", sample.float().mean(dims, keepdim=True)[0])
-        # a constant channel has no scale of its own: leave it as it is
-        std = sample.float().std(dims, keepdim=True, unbiased=False)[0]
-        self.register_buffer("std", std.where(std > 1e-3, 1.0))
+        x = sample.float()
+        known = ~x.isnan()
+        if bool(known.all()):
+            mean, std = x.mean(dims, keepdim=True), x.std(dims, keepdim=True, unbiased=False)
+        else:
+            mean = x.nanmean(dims, keepdim=True).nan_to_num()  # of a channel without any value: 0
+            std = (x - mean).square().nanmean(dims, keepdim=True).nan_to_num().sqrt()
+        self.register_buffer("mean", mean[0])
+        # a constant channel has no scale of its own: leave it as it is; what is small throughout is not constant
+        peak = x.where(known, 0).abs().amax(dims, keepdim=True)[0].clamp(max=1)
+        self.register_buffer("std", std[0].where(std[0] > 1e-3 * peak, 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """The standardised `x [B, C, ...]`."""

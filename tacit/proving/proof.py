@@ -194,6 +194,8 @@ def _classifiers(encoder: TrainedEncoder, tasks: Sequence[str]) -> list[Predicte
 def _classifier(encoder: TrainedEncoder, name: str, tasks: Sequence[str]) -> PredictedRow:
     def predictions(bench: Bench) -> dict[Key, Tensor]:
         classify = encoder.modality.classifiers[name](bench.train, bench.test)
+        if classify is None:
+            return {}
         labels, found = bench.train_labels, {}
         few = drawn_of(bench, bench.sizes) if "few-label" in tasks else {}
         with progress(name, bench.draws * len(few)) as tick:

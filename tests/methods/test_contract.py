@@ -14,6 +14,7 @@ from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.modalities.audio import AUDIO
 from tacit.modalities.pictures import ImageLayout
+from tacit.modalities.series import SERIES
 from tacit.modalities.text import TEXT
 from tacit.settings import build
 
@@ -47,7 +48,20 @@ def recordings(front="log-mel"):
     return torch.from_numpy(np.stack([AUDIO.read(raw, layout) for raw in raws])), layout
 
 
-PACKED = {"image": images, "text": texts, "audio": recordings}
+def series():
+    """Two channels of eight rhythms, of unequal length, with gaps in one."""
+    generator = np.random.default_rng(0)
+    raws = []
+    for number in range(64):
+        time = np.arange(generator.integers(30, 48)) + generator.uniform(0, 10)
+        raw = np.stack([np.sin(time * (1 + number % 8) / 8), np.cos(time / (2 + number % 8))], axis=1)
+        raw[3:6, 0] = np.nan
+        raws.append(raw)
+    layout = SERIES.survey(raws, SERIES.config())
+    return torch.from_numpy(np.stack([SERIES.read(raw, layout) for raw in raws])), layout
+
+
+PACKED = {"image": images, "text": texts, "audio": recordings, "series": series}
 
 
 def samples_of(modality):

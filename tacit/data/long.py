@@ -1,0 +1,175 @@
+"""Many series in one table: a row a step, and a column that says which series it belongs to."""
+
+from __future__ import annotations
+
+import csv
+import os
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tacit import interrupt
+from tacit.data.lines import Cells, ending, rows, whole
+from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, stamp
+from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, header_of, labels_of, near_misses, splits_of
+from tacit.errors import DataError, Unreadable
+from tacit.modalities.stamps import SERIES_COLUMNS, TIME_COLUMNS, in_order, moments
+from tacit.modalities.steps import MOST, number_in
+
+
+@dataclass
+class _Series:
+    """What was read of one series."""
+
+    values: array[float] = field(default_factory=lambda: array("d"))
+    times: list[object] = field(default_factory=list)
+    rows: array[int] = field(default_factory=lambda: array("q"))
+    """The number of each step's row in the file, from 1."""
+    extras: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    """Why it cannot be read; the first that was met."""
+
+
+def is_long(columns: list[str]) -> bool:
+    """Whether a table of these columns holds many series: one says which, one when."""
+    names = {name.strip().lower() for name in columns}
+    return bool(names & set(SERIES_COLUMNS)) and bool(names & set(TIME_COLUMNS))
+
+
+def open_long(path: Path) -> Source:
+    """The series of a table, each an array float64 `[L, C]` in the order of its times, NaN where a value is missing.
+
+    Known columns: `series` or `id`; `time`, `timestamp`, `date` or `datetime`; if present `label`, `group`, `split`,
+    one of each a series. All others are channels. A series with a damaged row, two rows of one time or two labels is a
+    sample that cannot be read. Raises `DataError` where columns contradict each other or the table is too large.
+    """
+    found: dict[str, _Series] = {}
+    notes: list[str] = []
+    nameless: list[int] = []
+    known: dict[str, str] = {}
+    cells_read = 0
+    for number, cells in _rows(path):
+        interrupt.check()
+        if isinstance(cells, str):
+            nameless.append(number)
+            continue
+        if not known:
+            known = _known(path, list(cells))
+            channels = [name for name in cells if name not in known.values()]
+            notes += near_misses(str(path), [name.lower() for name in cells])
+        name = _text(cells[known["series"]])
+        if not name:
+            nameless.append(number)
+            continue
+        cells_read += len(channels)
+        if cells_read > MOST:
+            raise DataError(f"{printable(str(path))} holds more than {MOST:,} values: write a file a series, or arrays")
+        _add(found.setdefault(name, _Series()), number, cells, known, channels)
+    if not found:
+        raise DataError(f"{printable(str(path))} has no row that names a series: there is nothing to read")
+    if nameless:
+        some = ", ".join(map(str, nameless[:5])) + (", ..." if len(nameless) > 5 else "")
+        notes.append(f"{printable(str(path))}: {len(nameless):,} rows name no series or are cut short (rows {some})")
+    return _source(path, found, len(channels), tuple(notes))
+
+
+def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tuple[str, ...]) -> Source:
+    builder, codes = NamesBuilder(len(EXTRA_COLUMNS)), {extra: Codes() for extra in EXTRA_COLUMNS}
+    for name, series in found.items():
+        builder.add(os.fsencode(name), *(codes[extra].of(series.extras.get(extra, "")) for extra in EXTRA_COLUMNS))
+    names, (label, split, group) = builder.finish()
+    labels, classes = labels_of(label, codes["label"])
+    held = list(found.values())
+
+    def read(row: int) -> np.ndarray:
+        series = held[row]
+        values = np.frombuffer(series.values).reshape(-1, channels)
+        order = in_order(moments(series.times, series.rows), series.rows)
+        return values[order]
+
+    return Source(
+        title=str(path),
+        names=names,
+        read=read,
+        fingerprint=fingerprint("long", names, np.array(stamp(path.stat()))),
+        labels=labels,
+        classes=classes,
+        splits=splits_of(str(path), split, codes["split"]),
+        groups=group.astype(np.int32) if codes["group"].known else None,
+        group_names=group_names_of(codes["group"]),
+        refused={row: series.reason for row, series in enumerate(held) if series.reason},
+        notes=notes,
+    )
+
+
+def _add(series: _Series, number: int, cells: Mapping[str, Any], known: Mapping[str, str], channels: list[str]) -> None:
+    """One more step."""
+    for extra in EXTRA_COLUMNS:
+        told = _text(cells[known[extra]]) if extra in known else ""
+        before = series.extras.setdefault(extra, told)
+        if told != before:
+            series.reason = series.reason or f"row {number} gives the {extra} {told!r}, and rows before it {before!r}"
+    try:
+        series.values.extend([number_in(cells[name], number, name) for name in channels])
+    except Unreadable as error:
+        series.reason = series.reason or str(error)
+        return
+    series.times.append(cells[known["time"]])
+    series.rows.append(number)
+
+
+def _known(path: Path, header: list[str]) -> dict[str, str]:
+    """What is known -> its column as it is written. Raises `DataError` where two say the same or no channel is left."""
+    known = {}
+    for what, names in (
+        ("series", SERIES_COLUMNS),
+        ("time", TIME_COLUMNS),
+        *((each, (each,)) for each in EXTRA_COLUMNS),
+    ):
+        have = [name for name in header if name.strip().lower() in names]
+        if len(have) > 1:
+            raise DataError(
+                f"{printable(str(path))}: columns {' and '.join(map(printable, have))} both name the {what}: rename or "
+                "drop all but one"
+            )
+        if have:
+            known[what] = have[0]
+    if len(known) == len(header):
+        raise DataError(f"{printable(str(path))} has no column of values beside {', '.join(map(printable, header))}")
+    return known
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Cells]]:
+    """(number from 1, cells by column) of the rows; for one with more or fewer cells than columns a reason."""
+    if ending(path) == ".parquet":
+        return rows(path, lambda have: have)
+    return whole(path, _table(path))
+
+
+def _table(path: Path) -> Iterator[tuple[int, Cells]]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        header, delimiter = header_of(path.name, next(file, ""))
+        try:
+            for number, cells in enumerate(csv.reader(file, delimiter=delimiter), 2):
+                if cells and len(cells) != len(header):
+                    raise DataError(
+                        f"{printable(str(path))}: row {number} has {len(cells)} cells, and the header {len(header)}: "
+                        "every row needs a cell a column (decimals are written with a point)"
+                    )
+                if cells:
+                    yield number, dict(zip(header, cells, strict=True))
+        except csv.Error as error:
+            raise DataError(f"{printable(str(path))} is no valid table: {error}") from None
+
+
+def _text(value: Any) -> str:
+    """A name, label, split or group as text; empty for none."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
