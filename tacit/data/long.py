@@ -44,8 +44,9 @@ def open_long(path: Path) -> Source:
     """The series of a table, each an array float64 `[L, C]` in the order of its times, NaN where a value is missing.
 
     Known columns: `series` or `id`; `time`, `timestamp`, `date` or `datetime`; if present `label`, `group`, `split`,
-    one of each a series. All others are channels. A series with a damaged row, two rows of one time or two labels is a
-    sample that cannot be read. Raises `DataError` where columns contradict each other or the table is too large.
+    `fold`, one of each a series. All others are channels. A series with a damaged row, two rows of one time or two
+    labels is a sample that cannot be read. Raises `DataError` where columns contradict each other or the table is too
+    large.
     """
     found: dict[str, _Series] = {}
     notes: list[str] = []
@@ -81,7 +82,7 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
     builder, codes = NamesBuilder(len(EXTRA_COLUMNS)), {extra: Codes() for extra in EXTRA_COLUMNS}
     for name, series in found.items():
         builder.add(os.fsencode(name), *(codes[extra].of(series.extras.get(extra, "")) for extra in EXTRA_COLUMNS))
-    names, (label, split, group) = builder.finish()
+    names, (label, split, group, fold) = builder.finish()
     labels, classes = labels_of(label, codes["label"])
     held = list(found.values())
 
@@ -101,6 +102,8 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
         splits=splits_of(str(path), split, codes["split"]),
         groups=group.astype(np.int32) if codes["group"].known else None,
         group_names=group_names_of(codes["group"]),
+        folds=fold.astype(np.int32) if codes["fold"].known else None,
+        fold_names=group_names_of(codes["fold"]),
         refused={row: series.reason for row, series in enumerate(held) if series.reason},
         notes=notes,
     )

@@ -21,12 +21,12 @@ def table(tmp_path, text, name="x.csv"):
     return opened(path)
 
 
-GOOD = """series,time,heart,steps,label,group,split
-b,2,70,1,walk,anna,train
-a,1,61,,rest,bert,test
-b,1,69,0,walk,anna,train
-a,3,63,4,rest,bert,test
-a,2,nan,2,rest,bert,test
+GOOD = """series,time,heart,steps,label,group,split,fold
+b,2,70,1,walk,anna,train,one
+a,1,61,,rest,bert,test,two
+b,1,69,0,walk,anna,train,one
+a,3,63,4,rest,bert,test,two
+a,2,nan,2,rest,bert,test,two
 """
 
 
@@ -39,6 +39,7 @@ def test_rows_become_series_in_the_order_of_time(tmp_path):
     assert [source.classes[label] for label in source.labels] == ["walk", "rest"]
     assert source.splits.tolist() == [0, 2]
     assert [source.group_names[group] for group in source.groups] == ["anna", "bert"]
+    assert [source.fold_names[fold] for fold in source.folds] == ["one", "two"]
 
 
 def test_parquet_tabs_and_capitals_say_the_same(tmp_path):
