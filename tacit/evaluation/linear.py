@@ -145,13 +145,12 @@ def held_out(labels: Tensor, seed: int, groups: Tensor | None = None) -> Tensor:
 
 def held_out_groups(labels: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
     """Rows, long, of about a fifth of the samples as whole groups; none where no group can be spared."""
-    alone = len(groups) + torch.arange(len(groups)) + int(groups.max())
-    units, of = torch.unique(torch.where(groups >= 0, groups, alone), return_inverse=True)
-    order = torch.randperm(len(units), generator=generator)
-    held = torch.zeros(len(units), dtype=torch.bool)
+    units, of = units_of(groups)
+    order = torch.randperm(units, generator=generator)
+    held = torch.zeros(units, dtype=torch.bool)
     left = torch.bincount(labels)
     count, enough = 0, HELD_OUT * len(labels)
-    by_group = of.argsort(stable=True).split(torch.bincount(of).tolist())
+    by_group = torch.split(of.argsort(stable=True), torch.bincount(of).tolist())
     for unit in order.tolist():
         rows = by_group[unit]
         own = torch.bincount(labels[rows], minlength=len(left))
@@ -162,3 +161,10 @@ def held_out_groups(labels: Tensor, groups: Tensor, generator: torch.Generator) 
         if count >= enough:
             break
     return held[of].nonzero().flatten()
+
+
+def units_of(groups: Tensor) -> tuple[int, Tensor]:
+    """How many units `groups` (long `[N]`) make, each sample of none (-1) being one alone, and that of each, `[N]`."""
+    alone = len(groups) + torch.arange(len(groups)) + int(groups.max())
+    units, of = torch.unique(torch.where(groups >= 0, groups, alone), return_inverse=True)
+    return len(units), of

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tacit.augment.audio import Recipe, audio_view
-from tacit.augment.kinds import by_kind
+from tacit.augment.kinds import by_kind, recipes_of
 from tacit.augment.wave import wave_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Pieces, Raw, View
@@ -76,13 +76,7 @@ def _collate(packed: Tensor, layout: AudioLayout) -> View:
 
 
 def _augment(config: AudioConfig) -> Mapping[str, Augmentation]:
-    recipes = {
-        "weak": config.weak,
-        "strong": config.strong,
-        "global": config.global_,
-        "local": config.local,
-        "next": config.next,
-    }
+    recipes = recipes_of(config)
     if config.front == "wave":
         return by_kind(recipes, wave_view)
     if config.front == "features":

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tacit.augment.copies import COPIES
 from tacit.augment.corrupt import grey, holed, noisy
 from tacit.augment.image import Recipe, image_view, quarter_turns
-from tacit.augment.kinds import by_kind
+from tacit.augment.kinds import by_kind, recipes_of
 from tacit.augment.lab import gamut, to_lab, to_rgb
 from tacit.augment.tiles import COMPASS, neighbours, neighbours_laid, puzzle, puzzle_laid
 from tacit.config import Config
@@ -58,8 +58,7 @@ def _collate(packed: Tensor, layout: ImageLayout) -> View:
 
 
 def _augment(config: ImageConfig) -> Mapping[str, Augmentation]:
-    recipes = {"weak": config.weak, "strong": config.strong, "global": config.global_, "local": config.local}
-    return by_kind(recipes, image_view)
+    return by_kind(recipes_of(config), image_view)
 
 
 def _pixels(view: View) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tacit.augment.kinds import by_kind
+from tacit.augment.kinds import by_kind, recipes_of
 from tacit.augment.series import Recipe, series_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw
@@ -43,14 +43,7 @@ def _survey(raws: Iterable[Raw], config: SeriesConfig) -> SeriesLayout:
 
 
 def _augment(config: SeriesConfig) -> Mapping[str, Augmentation]:
-    recipes = {
-        "weak": config.weak,
-        "strong": config.strong,
-        "global": config.global_,
-        "local": config.local,
-        "next": config.next,
-    }
-    return by_kind(recipes, series_view)
+    return by_kind(recipes_of(config), series_view)
 
 
 SERIES = Modality(

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from tacit.augment.kinds import by_kind
+from tacit.augment.kinds import by_kind, recipes_of
 from tacit.augment.text import Recipe, text_view
 from tacit.augment.text_noise import deleted, infilled, permuted
 from tacit.config import Config
@@ -65,8 +65,7 @@ def _collate(packed: Tensor, layout: TextLayout) -> View:
 
 
 def _augment(config: TextConfig) -> Mapping[str, Augmentation]:
-    recipes = {"weak": config.weak, "strong": config.strong, "global": config.global_, "local": config.local}
-    return by_kind(recipes, text_view)
+    return by_kind(recipes_of(config), text_view)
 
 
 def _word_counts(view: View) -> Tensor:

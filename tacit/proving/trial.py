@@ -103,7 +103,7 @@ class Trial:
     protocol: Mapping[str, Any]
     head: Head
     """A head that is not trained: it judges, and answers without looking."""
-    judge: Callable[[Trial, Iterator[tuple[Tensor, Answers]]], Kept]
+    judge: Judge
     """(trial, rows and answers to the test part, batch by batch) -> what is kept of them, and what is said."""
     draw: Callable[[Trial, int, int], Tensor]
     """(trial, size, number of the draw) -> rows of the training part."""

@@ -11,7 +11,7 @@ from tacit.console import say
 from tacit.data.dataset import Dataset, Subset
 from tacit.data.listing import printable
 from tacit.errors import DataError
-from tacit.evaluation.linear import HELD_OUT, held_out
+from tacit.evaluation.linear import HELD_OUT, held_out, units_of
 from tacit.heads.head import Targets
 from tacit.truth import TRUTH
 
@@ -93,9 +93,8 @@ def _held_out(train: Part, seed: int) -> Tensor:
     if groups is None:
         labels = train.targets.groups()
         return held_out(labels if labels is not None else torch.zeros(len(train.samples)), seed)
-    alone = len(groups) + torch.arange(len(groups)) + int(groups.max())
-    units, of = torch.unique(torch.where(groups >= 0, groups, alone), return_inverse=True)
-    order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))
+    units, of = units_of(groups)
+    order = torch.randperm(units, generator=torch.Generator().manual_seed(seed))
     sizes = torch.bincount(of)[order]
     chosen = order[sizes.cumsum(0) <= HELD_OUT * len(groups)]
     return torch.isin(of, chosen).nonzero().flatten()
