@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench clean
+.PHONY: demo test fuzz bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/tacit demo
@@ -14,6 +14,9 @@ test: $(VENV)/developer
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy tacit
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+fuzz: $(VENV)/developer
+	TACIT_EXAMPLES=fuzz OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m hypothesis
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/cifar10_cpu.py --write

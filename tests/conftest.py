@@ -8,8 +8,10 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
-settings.register_profile("tacit", deadline=None)  # a busy machine is no failure
-settings.load_profile("tacit")
+# A busy machine is no failure (deadline), and one commit gives one answer (derandomize): `make fuzz` looks for more.
+settings.register_profile("tacit", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("TACIT_EXAMPLES", "tacit"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

@@ -90,6 +90,8 @@ def _text(raw: bytes) -> Columns:
     if "\0" in text[:1000]:
         raise Unreadable("no table, but something binary")
     lines = text.splitlines()
+    if not lines:
+        raise Unreadable("an empty file")
     sign = max(",;\t", key=lines[0].count)
     rows: Iterator[list[str]] = (line.split() for line in lines)
     if sign in lines[0]:

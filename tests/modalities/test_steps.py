@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from curves import wave, wide
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tacit.errors import Unreadable
@@ -117,6 +117,7 @@ def test_a_header_that_promises_too_much_allocates_nothing():
 
 
 @given(st.binary(max_size=60))
+@example(b"\xef\xbb\xbf")
 def test_whatever_the_bytes_there_is_a_series_or_a_reason(raw):
     with contextlib.suppress(Unreadable):
         assert decode(raw).ndim == 2
