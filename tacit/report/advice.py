@@ -80,8 +80,11 @@ def _amount(seen: Inspection) -> Iterator[str]:
     photographs = seen.unit == "images"  # of nothing else is it known how much is little
     if count < FEW:
         few = f"{counted(count, seen.unit)} for training {'is' if count == 1 else 'are'} few"
-        seen_so = " (simclr on 100 images of CIFAR-10: kNN .48, on 10,000 .50, untrained .32)" if photographs else ""
-        yield f"{few}. A short run may help all the same{seen_so}; compare it with weights learnt elsewhere (--init-from)"
+        shown_by = " (simclr on 100 images of CIFAR-10: kNN .48, on 10,000 .50, untrained .32)" if photographs else ""
+        yield (
+            f"{few}. A short run may help all the same{shown_by}; "
+            "compare it with weights learnt elsewhere (--init-from)"
+        )
     cost = seen.cost if photographs else None
     shown = cost.epochs * count if cost is not None and cost.epochs is not None else 0
     if cost is not None and 0 < shown < SHOWN:
