@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pad_sequence
 
 from tacit.config import Named
 from tacit.core import Encoder, Features, View
@@ -19,6 +19,7 @@ from tacit.heads.decoding import BLANK, greedy, prefix_beam, spelled
 from tacit.heads.head import Answers, Head, Scores, Targets
 from tacit.heads.pooled import LINEAR_RATE
 from tacit.heads.tokens import TokenNorm
+from tacit.nn.recurrent import Bidirectional
 
 
 class TranscriptTargets(Targets):
@@ -85,7 +86,7 @@ class Ctc(Head):
         super().__init__(config, encoder, sample, classes)
         self.config, self.classes = config, tuple(classes)
         self.norm = TokenNorm(encoder, sample, config.name)
-        self.network = nn.LSTM(self.norm.dim, config.width, config.layers, batch_first=True, bidirectional=True)
+        self.network = Bidirectional(self.norm.dim, config.width, config.layers)
         self.layer = nn.Linear(2 * config.width, config.moments * (1 + len(classes)))
 
     @classmethod
@@ -101,8 +102,7 @@ class Ctc(Head):
         order = (~valid).to(torch.uint8).argsort(dim=1, stable=True)  # the valid ones first, as they follow each other
         tokens, count = tokens.gather(1, order[..., None].expand_as(tokens)), valid.sum(1).clamp_min(1)
         with torch.autocast(tokens.device.type, enabled=False):
-            packed = pack_padded_sequence(tokens, count.cpu(), batch_first=True, enforce_sorted=False)
-            states, _ = pad_packed_sequence(self.network(packed)[0], batch_first=True)
+            states = self.network(tokens[:, : int(count.max())], count)
             logits = self.layer(states).unflatten(2, (self.config.moments, -1)).flatten(1, 2)
         return Heard(logits.log_softmax(2), self.config.moments * count)
 
