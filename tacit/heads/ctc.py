@@ -73,7 +73,10 @@ class Ctc(Head):
     """
 
     floor = "commonest transcript"
-    recipe = {"optimiser": {"lr": LINEAR_RATE, "weight_decay": 0.01, "clip": 5.0}, "method": {"linear": 0.05}}
+    recipe = {
+        "optimiser": {"lr": LINEAR_RATE, "weight_decay": 0.01, "clip": 5.0},
+        "method": {"linear": 0.05, "rate": 0.05},
+    }
 
     class Config(Named):
         name: Literal["recognise"] = "recognise"

@@ -13,7 +13,7 @@ from tacit.proving.trial import Effort, parts_of, trial_of
 
 TASK = "recognise"
 METRICS = ("CER", "WER")
-EFFORT = Effort(steps={50: 300, 100: 400}, steps_all=1500, draws=2, batch=8, draws_all=1)
+EFFORT = Effort(steps={50: 900, 100: 1200}, steps_all=3000, draws=2, batch=8, draws_all=1)
 
 
 def recognise(
