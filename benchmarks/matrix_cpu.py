@@ -3,11 +3,12 @@
     python benchmarks/matrix_cpu.py --write                    all cells, about a minute each; goes on where it stopped
     python benchmarks/matrix_cpu.py --sets texts.jsonl         other labelled data
 
-Protocol: `--time` (45 s) of training on two cores by the method's own default recipe for this kind of data, the last
-step's encoder, logistic regression on frozen features with ten labels per class, mean of 20 paired draws, the set's own
-test part (of SUBJ a fifth, drawn by hash). Beside each figure that of the same network untrained (mean of three). Sets:
-CIFAR-10, SUBJ (sentences: opinions and plots), spoken digits of a speaker never heard, GunPoint (motions of a hand);
-looked up in $TACIT_DATA. A method that has no cell in a column asks for something that the kind of data does not have.
+Protocol: `--time` (45 s) of training by the method's own default recipe for this kind of data, the last step's encoder,
+logistic regression on frozen features with ten labels per class, mean of 20 paired draws, the set's own test part (of
+SUBJ a fifth, drawn by hash). A cell: the encoder, in brackets the same network untrained (mean of three); bold where
+the verdict is that it helped, which takes more than every floor. The last row is the best floor that needs no network.
+Sets: CIFAR-10, SUBJ (sentences: opinions and plots), spoken digits of a speaker never heard, GunPoint (motions of a
+hand); looked up in $TACIT_DATA. A method without a cell asks for what this kind of data does not have.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from fsdd_cpu import without
 from tables import ROOT, markdown, put, tacit
@@ -28,6 +30,7 @@ from tacit.settings import modality_of
 
 PER_CLASS = 10
 SPEAKER = "theo"
+OF_NETWORKS = ("encoder", "untrained", "scratch")
 
 
 def main() -> None:
@@ -39,9 +42,10 @@ def main() -> None:
     arguments.add_argument("--write", action="store_true", help="put the table into README.md")
     given = arguments.parse_args()
     sets = given.sets or usual(given.runs)
-    cells = {(method, data): cell(method, data, given.runs, given.time) for data in sets for method in given.methods}
-    rows = [[f"`{method}`", *(cells[method, data] for data in sets)] for method in given.methods]
+    found = {(method, data): judged(method, data, given.runs, given.time) for data in sets for method in given.methods}
+    rows = [[f"`{method}`", *(cell(found[method, data]) for data in sets)] for method in given.methods]
     rows = [row for row in rows if any(row[1:])]
+    rows.append(["*best floor*", *(best([found[method, data] for method in given.methods]) for data in sets)])
     titles = [f"{modality_of(data).unit}: {Path(data).stem}" for data in sets]
     text = markdown(["method", *titles], rows)
     print(text)
@@ -62,11 +66,11 @@ def usual(runs: Path) -> list[str]:
     return ["cifar10", str(texts), str(digits), str(home / "time_series" / "ucr_uea" / "GunPoint")]
 
 
-def cell(method: str, data: str, runs: Path, time: str) -> str:
-    """The figure of a method on a set and, in brackets, that of its network untrained; empty where it does not run."""
+def judged(method: str, data: str, runs: Path, time: str) -> dict[str, Any] | None:
+    """What `tacit evaluate` found of a method on a set; None where it does not run."""
     kind, modality = METHODS[method], modality_of(data)
     if kind.needs(kind.Config()) - modality.offers:
-        return ""
+        return None
     run = runs / f"{Path(data).stem}-{method}"
     budget = ("--time", time) if method != "patches" else ()
     try:
@@ -76,11 +80,32 @@ def cell(method: str, data: str, runs: Path, time: str) -> str:
             tacit("evaluate", run, data, "--task", "few-label", "--labels", PER_CLASS * classes(data))
     except subprocess.CalledProcessError as error:
         sys.exit(f"{method} on {data}: exit code {error.returncode}")
-    found = json.loads((run / "evaluation.json").read_text())
-    own, *others = (each for each in found["results"] if each["task"] == "few-label")
+    evaluation: dict[str, Any] = json.loads((run / "evaluation.json").read_text())
+    return evaluation
+
+
+def cell(evaluation: dict[str, Any] | None) -> str:
+    """The encoder's figure, bold where it helped, and that of its network untrained."""
+    if evaluation is None:
+        return ""
+    own, *others = (each for each in evaluation["results"] if each["task"] == "few-label")
     floors = [each["value"] for each in others if each["kind"] == "untrained"]
     beside = f" ({floors[0]:.3f})" if floors else ""
-    return f"{own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}]{beside}"
+    number = f"{own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}]"
+    return f"{f'**{number}**' if evaluation['verdict']['helped'] else number}{beside}"
+
+
+def best(evaluations: list[dict[str, Any] | None]) -> str:
+    """The best of what needs no network, and its name."""
+    floors = {
+        each["row"]: each["value"]
+        for evaluation in evaluations
+        if evaluation is not None
+        for each in evaluation["results"]
+        if each["task"] == "few-label" and each["kind"] not in OF_NETWORKS
+    }
+    name = max(floors, key=floors.__getitem__)
+    return f"{floors[name]:.3f}, {name}"
 
 
 def classes(data: str) -> int:
