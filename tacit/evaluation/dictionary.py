@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,6 +44,8 @@ class Dictionary:
 
     def __init__(self, sources: Sequence[str], targets: Sequence[str], rounds: int = ROUNDS) -> None:
         self.sources, self.targets = {NULL: 0}, dict[str, int]()
+        self.spelled = _spellings(targets)
+        """The commonest spelling of each word of the targets, which are learnt in lower case."""
         told = [np.unique([0, *_numbers(text, self.sources)]) for text in sources]
         said = [_numbers(text, self.targets) for text in targets]
         width = max(1, len(self.targets))
@@ -69,16 +72,26 @@ class Dictionary:
         order = np.lexsort((self._target, -self.probability, self._source))
         first = order[np.unique(self._source[order], return_index=True)[1]]
         from_, to = list(self.sources), list(self.targets)
-        return {from_[self._source[row]]: to[self._target[row]] for row in first}
+        return {from_[self._source[row]]: self.spelled[to[self._target[row]]] for row in first}
 
     def translate(self, texts: Sequence[str]) -> list[str]:
         """Word by word, in the order of the source; unknown words stay as they are."""
         best = self.best()
-        return [_joined([best.get(word, word) for word in _words(text)]) for text in texts]
+        return [_joined([best.get(word.lower(), word) for word in _WORD.findall(text)]) for text in texts]
+
+
+def _spellings(texts: Sequence[str]) -> dict[str, str]:
+    """Word in lower case -> how it is written most often, German nouns with a capital; not at the beginning of a text,
+    where all words have one, unless it stands nowhere else."""
+    first, later = (defaultdict[str, Counter[str]](Counter) for _ in range(2))
+    for text in texts:
+        for place, word in enumerate(_WORD.findall(text)):
+            (later if place else first)[word.lower()][word if place else word.lower()] += 1
+    return {word: forms.most_common(1)[0][0] for word, forms in {**first, **later}.items()}
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    return [word.lower() for word in _WORD.findall(text)]
 
 
 def _numbers(text: str, known: dict[str, int]) -> np.ndarray:

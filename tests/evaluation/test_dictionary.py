@@ -47,7 +47,16 @@ def test_words_of_a_made_up_language_are_all_found():
     own = Dictionary(*zip(*rows, strict=True))
     best = own.best()
     assert {word: best[word] for word in HERE} == dict(zip(HERE, THERE, strict=True))
-    assert own.translate(["hund sieht Zebra."]) == ["Dog sees zebra."]
+    assert own.translate(["hund sieht Zebra."]) == ["Dog sees Zebra."]
+
+
+def test_words_are_spelled_as_within_texts():
+    """German nouns have a capital everywhere, other words where they begin a text."""
+    targets = ["Der Hund", "Ein Hund", "Da ist ein Haus", "Schnell", "Hier ist der Hund"]
+    own = Dictionary(["the dog", "a dog", "there is a house", "quick", "here is the dog"], targets)
+    words = {"der": "der", "hund": "Hund", "ein": "ein", "da": "da", "ist": "ist", "haus": "Haus"}
+    assert own.spelled == {**words, "schnell": "schnell", "hier": "hier"}
+    assert own.translate(["a quick dog"]) == ["Ein schnell Hund"]
 
 
 def test_the_nearest_source_gives_its_target():
