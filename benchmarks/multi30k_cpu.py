@@ -1,7 +1,9 @@
 """Translation on a CPU: 3,000 and 29,000 pairs of Multi30k, from pre-trained and from random weights.
 
-    python benchmarks/multi30k_cpu.py --pairs 3000 --write    German to English; the table of docs/text.md
-    python benchmarks/multi30k_cpu.py --source en --target de     killed or stopped, it goes on where it was
+    python benchmarks/multi30k_cpu.py --time 10m --write      German to English; a table of docs/text.md
+    python benchmarks/multi30k_cpu.py --time 10m --source en --target de --pairs 3000 --write      the other one
+
+Killed or stopped, it goes on where it was.
 
 Multi30k (Elliott et al. 2016) is looked up in $TACIT_DATA/text/multi30k, or at --data: train, val and test_2016_flickr,
 one sentence a line, as .de.gz and .en.gz. Protocol: `denoising-seq2seq` on the 58,000 sentences of both languages in
@@ -54,7 +56,7 @@ def main() -> None:
     text = table(json.loads(path.read_text()))
     print(text, proof.evaluation.verdict.sentence, sep="\n")
     if given.write:
-        put("multi30k_cpu", text, ROOT / "docs" / "text.md")
+        put(f"multi30k_cpu {given.source}-{given.target}", text, ROOT / "docs" / "text.md")
 
 
 def written(data: Path, languages: tuple[str, str], runs: Path, home: Path) -> tuple[Path, Path]:
