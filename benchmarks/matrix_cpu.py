@@ -66,7 +66,12 @@ def usual(runs: Path) -> list[str]:
     texts.write_text("".join(json.dumps(line) + "\n" for line in lines))
     recordings = (home / "audio" / "fsdd" / "recordings").resolve()
     digits = without(SPEAKER, sorted(path for path in recordings.iterdir() if path.suffix == ".flac"), runs)
-    return [str(home / "images" / "flowers"), str(texts), str(digits), str(home / "time_series" / "ucr_uea" / "GunPoint")]
+    return [
+        str(home / "images" / "flowers"),
+        str(texts),
+        str(digits),
+        str(home / "time_series" / "ucr_uea" / "GunPoint"),
+    ]
 
 
 def judged(method: str, data: str, runs: Path, time: str) -> dict[str, Any] | None:
