@@ -192,6 +192,8 @@ class Modality:
     dense: Callable[[Encoder, View, int, int], nn.Module] | None = None
     """(encoder, sample, C, stride) -> module from the encoder's `Features` to `[B, C, *grid / stride]`, place by place.
     Raises `UsageError` for an encoder without maps."""
+    gaps: bool = False
+    """Whether values of `View.x` may be missing (NaN), and its encoders read them so."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
     window: Callable[[int, int, Any], tuple[float, float, float, float]] | None = None
@@ -228,13 +230,14 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `grid`, `spell`, `words`."""
+        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `spell`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
         offered |= {f"targets:{name}" for name in self.targets}
         offered |= {"decoder"} if self.decoder else set()
         offered |= {"dense"} if self.dense else set()
+        offered |= {"gaps"} if self.gaps else set()
         offered |= {"grid"} if self.grid else set()
         offered |= {"spell"} if self.spell else set()
         offered |= {"words"} if self.words else set()
