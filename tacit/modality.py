@@ -224,6 +224,9 @@ class Modality:
     summarised. Raises `Unreadable`."""
     advice: Callable[[Mapping[str, Sequence[str | float]], Any, View], Sequence[str]] | None = None
     """(the facts of many samples by name, layout, plain views of some) -> what to do about them, a sentence each."""
+    steps: Callable[[Raw], np.ndarray] | None = None
+    """Raw sample -> all of it, float32 `[T, C]`, NaN where a value is missing, if samples are steps of time. Raises
+    `Unreadable`."""
     unit: str = "samples"
     """What a sample is called in messages, in the plural."""
 

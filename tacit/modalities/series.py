@@ -66,6 +66,7 @@ SERIES = Modality(
         "ts2vec": {"modality": {"weak": {"crop": [0.5, 1.0], "jitter": 0.0}}},
     },
     gaps=True,
+    steps=steps.decode,
     picture=curves.picture,
     facts=curves.facts,
     advice=curves.advice,
