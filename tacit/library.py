@@ -102,6 +102,7 @@ def evaluate(
     seed: int = 0,
     leave_out: str | None = None,
     metric: str = "accuracy",
+    horizons: Sequence[int] = (),
 ) -> Proof:
     """Judge an encoder on labelled data, beside every floor; see `Proof.evaluation`.
 
@@ -114,10 +115,19 @@ def evaluate(
         seed: of label draws, splits and resamples.
         leave_out: `fold` or `group`, a column of the data: each of its values is tested in turn.
         metric: `accuracy`, or `balanced` for the mean of the classes' recalls.
+        horizons: steps to forecast, for the task `forecast`.
     """
     loaded = encoder if isinstance(encoder, TrainedEncoder) else load(encoder)
     return judge(
-        loaded, str(data), tasks=tasks, seed=seed, totals=labels, draws=folds, leave_out=leave_out, metric=metric
+        loaded,
+        str(data),
+        tasks=tasks,
+        seed=seed,
+        totals=labels,
+        draws=folds,
+        leave_out=leave_out,
+        metric=metric,
+        horizons=horizons,
     )
 
 

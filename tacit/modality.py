@@ -192,6 +192,8 @@ class Modality:
     dense: Callable[[Encoder, View, int, int], nn.Module] | None = None
     """(encoder, sample, C, stride) -> module from the encoder's `Features` to `[B, C, *grid / stride]`, place by place.
     Raises `UsageError` for an encoder without maps."""
+    gaps: bool = False
+    """Whether values of `View.x` may be missing (NaN), and its encoders read them so."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
     window: Callable[[int, int, Any], tuple[float, float, float, float]] | None = None
@@ -222,19 +224,23 @@ class Modality:
     summarised. Raises `Unreadable`."""
     advice: Callable[[Mapping[str, Sequence[str | float]], Any, View], Sequence[str]] | None = None
     """(the facts of many samples by name, layout, plain views of some) -> what to do about them, a sentence each."""
+    steps: Callable[[Raw], np.ndarray] | None = None
+    """Raw sample -> all of it, float32 `[T, C]`, NaN where a value is missing, if samples are steps of time. Raises
+    `Unreadable`."""
     unit: str = "samples"
     """What a sample is called in messages, in the plural."""
 
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `grid`, `spell`, `words`."""
+        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `spell`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
         offered |= {f"targets:{name}" for name in self.targets}
         offered |= {"decoder"} if self.decoder else set()
         offered |= {"dense"} if self.dense else set()
+        offered |= {"gaps"} if self.gaps else set()
         offered |= {"grid"} if self.grid else set()
         offered |= {"spell"} if self.spell else set()
         offered |= {"words"} if self.words else set()

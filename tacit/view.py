@@ -102,6 +102,9 @@ class Features:
     """`[B, L, D']`, one vector a position, where the encoder has them."""
     valid: Tensor | None = None
     """Boolean `[B, L]` for `tokens`."""
+    where: Tensor | None = None
+    """Float `[B, L]` for `tokens`: its place along the time of the original sample, in steps of one token; None where
+    there is no such axis, or the view does not say."""
     table: Tensor | None = None
     """The vectors of all ids, `[V, D']`, where tokens are ids: what writes does so by the vectors it was read by."""
     maps: Mapping[int, Tensor] = field(default_factory=dict)

@@ -98,6 +98,10 @@ def _place(
     ends = torch.where(valid, torch.arange(1, x.shape[1] + 1, device=x.device), 0).amax(dim=1)  # [B]
     span = (draws.uniform(*recipe.crop) * ends).clamp_min(1)
     start = (ends - span) * (1.0 if recipe.late else draws.uniform())
+    if recipe.speed == (1.0, 1.0):  # whole steps, so that nothing has to be read between two of them
+        end = (start + span).round()
+        start = start.round().minimum(end - 1)
+        span = end - start
     speed = draws.uniform(math.log(recipe.speed[0]), math.log(recipe.speed[1])).exp()
     longest = max(1, math.ceil(x.shape[1] * min(1.0, recipe.crop[1] / recipe.speed[0])))
     count = (span / speed).round().clamp(1, longest)

@@ -22,6 +22,7 @@ def evaluate(
     folds: int | None = None,
     leave_out: str | None = None,
     metric: str = "accuracy",
+    horizons: str | None = None,
     fail_under: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     json_: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     out: Path | None = None,
@@ -41,8 +42,8 @@ def evaluate(
     task
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
-        detect, segment, tag (tags of words), recognise (transcripts), translate, language, layers (where in a
-        transformer it stands), copies, few-label-finetuned, select.
+        detect, segment, tag (tags of words), recognise (transcripts), translate, language, forecast (what comes next in
+        series), layers (where in a transformer it stands), copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of
@@ -55,6 +56,9 @@ def evaluate(
     metric
         accuracy, or balanced for the mean of the classes' recalls (unweighted average recall), where some classes have
         far more samples than others.
+    horizons
+        Steps to forecast, such as 24,48: for the task forecast. Those of 24, 48, 168, 336 and 720 that the series are
+        long enough for where none are given.
     fail_under
         Such as linear=0.8: exit with code 4 where the encoder stays under it; may be repeated.
     json_
@@ -73,7 +77,8 @@ def evaluate(
     limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
     loaded = load(encoder)
     tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
-    totals = tuple(map(_count, labels.split(","))) if labels else ()
+    totals = tuple(_count("--labels", each) for each in labels.split(",")) if labels else ()
+    steps = tuple(_count("--horizons", each) for each in horizons.split(",")) if horizons else ()
     done = exams.judge(
         loaded,
         data,
@@ -84,6 +89,7 @@ def evaluate(
         max_bad=max_bad,
         leave_out=leave_out,
         metric=metric,
+        horizons=steps,
     )
     written = outcome.write(done, out if out is not None else desk.home(loaded.path))
     if json_:
@@ -108,9 +114,9 @@ def _number(what: str, text: str) -> float:
         raise UsageError(f"{what}: {text!r} is no number") from None
 
 
-def _count(text: str) -> int:
+def _count(option: str, text: str) -> int:
     if not text.strip().isdecimal():
-        raise UsageError(f"--labels: {text!r} is no whole number; write it as 40,250,4000")
+        raise UsageError(f"{option}: {text!r} is no whole number; write several as 40,250,4000")
     return int(text)
 
 
@@ -124,6 +130,7 @@ COMMANDS: Commands = (
   tacit evaluate runs/cifar cifar10 --task few-label,semi --labels 40,250,4000 --folds 5
   tacit evaluate runs/clips clips.csv --leave-out fold --metric balanced
   tacit evaluate runs/speech spoken.csv --task recognise --labels 50,100
+  tacit evaluate runs/grid grid.csv --task forecast --horizons 24,48
   tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?
   tacit evaluate runs/gaps reviews.jsonl --task layers   which layers say most, and their sum""",
     ),

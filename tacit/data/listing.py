@@ -145,6 +145,8 @@ class Source:
     """What was drawn on the samples or written down of them; None where the source holds none."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
+    stretches: Ints | None = None
+    """`[N]`, equal for samples that follow each other in time and together are one series; None: each is a whole."""
     in_order: bool = False
     """Whether rows are cheap to read in rising order alone: then one thread reads, and the others decode."""
 

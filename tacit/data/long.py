@@ -1,12 +1,13 @@
-"""Many series in one table: a row a step, and a column that says which series it belongs to."""
+"""Series in one table, a row a step: a column says which series it belongs to, and perhaps another which part."""
 
 from __future__ import annotations
 
 import csv
 import os
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,21 @@ import numpy as np
 from tacit import interrupt
 from tacit.data.lines import Cells, ending, rows, whole
 from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, stamp
-from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, header_of, labels_of, near_misses, splits_of
+from tacit.data.table import (
+    EXTRA_COLUMNS,
+    PATH_COLUMNS,
+    Codes,
+    group_names_of,
+    header_of,
+    labels_of,
+    near_misses,
+    splits_of,
+)
 from tacit.errors import DataError, Unreadable
 from tacit.modalities.stamps import SERIES_COLUMNS, TIME_COLUMNS, in_order, moments
 from tacit.modalities.steps import MOST, number_in
+
+_ONE_EACH = tuple(extra for extra in EXTRA_COLUMNS if extra != "split")
 
 
 @dataclass
@@ -29,24 +41,28 @@ class _Series:
     times: list[object] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
     """The number of each step's row in the file, from 1."""
+    splits: list[str] = field(default_factory=list)
+    """What each step's row says of it."""
     extras: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     """Why it cannot be read; the first that was met."""
 
 
 def is_long(columns: list[str]) -> bool:
-    """Whether a table of these columns holds many series: one says which, one when."""
+    """Whether a table of these columns holds many series, or the parts of one: a column says which, and one when."""
     names = {name.strip().lower() for name in columns}
-    return bool(names & set(SERIES_COLUMNS)) and bool(names & set(TIME_COLUMNS))
+    divided = "split" in names and not names & set(PATH_COLUMNS)
+    return (divided or bool(names & set(SERIES_COLUMNS))) and bool(names & set(TIME_COLUMNS))
 
 
 def open_long(path: Path) -> Source:
     """The series of a table, each an array float64 `[L, C]` in the order of its times, NaN where a value is missing.
 
-    Known columns: `series` or `id`; `time`, `timestamp`, `date` or `datetime`; if present `label`, `group`, `split`,
-    `fold`, one of each a series. All others are channels. A series with a damaged row, two rows of one time or two
-    labels is a sample that cannot be read. Raises `DataError` where columns contradict each other or the table is too
-    large.
+    Known columns: `series` or `id`, without which all rows are one series; `time`, `timestamp`, `date` or `datetime`;
+    if present `label`, `group`, `fold`, one of each a series, and `split`. All others are channels. A series whose
+    rows say more than one split is a sample a part, each a stretch of time. A series with a damaged row, two rows of
+    one time, two labels or parts that overlap in time is a sample that cannot be read. Raises `DataError` where columns
+    contradict each other or the table is too large.
     """
     found: dict[str, _Series] = {}
     notes: list[str] = []
@@ -62,7 +78,7 @@ def open_long(path: Path) -> Source:
             known = _known(path, list(cells))
             channels = [name for name in cells if name not in known.values()]
             notes += near_misses(str(path), [name.lower() for name in cells])
-        name = _text(cells[known["series"]])
+        name = _text(cells[known["series"]]) if "series" in known else path.name
         if not name:
             nameless.append(number)
             continue
@@ -79,18 +95,24 @@ def open_long(path: Path) -> Source:
 
 
 def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tuple[str, ...]) -> Source:
-    builder, codes = NamesBuilder(len(EXTRA_COLUMNS)), {extra: Codes() for extra in EXTRA_COLUMNS}
-    for name, series in found.items():
-        builder.add(os.fsencode(name), *(codes[extra].of(series.extras.get(extra, "")) for extra in EXTRA_COLUMNS))
-    names, (label, split, group, fold) = builder.finish()
+    builder, codes = NamesBuilder(1 + len(EXTRA_COLUMNS)), {extra: Codes() for extra in EXTRA_COLUMNS}
+    held: list[tuple[_Series, str | None]] = []
+    for number, (name, series) in enumerate(found.items()):
+        divided, parts = len(set(series.splits)) > 1, _parts_of(series)
+        for part in parts:
+            extras = {**series.extras, "split": part}
+            called = f"{name}:{part or 'rest'}" if divided else name
+            told = (codes[extra].of(extras.get(extra, "")) for extra in EXTRA_COLUMNS)
+            builder.add(os.fsencode(called), number, *told)
+            held.append((series, part if divided else None))
+    names, (whole, label, split, group, fold) = builder.finish()
     labels, classes = labels_of(label, codes["label"])
-    held = list(found.values())
 
     def read(row: int) -> np.ndarray:
-        series = held[row]
+        series, part = held[row]
         values = np.frombuffer(series.values).reshape(-1, channels)
         order = in_order(moments(series.times, series.rows), series.rows)
-        return values[order]
+        return values[order if part is None else [step for step in order if series.splits[step] == part]]
 
     return Source(
         title=str(path),
@@ -104,14 +126,37 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
         group_names=group_names_of(codes["group"]),
         folds=fold.astype(np.int32) if codes["fold"].known else None,
         fold_names=group_names_of(codes["fold"]),
-        refused={row: series.reason for row, series in enumerate(held) if series.reason},
+        refused={row: series.reason for row, (series, _) in enumerate(held) if series.reason},
+        stretches=whole.astype(np.int32) if len(held) > len(found) else None,
         notes=notes,
     )
 
 
+def _parts_of(series: _Series) -> Sequence[str]:
+    """The splits that its rows say, in the order of time. One that comes back is a reason not to read the series."""
+    if len(set(series.splits)) < 2:
+        return series.splits[:1] or [""]
+    try:
+        order = in_order(moments(series.times, series.rows), series.rows)
+    except Unreadable as error:
+        series.reason = series.reason or str(error)
+        return list(dict.fromkeys(series.splits))
+    runs = [order[0], *(step for before, step in pairwise(order) if series.splits[step] != series.splits[before])]
+    told: list[str] = []
+    for step in runs:
+        if (part := series.splits[step]) in told:
+            series.reason = series.reason or (
+                f"row {series.rows[step]} is of the split {part!r} again, after later parts: a series is divided by "
+                "time into one stretch a part"
+            )
+        else:
+            told.append(part)
+    return told
+
+
 def _add(series: _Series, number: int, cells: Mapping[str, Any], known: Mapping[str, str], channels: list[str]) -> None:
     """One more step."""
-    for extra in EXTRA_COLUMNS:
+    for extra in _ONE_EACH:
         told = _text(cells[known[extra]]) if extra in known else ""
         before = series.extras.setdefault(extra, told)
         if told != before:
@@ -123,6 +168,7 @@ def _add(series: _Series, number: int, cells: Mapping[str, Any], known: Mapping[
         return
     series.times.append(cells[known["time"]])
     series.rows.append(number)
+    series.splits.append(_text(cells[known["split"]]) if "split" in known else "")
 
 
 def _known(path: Path, header: list[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LESS_IS_BETTER = frozenset(("bits per byte", "WER", "CER"))
+LESS_IS_BETTER = frozenset(("bits per byte", "WER", "CER", "MSE", "MAE"))
 """Metrics that count what is wrong or left to be told, whatever is said behind a comma."""
 
 

@@ -16,6 +16,7 @@ from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
+from tacit.methods.ts2vec import TS2Vec
 from tacit.methods.tsdae import TSDAE
 from tacit.methods.wav2vec2 import Wav2Vec2
 
@@ -32,6 +33,7 @@ METHODS: dict[str, type[Learner]] = {
     "autoencoder": Autoencoder,
     "masked-prediction": MaskedPrediction,
     "causal-prediction": CausalPrediction,
+    "ts2vec": TS2Vec,
     "wav2vec2": Wav2Vec2,
     "denoising-seq2seq": DenoisingSeq2Seq,
     "tsdae": TSDAE,

@@ -62,7 +62,11 @@ SERIES = Modality(
     classifiers={"1-NN Euclid": euclid, "1-NN DTW": warped},
     recipes={
         "simclr": {"method": {"local": 0, "temperature": 0.2}, "optimiser": {"lr": 1e-3}},
+        # crops alone: what is a pair must be the same moment as it is
+        "ts2vec": {"modality": {"weak": {"crop": [0.5, 1.0], "jitter": 0.0}}},
     },
+    gaps=True,
+    steps=steps.decode,
     picture=curves.picture,
     facts=curves.facts,
     advice=curves.advice,

@@ -77,7 +77,8 @@ class TCN(Encoder):
         for block in self.blocks:
             rows = block(rows, inside)
         tokens = (rows * inside).transpose(1, 2)
-        return Features(torch.cat(over_time(tokens, valid), dim=1), tokens, valid)
+        where = None if view.where is None else view.where[:, : longest : self.patch].float() / self.patch
+        return Features(torch.cat(over_time(tokens, valid), dim=1), tokens, valid, where)
 
 
 class _Block(nn.Module):

@@ -89,7 +89,8 @@ class Transformer(TokenEncoder):
         table = self.table
         if table is not None and not torch.is_grad_enabled():
             table = table.detach()  # as all else that comes from an encoder that stands still
-        return Features(pooled, states, tokens.valid, table, maps)
+        where = None if view.where is None or isinstance(self.stem, Grid) else tokens.where[..., 0]
+        return Features(pooled, states, tokens.valid, where, table, maps)
 
     def stages(self) -> Sequence[Sequence[str]]:
         places = ["stem.", *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]

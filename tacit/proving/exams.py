@@ -12,6 +12,7 @@ from tacit.proving import (
     copies,
     detection,
     few_labels,
+    forecasting,
     language,
     layers,
     recognition,
@@ -31,6 +32,7 @@ Exam = Callable[..., Proof]
 
 EXAMS: Mapping[str, Exam] = {
     copies.TASK: copies.copies,
+    forecasting.TASK: forecasting.forecast,
     language.TASK: language.language,
     layers.TASK: layers.layers,
     similarity.TASK: similarity.similarity,
@@ -60,11 +62,12 @@ def judge(
     max_bad: float = 0.01,
     leave_out: str | None = None,
     metric: str = METRICS[0],
+    horizons: Sequence[int] = (),
 ) -> Proof:
     """Judge `encoder` on `data` by `tasks`: an examination of its own, one at a time, or any of `proof.prove`.
 
     `totals` and `draws`: numbers of labels in all, and how often each is drawn, for the tasks that ask for them;
-    `leave_out` (a column) and `metric` (of `METRICS`): for those of `proof.prove`.
+    `leave_out` (a column) and `metric` (of `METRICS`): for those of `proof.prove`; `horizons`: for forecasts.
     """
     known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)
     for task in tasks:
@@ -74,6 +77,8 @@ def judge(
         raise UsageError(f"--folds {draws}: give 1 or more")
     if metric not in METRICS:
         raise UsageError(f"no metric {metric!r}; {nearest(metric, METRICS)}")
+    if horizons and list(tasks) != [forecasting.TASK]:
+        raise UsageError(f"--horizons are steps to forecast: ask for --task {forecasting.TASK}, or leave them out")
     own = [task for task in tasks if task in (*EXAMS, *LABEL_EXAMS)]
     if not own:
         return prove(
@@ -98,4 +103,6 @@ def judge(
         return LABEL_EXAMS[own[0]](encoder, data, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
     if totals or draws:
         raise UsageError(f"task {own[0]} sets its own numbers of labels: leave out --labels and --folds")
+    if horizons:
+        return forecasting.forecast(encoder, data, seed=seed, max_bad=max_bad, horizons=horizons)
     return EXAMS[own[0]](encoder, data, seed=seed, max_bad=max_bad)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tacit.core import Encoder
+from tacit.core import Encoder, Samples
 from tacit.data.dataset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop
@@ -33,7 +33,7 @@ Answers = Callable[[Tensor, int], Tensor]
 """(rows of the training part, steps) -> classes of the test part, long `[M]`."""
 
 
-def untrained(encoder: TrainedEncoder, samples: Subset, seed: int) -> Encoder:
+def untrained(encoder: TrainedEncoder, samples: Samples, seed: int) -> Encoder:
     """The encoder's own architecture with random weights, its normalisation fitted to `samples`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1_000 + seed)

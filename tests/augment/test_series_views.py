@@ -232,3 +232,14 @@ def test_a_series_without_a_step_is_no_error():
     found = series_view(none, EVERYTHING, Draws.of(0, 0, view.index, 0))
     assert not found.valid.any()
     assert (found.x == 0).all()
+
+
+def test_a_crop_alone_shows_steps_as_they_are():
+    """Nothing is read between two steps, which would smooth them."""
+    view = series(missing=0.3)
+    for late in (False, True):
+        found = seen(view, crop=(0.3, 0.9), late=late)
+        assert torch.equal(found.where, found.where.round())
+        for row in range(len(view)):
+            inside = found.valid[row]
+            assert same(found.x[row, inside], view.x[row, found.where[row, inside].long()])

@@ -1,0 +1,175 @@
+"""Series as they run through time: whole, in parts that follow each other, for what is learnt on the past alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit import interrupt
+from tacit.console import say
+from tacit.core import View
+from tacit.data.dataset import Dataset, of_source
+from tacit.data.listing import PARTS, Longs, Source, printable
+from tacit.data.source import open_source
+from tacit.encoder import TrainedEncoder
+from tacit.errors import DataError, UsageError
+from tacit.evaluation.features import SAMPLE
+from tacit.evaluation.forecasting import Span, origins
+
+SHARES = (Fraction(3, 5), Fraction(4, 5))
+"""Where training and validation end in a series that nobody has divided."""
+MOST = 2_000_000
+"""Steps of all series together."""
+_WHOLES = 5
+"""Series for training from which on whole ones are held out for validation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Series one behind the other, T steps of C channels."""
+
+    values: Tensor
+    """Float32 `[T, C]`, as they are in the data, NaN where missing."""
+    begins: Tensor
+    """Long `[T]`, where the series of each step begins."""
+    ends: Sequence[int]
+    """Where each series ends."""
+    spans: Mapping[str, Sequence[Span]]
+    """`train`, `val`, `test` -> stretches of time."""
+    protocol: str
+    """How it was divided, in words."""
+    given: bool
+    """Whether the data say so themselves."""
+
+    def origins(self, part: str, horizon: int) -> Tensor:
+        """The steps, long, from which forecasts start whose `horizon` steps all lie in one stretch of `part`."""
+        return origins(self.spans[part], self.begins, horizon)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The training stretches of a course in rows as an encoder packs them; implements `Samples`."""
+
+    packed: Tensor
+    """Float32 `[N, L, C]`, NaN behind the end."""
+    encoder: TrainedEncoder
+
+    @classmethod
+    def of(cls, course: Course, encoder: TrainedEncoder) -> Rows:
+        """At most `SAMPLE` of them, evenly spread."""
+        length = encoder.layout.shape[0]
+        starts = [
+            (at, min(at + length, end)) for begin, end in course.spans["train"] for at in range(begin, end, length)
+        ]
+        some = [starts[at] for at in np.unique(np.linspace(0, len(starts) - 1, SAMPLE).astype(np.int64))]
+        packed = torch.full((len(some), length, course.values.shape[1]), torch.nan)
+        for row, (begin, end) in enumerate(some):
+            packed[row, : end - begin] = course.values[begin:end]
+        return cls(packed, encoder)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def view(self, rows: Tensor) -> View:
+        """The plain view of `rows`, long `[B]`."""
+        view: View = self.encoder.modality.collate(self.packed[rows], self.encoder.layout)
+        return replace(view, index=rows)
+
+
+def open_course(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float) -> tuple[Course, Dataset]:
+    """The series of DATA, whole, and the data set that they are.
+
+    Parts are those that the source gives to its samples, or to stretches of them; else each series is divided by time,
+    three fifths for training, a fifth for validation, a fifth for testing. Raises as `open_dataset`, `UsageError` where
+    samples are no series, and `DataError` where there are too many steps or parts are not in the order of time.
+    """
+    modality = encoder.modality
+    if modality.steps is None:
+        raise UsageError(f"--task {task} is about series of steps, and this encoder reads {modality.unit}")
+    with interrupt.listening():
+        source = open_source(data, modality.suffixes, None, modality.records)
+        dataset = replace(of_source(source, modality, modality.config(), encoder.layout, max_bad=max_bad), name=data)
+        for note in source.notes:
+            say(f"note: {note}")
+        part_of = _parts(source, dataset)
+        held, total = [], 0
+        for rows in _series(source, dataset):
+            interrupt.check()
+            steps = [modality.steps(source.raw(row)) for row in rows]
+            total += sum(map(len, steps))
+            if total > MOST:
+                raise DataError(
+                    f"{printable(data)} holds more than {MOST:,} steps: forecast some of the series at a time"
+                )
+            held.append((steps, None if part_of is None else [int(part_of[row]) for row in rows]))
+    course = _course(held, printable(data))
+    return course, replace(dataset, protocol=course.protocol, parts={})
+
+
+def _series(source: Source, dataset: Dataset) -> Iterator[Sequence[int]]:
+    """The rows of the source that are one series, in the order of time, of those that can be read."""
+    kept = np.unique(dataset.everything().source_rows)
+    whole = kept if source.stretches is None else source.stretches[kept]
+    order = np.argsort(whole, kind="stable")
+    for rows in np.split(kept[order], np.flatnonzero(np.diff(whole[order])) + 1):
+        yield rows.tolist()
+
+
+def _parts(source: Source, dataset: Dataset) -> Longs | None:
+    """`[N]` over the source: places in `PARTS`, -1 for none; None where the source says nothing."""
+    if source.splits is None or not (source.splits > 0).any():
+        return None
+    found = np.full(len(source), -1, np.int64)
+    rows = dataset.everything().source_rows
+    for name, chosen in dataset.parts.items():
+        found[rows[chosen]] = PARTS.index(name)
+    return found
+
+
+def _course(held: Sequence[tuple[Sequence[np.ndarray], Sequence[int] | None]], title: str) -> Course:
+    spans: dict[str, list[Span]] = {part: [] for part in PARTS}
+    begins, ends, at = [], [], 0
+    values: list[np.ndarray] = []
+    for steps, parts in held:
+        length = sum(map(len, steps))
+        begins.append(torch.full((length,), at))
+        values += steps
+        if parts is None:
+            first, second = (int(share * length) for share in SHARES)
+            cuts = [(0, first, 0), (first, second, 1), (second, length, 2)]
+        else:
+            edges = np.cumsum([0, *map(len, steps)]).tolist()
+            cuts = list(zip(edges, edges[1:], parts, strict=False))
+            told = [part for part in parts if part >= 0]
+            if told != sorted(told):
+                raise DataError(
+                    f"{title}: parts of a series are in the order {', '.join(PARTS[part] for part in told)}: what is "
+                    "learnt from has to lie before what is foretold"
+                )
+        for begin, end, part in cuts:
+            if part >= 0 and end > begin:
+                spans[PARTS[part]].append((at + begin, at + end))
+        at += length
+        ends.append(at)
+    given = any(parts is not None for _, parts in held)
+    how = "split as the source gives it" if given else "each series by time, 60 % train, 20 % val, 20 % test"
+    if not spans["val"]:
+        spans["train"], spans["val"] = _held_out(spans["train"])
+        how += ", val the last fifth of train"
+    counts = ", ".join(f"{part} {sum(end - begin for begin, end in spans[part]):,}" for part in PARTS)
+    found = torch.from_numpy(np.concatenate(values).astype(np.float32))
+    return Course(found, torch.cat(begins), ends, spans, f"{how}: {counts} steps", given)
+
+
+def _held_out(train: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """Training and validation: the last fifth of the stretches, or of each where they are few."""
+    if len(train) >= _WHOLES:
+        kept = len(train) * 4 // 5
+        return list(train[:kept]), list(train[kept:])
+    cuts = [(begin, begin + (end - begin) * 4 // 5, end) for begin, end in train]
+    return [(begin, cut) for begin, cut, _ in cuts], [(cut, end) for _, cut, end in cuts]
