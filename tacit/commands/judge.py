@@ -72,7 +72,7 @@ def evaluate(
 
     limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
     loaded = load(encoder)
-    tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
+    tasks = tuple(task.split(",")) if task else loaded.modality.tasks or proof.DEFAULT_TASKS
     totals = tuple(map(_count, labels.split(","))) if labels else ()
     done = exams.judge(
         loaded,
