@@ -89,5 +89,11 @@ INTERACTIONS = Modality(
     floors={"item counts": _item_counts},
     recipes={
         "simclr": {"method": {"local": 0}},
+        "causal-prediction": {
+            "method": {"weigh": "tokens"},
+            "encoder": {"size": "micro", "dropout": 0.5},
+            "optimiser": {"weight_decay": 0.05},
+            "usual_batch": 128,
+        },
     },
 )
