@@ -42,7 +42,8 @@ def evaluate(
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
         detect, segment, tag (tags of words), recognise (transcripts), translate, language, layers (where in a
-        transformer it stands), copies, few-label-finetuned, select.
+        transformer it stands), copies, few-label-finetuned, select, next-item (of users, and theirs where none is
+        given).
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of

@@ -76,6 +76,7 @@ INTERACTIONS = Modality(
     name="interactions",
     unit="users",
     method="causal-prediction",
+    tasks=("next-item",),
     config=InteractionsConfig,
     layout=HistoryLayout,
     suffixes=frozenset({".inter", ".dat", ".data", ".csv", ".tsv", ".txt", ".parquet"}),

@@ -14,6 +14,7 @@ from tacit.proving import (
     few_labels,
     language,
     layers,
+    next_item,
     recognition,
     searching,
     segmentation,
@@ -33,6 +34,7 @@ EXAMS: Mapping[str, Exam] = {
     copies.TASK: copies.copies,
     language.TASK: language.language,
     layers.TASK: layers.layers,
+    next_item.TASK: next_item.next_item,
     similarity.TASK: similarity.similarity,
     searching.TASK: searching.search,
 }
