@@ -44,10 +44,10 @@ def resumable(folder: Path) -> str:
     return f"unfinished: {', '.join(open_runs)}" if open_runs else f"{folder} holds no unfinished run"
 
 
-def next_steps(folder: Path, data: str) -> str:
-    """The commands to try after training."""
+def next_steps(folder: Path, data: str, *, labelled: bool = True) -> str:
+    """The commands to try after training; `labelled`: whether judging takes labels."""
     return (
-        f"\nnext:\n  tacit evaluate {folder} {data}      did it help? (needs labels)\n"
+        f"\nnext:\n  tacit evaluate {folder} {data}      did it help?{' (needs labels)' if labelled else ''}\n"
         f"  tacit embed {folder} {data} --out vectors.parquet\n  tacit runs {folder}\n"
     )
 

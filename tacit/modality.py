@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from tacit.config import Config
@@ -122,6 +123,10 @@ class Pieces:
     """Which setting of the modality keeps more of a sample in one row."""
 
 
+Within = Callable[[npt.NDArray[Any], Any, Any], npt.NDArray[np.bool_]]
+"""(packed samples `[N, *shape]`, layout, config) -> of which of them enough is left to be learnt from, `[N]`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Adopted:
     """An encoder that another tool wrote, as ours."""
@@ -227,6 +232,13 @@ class Modality:
     steps: Callable[[Raw], np.ndarray] | None = None
     """Raw sample -> all of it, float32 `[T, C]`, NaN where a value is missing, if samples are steps of time. Raises
     `Unreadable`."""
+    within: Within | None = None
+    """Where each sample is divided within itself, by time, rather than one sample from another: all of which enough is
+    left train, and what is held out is in no view but `plain`. The examination knows what that was."""
+    method: str = "simclr"
+    """The method that is taken where none is named."""
+    tasks: tuple[str, ...] = ()
+    """What an encoder is judged by where no task is named; none: by the labels of its samples."""
     unit: str = "samples"
     """What a sample is called in messages, in the plural."""
 

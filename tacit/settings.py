@@ -21,7 +21,7 @@ from tacit.modalities import MODALITIES
 ENCODERS: dict[str, type[Encoder]] = {
     name: kind for modality in MODALITIES.values() for name, kind in modality.encoders.items()
 }
-DEFAULT_METHOD, DEFAULT_MODALITY = "simclr", "image"
+DEFAULT_MODALITY = "image"
 
 
 def modality_of(data: str) -> Modality:
@@ -73,9 +73,9 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
     Raises `UsageError` that names every mistake, each with the nearest valid name.
     """
     told = merge(*layers)
-    method = _name(told, "method", DEFAULT_METHOD, METHODS)
     modality = _name(told, "modality", DEFAULT_MODALITY, MODALITIES)
     kind = MODALITIES[modality]
+    method = _name(told, "method", kind.method, METHODS)
     presets = {**METHODS[method].presets, **kind.presets.get(method, {})}
     if preset is not None and preset not in presets:
         raise UsageError(f"method {method} has no preset {preset!r} for {kind.unit}; {nearest(preset, presets)}")

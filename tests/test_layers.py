@@ -22,6 +22,7 @@ LAYERS = [
     {"data"},
     {"settings", "encoder", "truth"},
     {"model", "initial", "writer"},
+    {"ranker"},
     {"training"},
     {"adapting", "applying", "searching", "proving"},
     {"looking"},

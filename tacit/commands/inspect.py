@@ -16,7 +16,7 @@ from tacit.commands.kinds import Commands
 def inspect(
     data: str,
     *,
-    method: str = "simclr",
+    method: str | None = None,
     encoder: str | None = None,
     picture: Path | None = None,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
@@ -31,7 +31,7 @@ def inspect(
     data
         As for `tacit train`.
     method
-        The method whose time and memory are estimated.
+        The method whose time and memory are estimated; the usual one for these data where none is named.
     encoder
         Its encoder: convnet, resnet18, or any model of timm by name.
     picture
@@ -48,7 +48,7 @@ def inspect(
 
     if picture is not None:
         sheet.check(picture)
-    layers: list[dict[str, Any]] = [{"data": data, "method": {"name": method}}]
+    layers: list[dict[str, Any]] = [{"data": data}, *([{"method": {"name": method}}] if method else [])]
     layers += [{"encoder": training.encoder_named(encoder)}] if encoder else []
     seen, dataset = inspecting.inspect([*layers, settings.assign(set_)])
     if json_:

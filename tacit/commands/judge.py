@@ -43,7 +43,8 @@ def evaluate(
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
         detect, segment, tag (tags of words), recognise (transcripts), translate, language, forecast (what comes next in
-        series), layers (where in a transformer it stands), copies, few-label-finetuned, select.
+        series), next-item (of users, and theirs where none is given), layers (where in a transformer it stands),
+        copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of
@@ -76,7 +77,7 @@ def evaluate(
 
     limits = {name: _number(f"--fail-under {name}", value) for name, value in map(_pair, fail_under)}
     loaded = load(encoder)
-    tasks = tuple(task.split(",")) if task else proof.DEFAULT_TASKS
+    tasks = tuple(task.split(",")) if task else loaded.modality.tasks or proof.DEFAULT_TASKS
     totals = tuple(_count("--labels", each) for each in labels.split(",")) if labels else ()
     steps = tuple(_count("--horizons", each) for each in horizons.split(",")) if horizons else ()
     done = exams.judge(

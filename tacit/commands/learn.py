@@ -116,7 +116,7 @@ def train(
     folder = out if out is not None else desk.free_folder(run.data, run.method.name)
     training.train(run, folder, resume=resume, allow_changes=allow_changes)
     sys.stdout.write(f"{folder / 'encoder'}\n")
-    sys.stderr.write(desk.next_steps(folder, run.data))
+    sys.stderr.write(desk.next_steps(folder, run.data, labelled=not run.kind.tasks))
 
 
 COMMANDS: Commands = (

@@ -19,7 +19,7 @@ from tacit.data.annotation import Annotations
 from tacit.data.listing import PARTS, Longs, Names, Source, describe, printable
 from tacit.data.mapped import MappedRows
 from tacit.data.source import open_source
-from tacit.data.splits import assign
+from tacit.data.splits import assign, inside
 from tacit.errors import DataError, Unreadable
 
 _TEST = PARTS.index("test")
@@ -189,7 +189,7 @@ def of_source(
     if layout is None:
         layout = cache.survey(source, modality, _some(source, modality.surveyed), wanted, cache_dir)
     packed = cache.pack(source, modality, layout, max_bad=max_bad, cache_dir=cache_dir)
-    split = assign(source, packed, seed=seed)
+    split = assign(source, packed, seed=seed) if modality.within is None else inside(packed, modality, layout, wanted)
     labels = torch.from_numpy(source.labels[packed.kept].astype(np.int64))
     groupings = _groupings(source, packed)
     names = source.names.take(packed.kept) if packed.skipped or packed.parts else source.names

@@ -14,6 +14,8 @@ from tacit.core import Modality
 from tacit.data import builtin
 from tacit.data.lines import columns, ending, first_line
 from tacit.data.listing import suffix
+from tacit.data.log import ENDING as LOGS
+from tacit.data.log import is_log
 from tacit.data.table import PATH_COLUMNS, header_of
 from tacit.data.tagged import SENTENCES, WORDS
 from tacit.errors import DataError
@@ -102,4 +104,7 @@ def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None)
         return held or next(
             iter(recorded), None
         )  # nothing else stands in such lines; opening them says what is missing
-    return held if not set(columns(path, "")) & set(PATH_COLUMNS) else None
+    header = columns(path, "")
+    if held is None and is_log(header):
+        return next((name for name, each in modalities.items() if LOGS in each.suffixes), None)
+    return held if not set(header) & set(PATH_COLUMNS) else None

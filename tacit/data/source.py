@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tacit.data import builtin
+from tacit.data import builtin, log
 from tacit.data.archive import is_compressed, open_tar, open_zip
 from tacit.data.arrays import open_npy, open_npz
 from tacit.data.coco import open_coco
@@ -47,7 +47,8 @@ def open_source(
     folder of them (`DATA#COLUMN` where several columns hold samples), WebDataset shards (a folder of them, or
     `train-{000..012}.tar`), a data set that Hugging Face saved to disk, a COCO .json or a folder laid out like Pascal
     VOC, COCO or YOLO, which bring their boxes, one file, or the name of a built-in set; where `suffixes` say that
-    samples are series, also .ts files (a folder of them, or one) and a table of many series.
+    samples are series, also .ts files (a folder of them, or one) and a table of many series; where they say that
+    samples are users, a log (see `log.open_log`).
     `suffixes` are the file names' endings that are looked for; `cache_dir` is where built-in sets go; `records` names
     the column of samples where files hold those themselves (see `records.open_records`), or None.
 
@@ -76,13 +77,18 @@ def open_source(
     try:
         if records is not None and (paths := recorded(path)):
             return open_records(data, paths, records, cache_dir=cache_dir)
-        if stat.S_ISDIR(status.st_mode):
-            return _open_folder(path, suffixes)
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{printable(data)} is neither a folder nor an ordinary file. {_EXPECTED}")
-        return _open_file(path, status, suffixes)
+        return _open_path(path, status, suffixes)
     except OSError as error:
         raise DataError(f"{printable(data)} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def _open_path(path: Path, status: os.stat_result, suffixes: frozenset[str]) -> Source:
+    folder = stat.S_ISDIR(status.st_mode)
+    if not folder and not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{printable(str(path))} is neither a folder nor an ordinary file. {_EXPECTED}")
+    if log.ENDING in suffixes:
+        return log.open_log(path)
+    return _open_folder(path, suffixes) if folder else _open_file(path, status, suffixes)
 
 
 def _open_folder(path: Path, suffixes: frozenset[str]) -> Source:

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tacit.config import Config
+from tacit.core import Layout, Modality
 from tacit.data.cache import Packed, Tokens
 from tacit.data.files import cache_errors, hold, write_atomic
 from tacit.data.listing import PARTS, Longs, Source, printable
 from tacit.errors import DataError
 
 TEST_FRACTION = 0.2
+_BLOCK = 65_536
 
 _TRAIN, _VAL, _TEST = range(3)
 Codes = npt.NDArray[np.int8]
@@ -53,6 +56,18 @@ def assign(source: Source, packed: Packed, *, seed: int) -> Split:
     of_one = "all samples are identical" if packed.parts is None else "all pieces are of one sample or identical"
     column = source.together and source.together[0]
     return _split(rows, test, protocol, f"all samples are of one {column} or identical" if column else of_one)
+
+
+def inside(packed: Packed, modality: Modality, layout: Layout, wanted: Config) -> Split:
+    """The split of samples that are each divided within themselves: those of which enough is left train."""
+    assert modality.within is not None
+    blocks = np.split(np.arange(len(packed)), range(_BLOCK, len(packed), _BLOCK))
+    enough = [modality.within(packed.rows.take(block), layout, wanted) for block in blocks]
+    rows, unit = np.flatnonzero(np.concatenate(enough)), modality.unit
+    parts = {"train": rows} if len(rows) else {}
+    short = len(packed) - len(rows)
+    notes = (f"{short:,} of {len(packed):,} {unit} have too little for training",) if short else ()
+    return Split(parts, f"each of the {unit} divided by time: {_counts(parts)}", notes)
 
 
 def _split(rows: Longs, test: npt.NDArray[np.bool_], protocol: str, of_one: str) -> Split:

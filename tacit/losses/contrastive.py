@@ -44,7 +44,7 @@ class _Crowd(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, unit: Tensor, temperature: float) -> Tensor:
-        fast = unit.to(_product_type(unit))
+        fast = unit.to(product_type(unit))
         total = unit.new_full((len(unit),), -torch.inf)
         for rows, columns, tile in _tiles(fast, temperature, unit.dtype):
             total[rows] = torch.logaddexp(total[rows], tile.logsumexp(dim=1))
@@ -77,7 +77,7 @@ def _tiles(fast: Tensor, temperature: float, dtype: torch.dtype) -> Iterator[tup
             yield rows, columns, tile.fill_diagonal_(-torch.inf) if rows == columns else tile
 
 
-def _product_type(x: Tensor) -> torch.dtype:
+def product_type(x: Tensor) -> torch.dtype:
     """The precision that autocast gives to products of matrices, else that of `x`."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -36,6 +36,12 @@ def by_sample(losses: Tensor, chosen: Tensor) -> Tensor:
     return losses.new_zeros(len(chosen)).index_add(0, sample, losses) / count.clamp_min(1)
 
 
+def by_token(losses: Tensor, chosen: Tensor) -> Tensor:
+    """The `losses [M]` of each sample, `[B]`, scaled so that their mean is the mean of all M; arguments as above."""
+    count = chosen.sum(dim=1)
+    return by_sample(losses, chosen) * count * (len(count) / count.sum().clamp_min(1))
+
+
 def unigram_loss(counts: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy `[M]` of a model that knows how often each id occurs, and nothing else: the line of nothing learnt.
 

@@ -12,21 +12,25 @@ from torch import Tensor, nn
 from tacit.config import Named
 from tacit.core import Draws, Encoder, Method, Modality, Progress, Step, TokenEncoder, Tokens, View
 from tacit.errors import UsageError
+from tacit.losses.choices import among_all, among_some, calibrated, undecided
 from tacit.losses.contrastive import info_nce
-from tacit.losses.tokens import by_sample, known_mean, token_loss, unigram_loss
+from tacit.losses.tokens import by_sample, by_token, known_mean, unigram_loss
 from tacit.nn.goals import values_of
+from tacit.view import FIRST_WORD
 
 
 class CausalPrediction(Method):
     """Learns how samples go on, from each of their places, with an encoder that sees no future.
 
     Ids are predicted by cross-entropy, with the encoder's own vectors of them, so that what is learnt can also write
-    (`tacit generate`); values some steps ahead by their absolute error (APC); or the right one is to be found among
-    tokens of other places (CPC).
+    (`tacit generate`) or recommend; where there are very many of them, it may be told from some that are drawn alone.
+    Values some steps ahead are predicted by their absolute error (APC); or the right one is to be found among tokens of
+    other places (CPC).
     """
 
     paper = (
-        "Radford et al. 2018, GPT; Chung et al. 2019, APC, arXiv 1904.03240; van den Oord et al. 2018, CPC; see presets"
+        "Radford et al. 2018, GPT; Chung et al. 2019, APC, arXiv 1904.03240; van den Oord et al. 2018, CPC; Kang and "
+        "McAuley 2018, SASRec, arXiv 1808.09781; see presets"
     )
     formula = "loss = mean over t of  -log p(token_{t+n} | tokens up to t),  or |answer_t - token_{t+n}|"
     presets = {
@@ -44,13 +48,26 @@ class CausalPrediction(Method):
 
     class Config(Named):
         name: Literal["causal-prediction"] = "causal-prediction"
+        loss: Literal["softmax", "sampled", "gbce"] = Field(
+            default="softmax",
+            description="ids: a choice among all, among some, corrected, or yes and no for each of some (gSASRec)",
+        )
+        calibration: float = Field(
+            default=0.75, ge=0, le=1, description="loss gbce: t, from 0 (plain binary) to 1 (as of a softmax over all)"
+        )
+        weigh: Literal["samples", "tokens"] = Field(
+            default="samples",
+            description="what counts alike: each sample, or each token, so that longer ones count more",
+        )
         target: Literal["own", "future"] = Field(
             default="own", description="what the token holds that comes next, or which of many tokens it is"
         )
         ahead: int = Field(
             default=1, ge=1, description="tokens ahead; target future: one after the other, up to so many"
         )
-        negatives: int = Field(default=128, ge=1, description="target future: tokens of other places to tell it from")
+        negatives: int = Field(
+            default=128, ge=1, description="target future: tokens of other places; losses sampled and gbce: ids drawn"
+        )
         temperature: float = Field(default=0.1, gt=0, description="target future: divides the similarities")
 
     counts: Tensor
@@ -92,13 +109,25 @@ class CausalPrediction(Method):
         ahead = self.config.ahead
         told = tokens.valid[:, :-ahead] & tokens.valid[:, ahead:]
         before, target = (part[told] for part in (tokens.target[:, :-ahead], tokens.target[:, ahead:]))
+        gathered = by_token if self.config.weigh == "tokens" else by_sample
         if self.backbone.table is not None:
-            losses = token_loss(states[:, :-ahead][told] @ self.backbone.table.T.to(states.dtype), target)
-            return Step(by_sample(losses, told), unigram_loss(self.counts, target).mean())
+            losses, nothing = self._pick(states[:, :-ahead][told], self.backbone.table, target)
+            return Step(gathered(losses, told), nothing)
         answers = self.heads[0](states[:, :-ahead][told])
         losses = known_mean((answers.float() - target.nan_to_num()).abs(), target)
         copied = (before - target).abs()
-        return Step(by_sample(losses, told), known_mean(copied.nan_to_num(), copied).mean())
+        return Step(gathered(losses, told), known_mean(copied.nan_to_num(), copied).mean())
+
+    def _pick(self, states: Tensor, table: Tensor, target: Tensor) -> tuple[Tensor, Tensor | float]:
+        """Losses `[M]` of the ids `target` by the states in front of them, and the line of nothing learnt."""
+        config, count = self.config, len(table) - FIRST_WORD
+        if config.loss == "softmax":
+            return among_all(states, table, target), unigram_loss(self.counts, target).mean()
+        drawn = FIRST_WORD + Draws.fresh(config.negatives, states.device).integers(count)
+        if config.loss == "sampled":
+            return among_some(states, table, target, drawn, count), unigram_loss(self.counts, target).mean()
+        t = config.calibration
+        return calibrated(states, table, target, drawn, count, t), undecided(len(drawn), count, t)
 
     def _choose(self, tokens: Tokens, states: Tensor) -> Step:
         """Which token stands 1, 2, ... `ahead` of each, among others of the batch (arXiv 1807.03748, eq. 4)."""

@@ -3,7 +3,14 @@
 from tacit.core import Modality
 from tacit.modalities.audio import AUDIO
 from tacit.modalities.image import IMAGE
+from tacit.modalities.interactions import INTERACTIONS
 from tacit.modalities.series import SERIES
 from tacit.modalities.text import TEXT
 
-MODALITIES: dict[str, Modality] = {"image": IMAGE, "text": TEXT, "audio": AUDIO, "series": SERIES}
+MODALITIES: dict[str, Modality] = {
+    "image": IMAGE,
+    "text": TEXT,
+    "audio": AUDIO,
+    "series": SERIES,
+    "interactions": INTERACTIONS,
+}

@@ -15,7 +15,7 @@ from tacit.core import Features, TokenEncoder, Tokens, View
 from tacit.nn.stems import Grid, stem_for
 from tacit.nn.waves import Norms, Waves
 
-SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
+SIZES = {"micro": (2, 64), "tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
 """Layers and width, as in the small BERTs of Turc et al. 2019, arXiv 1908.08962."""
 HEAD = 64
 """Width of a head."""
@@ -32,9 +32,9 @@ class Transformer(TokenEncoder):
 
     class Config(Named):
         name: Literal["transformer"] = "transformer"
-        size: Literal["tiny", "mini", "small", "medium", "base"] = Field(
+        size: Literal["micro", "tiny", "mini", "small", "medium", "base"] = Field(
             default="tiny",
-            description="tiny 2 x 128 (layers x width), mini 4 x 256, small 4 x 512, medium 8 x 512, base",
+            description="layers x width: micro 2 x 64, tiny 2 x 128, mini 4 x 256, small 4 x 512, medium 8 x 512, base",
         )
         patch: int | None = Field(
             default=None, ge=1, le=64, description="frames, or pixels of a side, in a token; by default a few"
@@ -46,7 +46,9 @@ class Transformer(TokenEncoder):
             default="group", description="waves: over time after the first convolution, or over channels after each"
         )
         causal: bool = Field(default=False, description="a token sees only what stands before it: models that write")
-        dropout: float = Field(default=0.0, ge=0, lt=1, description="share of a layer's output left out in training")
+        dropout: float = Field(
+            default=0.0, ge=0, lt=1, description="share of the tokens' and of each layer's output left out in training"
+        )
 
     def __init__(self, config: Config, sample: View) -> None:
         super().__init__()
@@ -59,6 +61,7 @@ class Transformer(TokenEncoder):
         )
         self.blocks = nn.ModuleList(Block(self.width, config.dropout, depth) for _ in range(depth))
         self.norm = nn.LayerNorm(self.width)
+        self.dropout = nn.Dropout(config.dropout)
 
     @property
     def table(self) -> Tensor | None:
@@ -71,7 +74,7 @@ class Transformer(TokenEncoder):
     def layers(self, tokens: Tokens) -> Sequence[Tensor]:
         rows = Rows(tokens.valid, self.causal)
         turn = rotation(rows.flat(tokens.where), HEAD)
-        x, seen = rows.flat(tokens.x), []
+        x, seen = self.dropout(rows.flat(tokens.x)), []
         for block in self.blocks:
             x = block(x, rows, turn)
             seen.append(x)

@@ -15,6 +15,7 @@ from tacit.proving import (
     forecasting,
     language,
     layers,
+    next_item,
     recognition,
     searching,
     segmentation,
@@ -35,6 +36,7 @@ EXAMS: Mapping[str, Exam] = {
     forecasting.TASK: forecasting.forecast,
     language.TASK: language.language,
     layers.TASK: layers.layers,
+    next_item.TASK: next_item.next_item,
     similarity.TASK: similarity.similarity,
     searching.TASK: searching.search,
 }

@@ -1,0 +1,59 @@
+"""Views of histories: some of the items that a user took, as a batch of ids `[B, L]`, the oldest first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from tacit.augment.text import Recipe as Runs
+from tacit.augment.text import text_view
+from tacit.config import Config
+from tacit.core import Draws, View
+from tacit.view import MASK
+
+
+class Recipe(Config):
+    """What is left of a history in a view, in this order (CL4SRec: Xie et al. 2022, arXiv 2010.14395, section 3.2)."""
+
+    window: int = Field(default=50, ge=2, description="a run of at most so many items")
+    crop: tuple[float, float] = Field(default=(1.0, 1.0), description="share of it that a run of neighbours keeps")
+    reorder: float = Field(default=0.0, ge=0, le=1, description="share of it, a run of neighbours, put in any order")
+    mask: float = Field(default=0.0, ge=0, lt=1, description="share of its items that are hidden")
+
+
+def held_back(view: View, count: int) -> View:
+    """The histories without the last `count` items of each."""
+    assert view.valid is not None
+    left = torch.arange(view.x.shape[1], device=view.x.device) < (view.valid.sum(dim=1, keepdim=True) - count)
+    return replace(view, x=view.x * left, valid=left)
+
+
+def items_view(view: View, recipe: Recipe, draws: Draws) -> View:
+    """The view that `recipe` describes; no history loses all of its items."""
+    view = text_view(view, Runs(keep="window", tokens=recipe.window), draws)
+    if recipe.crop != (1.0, 1.0):
+        view = text_view(view, Runs(keep="span", share=recipe.crop), draws)
+    assert view.valid is not None
+    x, valid = view.x, view.valid
+    length = (recipe.reorder * valid.sum(dim=1)).long()
+    start = (draws.uniform() * (valid.sum(dim=1) - length + 1)).long()
+    drawn = draws.uniform(shape=(x.shape[1], 2))  # last, and in pairs: longer ones in the batch change nothing
+    if recipe.reorder:
+        x = x.gather(1, _shuffled(start, length, drawn[..., 0]))
+    if recipe.mask:
+        hide = (drawn[..., 1] < recipe.mask) & valid
+        x = x.masked_fill(hide & (valid & ~hide).any(dim=1, keepdim=True), MASK)
+    return view.with_x(x)
+
+
+def _shuffled(start: Tensor, length: Tensor, drawn: Tensor) -> Tensor:
+    """Long `[B, L]`, from where each place gets its item: the `length [B]` places from `start [B]` on in the order of
+    `drawn [B, L]`, all others from where they are."""
+    place = torch.arange(drawn.shape[1], device=drawn.device).expand_as(drawn)
+    run = (place >= start[:, None]) & (place < (start + length)[:, None])
+    behind = place >= (start + length)[:, None]
+    key = torch.where(run, start[:, None] + drawn, place.float() + behind)
+    return key.argsort(dim=1, stable=True)

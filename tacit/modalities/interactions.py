@@ -1,0 +1,100 @@
+"""Interactions of users with items: what tacit knows about them, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from tacit.augment.items import Recipe, held_back, items_view
+from tacit.augment.kinds import by_kind, recipes_of
+from tacit.config import Config
+from tacit.core import Augmentation, Draws, Modality, Raw, View
+from tacit.modalities import histories
+from tacit.modalities.histories import HistoryLayout, collate, read
+from tacit.nn.bag import Bag
+from tacit.nn.transformer import Transformer
+from tacit.view import FIRST_WORD
+
+COUNTED = 2_000
+"""Columns of the raw features: items fall into them by their ids."""
+
+
+class InteractionsConfig(Config):
+    """How histories are packed, what of them is never learnt from, and how they are viewed."""
+
+    name: Literal["interactions"] = "interactions"
+    length: int | None = Field(
+        default=None, ge=8, le=65_536, description="items that are kept of a user, the latest; the longest, to 1024"
+    )
+    core: int = Field(
+        default=1, ge=1, description="k-core: users and items with fewer interactions are left out, until none is left"
+    )
+    hold_out: int = Field(
+        default=2, ge=0, description="last items of each user that training never sees: one to test, one to choose by"
+    )
+    weak: Recipe = Recipe()
+    strong: Recipe = Recipe(crop=(0.6, 0.9), reorder=0.2, mask=0.3)
+
+
+def _survey(raws: Iterable[Raw], config: InteractionsConfig) -> HistoryLayout:
+    return histories.survey(raws, config.core, config.length)
+
+
+def _within(
+    packed: npt.NDArray[np.generic], layout: HistoryLayout, config: InteractionsConfig
+) -> npt.NDArray[np.bool_]:
+    return histories.within(packed, layout, config.hold_out)
+
+
+def _augment(config: InteractionsConfig) -> Mapping[str, Augmentation]:
+    return by_kind(recipes_of(config), partial(_seen, hold_out=config.hold_out))
+
+
+def _seen(view: View, recipe: Recipe, draws: Draws, hold_out: int) -> View:
+    """What training sees of a history."""
+    return items_view(held_back(view, hold_out), recipe, draws)
+
+
+def _item_counts(view: View) -> Tensor:
+    """Logarithms of the counts of items, which share columns where there are many, of unit length: `[B, 2000]`."""
+    assert view.vocabulary is not None
+    columns = min(COUNTED, view.vocabulary - FIRST_WORD)
+    place = (view.x - FIRST_WORD).remainder(columns)
+    counts = torch.zeros(len(view), columns).scatter_add_(1, place, (view.x >= FIRST_WORD).float())
+    return F.normalize(counts.log1p(), dim=1)
+
+
+INTERACTIONS = Modality(
+    name="interactions",
+    unit="users",
+    method="causal-prediction",
+    tasks=("next-item",),
+    config=InteractionsConfig,
+    layout=HistoryLayout,
+    suffixes=frozenset({".inter", ".dat", ".data", ".csv", ".tsv", ".txt", ".parquet"}),
+    survey=_survey,
+    surveyed=2_000_000,
+    read=read,
+    collate=collate,
+    within=_within,
+    augment=_augment,
+    encoders={"transformer": Transformer, "bag": Bag},
+    floors={"item counts": _item_counts},
+    recipes={
+        "simclr": {"method": {"local": 0}},
+        "causal-prediction": {
+            "method": {"weigh": "tokens"},
+            "encoder": {"size": "micro", "dropout": 0.5},
+            "optimiser": {"weight_decay": 0.05},
+            "usual_batch": 128,
+        },
+    },
+)

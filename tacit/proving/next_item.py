@@ -1,0 +1,217 @@
+"""Does an encoder know what users take next? Leave one out, among all items: `--task next-item`.
+
+Each user's last item tests, the one before it chooses what has to be chosen (penalty, weights), and training saw
+neither. M users are judged, N items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from tacit import console, interrupt
+from tacit.console import say
+from tacit.core import TokenEncoder
+from tacit.data.dataset import Dataset
+from tacit.data.listing import printable
+from tacit.encoder import TrainedEncoder
+from tacit.errors import DataError, UsageError
+from tacit.evaluation import mixing
+from tacit.evaluation.bench import Kind
+from tacit.evaluation.chains import Chains, Doubles, Longs, Scorer, hit, ndcg, ranks, reciprocal, without_seen
+from tacit.evaluation.lists import best_penalty, blocks_of, closed_forms
+from tacit.evaluation.resampled import Resampled, compare, sample_weights
+from tacit.modalities.histories import HistoryLayout, ids_of, items_of
+from tacit.proving.fitting import UNTRAINED, untrained
+from tacit.proving.outcome import Proof, name_of
+from tacit.ranker import Ranker, ranker
+from tacit.view import FIRST_WORD
+
+TASK = "next-item"
+K = 10
+METRICS = {f"NDCG@{K}": ndcg, f"HR@{K}": hit, f"MRR@{K}": reciprocal}
+"""The first one decides."""
+FEWEST = 3
+"""Items of a user who is judged: one to test, one to choose by, one to go by."""
+TESTED = 25_000
+"""Users who are judged at most, evenly spread."""
+RARE = 0.01
+"""The share of repeats among the items to choose by below which lists offer nothing that was taken before."""
+MIX, WITHOUT, UNTRAINED_ROW = "mix", "mix without it", "untrained"
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What users took, and who of them is judged."""
+
+    chains: Chains
+    """Of all users, whole."""
+    users: Longs
+    """`[M]`, those who are judged."""
+    unknown: int
+    """Interactions with items that the encoder does not know: they are left out."""
+
+    def before(self, last: int) -> Chains:
+        """All users without the `last` items of those who have enough."""
+        return self.chains.without(np.where(self.chains.lengths >= FEWEST, last, 0))
+
+    @cached_property
+    def repeats(self) -> float:
+        """The share of the items to choose by that their users took before."""
+        before, wanted = self.before(2), self.chains.at(2)
+        return float(np.mean([wanted[user] in before.user(user) for user in self.users.tolist()]))
+
+    @property
+    def filtered(self) -> bool:
+        """Whether lists offer nothing that a user took before."""
+        return self.repeats < RARE
+
+
+def next_item(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01) -> Proof:
+    """Judge `encoder` by the rank of each user's last item among all items, beside the field's closed forms.
+
+    NDCG@10, which decides, HR@10 and MRR@10, as means over users, which intervals resample. Floors are fitted on all
+    but each user's last item, and what they are chosen by is the one before it. `mix` adds all lists with weights that
+    were learnt on the items to choose by, `mix without it` all but the encoder's. Raises `UsageError` for an encoder
+    that makes no lists or has seen what it would be judged by, and `DataError` where nobody can be judged.
+    """
+    own = ranker(encoder, f"--task {TASK}")
+    with interrupt.listening():
+        dataset = encoder.open(data, seed=seed, max_bad=max_bad)
+        _must_not_know(encoder, dataset)
+        held = held_of(encoder, dataset)
+        scorers, weights, facts = _prepared(encoder, own, held)
+        fresh = {UNTRAINED_ROW: [own.of(_untrained(encoder, dataset, number)) for number in range(UNTRAINED)]}
+        found = _ranked({**{name: [one] for name, one in scorers.items()}, **fresh}, weights, held)
+        protocol = {"data": dataset.name, "content_hash": dataset.content_hash, **_protocol(own, held), **facts}
+        drawn = sample_weights(len(held.users), seed=seed)
+        order = dict.fromkeys((name_of(encoder), UNTRAINED_ROW, *found))
+        measured = [
+            _measured(name, _kind(name, encoder), metric, found[name], drawn, protocol)
+            for name in order
+            for metric in METRICS
+        ]
+        words = {next(iter(METRICS)): f"the last items of {len(held.users):,} users to find"}
+        return Proof(compare(TASK, measured, words, seed=seed), dataset, encoder, TASK)
+
+
+def held_of(encoder: TrainedEncoder, dataset: Dataset) -> Held:
+    """The whole histories of a data set as `encoder` knows them. Raises `DataError` where nobody can be judged."""
+    layout = encoder.layout
+    if not isinstance(layout, HistoryLayout):
+        raise UsageError(f"--task {TASK} judges encoders of users, and this one reads {encoder.modality.unit}")
+    users, total = [], 0
+    for row in dataset.everything().source_rows.tolist():
+        interrupt.check()
+        raw = dataset.raw(row)
+        users.append(ids_of(raw, layout) - FIRST_WORD)
+        total += len(items_of(raw))
+    chains = Chains.of(users, layout.count)
+    enough = np.flatnonzero(chains.lengths >= max(FEWEST, layout.core))
+    if len(enough) < 2:
+        raise DataError(
+            f"{len(enough)} of {len(users):,} users of {printable(dataset.name)} have {max(FEWEST, layout.core)} items "
+            "or more that the encoder knows, and judging takes 2, better hundreds"
+        )
+    unknown = total - len(chains.items)
+    for count, why in (
+        (unknown, f"of {total:,} interactions are with items that the encoder does not know: they are left out"),
+        (len(users) - len(enough), f"of {len(users):,} users have too few items to be judged"),
+    ):
+        if count:
+            say(f"note: {count:,} {why}")
+    some = np.unique(np.linspace(0, len(enough) - 1, min(TESTED, len(enough))).astype(np.int64))
+    return Held(chains, enough[some], unknown)
+
+
+def _must_not_know(encoder: TrainedEncoder, dataset: Dataset) -> None:
+    """Raises `UsageError` where the encoder was trained on what it would be judged by."""
+    held_out = int(encoder.spec.modality.get("hold_out", 0))
+    if held_out < 2 and encoder.spec.training.get("content_hash") == dataset.content_hash:
+        raise UsageError(
+            f"{encoder.path or 'this encoder'} was trained with modality.hold_out={held_out} on these users, so it has "
+            "seen what it would be judged by: train one with hold_out=2 to be judged"
+        )
+
+
+def _untrained(encoder: TrainedEncoder, dataset: Dataset, number: int) -> TokenEncoder:
+    network = untrained(encoder, dataset.everything(), number)
+    assert isinstance(network, TokenEncoder)
+    return network
+
+
+def _prepared(
+    encoder: TrainedEncoder, own: Ranker, held: Held
+) -> tuple[dict[str, Scorer], dict[str, dict[str, float]], dict[str, Any]]:
+    """The lists to be judged, the weights of their mixes, and what was chosen."""
+    name, filtered = name_of(encoder), held.filtered
+    wanted, early, late = held.chains.at(2), held.before(2), held.before(1)
+    with console.progress("floors", 4) as tick:
+        penalty = best_penalty(early, wanted, held.users, filtered=filtered)
+        tick(1)
+        forms = closed_forms(penalty)
+        lists: dict[str, Scorer] = {name: own, **{each: fit(early) for each, fit in forms.items()}}
+        tick(2)
+        others = {each: scorer for each, scorer in lists.items() if each != name}
+        weights = {
+            title: mixing.learn(some, early, wanted, held.users, filtered=filtered)
+            for title, some in ((MIX, lists), (WITHOUT, others))
+        }
+        tick(3)
+        fitted = {each: fit(late) for each, fit in forms.items()}
+        tick(4)
+    return {name: own, **fitted}, weights, {"penalty": penalty, "weights": weights}
+
+
+def _ranked(
+    scorers: Mapping[str, Sequence[Scorer]], weights: Mapping[str, Mapping[str, float]], held: Held
+) -> dict[str, Doubles]:
+    """Row -> ranks of the last items, `[S, M]`, a line a member; mixes are of the first members."""
+    late, wanted = held.before(1), held.chains.at(1)
+    parts: dict[str, list[Doubles]] = {name: [] for name in (*scorers, *weights)}
+    with console.progress("ranking", len(held.users)) as tick:
+        done = 0
+        for rows in blocks_of(held.users):
+            some = late.select(rows)
+            found = {name: [mixing.standardised(one(some)) for one in members] for name, members in scorers.items()}
+            firsts = {name: several[0] for name, several in found.items()}
+            found |= {name: [mixing.mixed(firsts, each)] for name, each in weights.items()}
+            for name, several in found.items():
+                open_ = [without_seen(scores, some) if held.filtered else scores for scores in several]
+                parts[name].append(np.stack([ranks(scores, wanted[rows]) for scores in open_]))
+            done += len(rows)
+            tick(done)
+    return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
+
+
+def _protocol(own: Ranker, held: Held) -> dict[str, Any]:
+    seen = "left out of lists" if held.filtered else "offered again"
+    return {
+        "split": "leave one out: each user's last item tests, the one before it chooses, training sees neither",
+        "users": len(held.users),
+        "items": held.chains.count,
+        "candidates": "all items",
+        "seen": f"{seen}: {held.repeats:.1%} of the items to choose by are repeats",
+        "ties": "half of the equal ones above",
+        "window": own.window,
+        "unknown": held.unknown,
+        "floors": "fitted on all but each user's last item",
+    }
+
+
+def _kind(name: str, encoder: TrainedEncoder) -> Kind:
+    if name in (MIX, WITHOUT):
+        return "method"
+    return "encoder" if name == name_of(encoder) else "untrained" if name == UNTRAINED_ROW else "raw"
+
+
+def _measured(
+    name: str, kind: Kind, metric: str, found: Doubles, drawn: torch.Tensor, protocol: Mapping[str, Any]
+) -> Resampled:
+    scores = torch.from_numpy(METRICS[metric](found, K))
+    return Resampled(name, kind, metric, scores.mean(1), scores @ drawn.T / scores.shape[1], protocol)

@@ -1,0 +1,33 @@
+"""Made-up users: what each took, one thing leading to the next around a ring, with some noise."""
+
+import numpy as np
+
+
+def histories(users=60, items=24, seed=0, noise=0.2, shortest=6, longest=16):
+    """A list of lists of items: after item i mostly comes i + 1."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(users):
+        at, taken = int(generator.integers(items)), []
+        for _ in range(int(generator.integers(shortest, longest))):
+            at = int(generator.integers(items)) if generator.random() < noise else (at + 1) % items
+            taken.append(f"item-{at}")
+        found.append(taken)
+    return found
+
+
+def sequences(path, taken):
+    """A line a user."""
+    path.write_text("".join(f"user-{number} {' '.join(items)}\n" for number, items in enumerate(taken)))
+    return path
+
+
+def log(path, taken, sign=","):
+    """A row an interaction, the users in turn."""
+    rows = [
+        (step, number, f"user-{number}{sign}{item}{sign}{1_700_000_000 + 60 * step}")
+        for number, items in enumerate(taken)
+        for step, item in enumerate(items)
+    ]
+    path.write_text(f"user{sign}item{sign}time\n" + "".join(f"{row}\n" for *_, row in sorted(rows)))
+    return path

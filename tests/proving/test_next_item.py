@@ -1,0 +1,152 @@
+"""What comes next: an encoder beside the closed forms, what is held out, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from baskets import histories, log, sequences
+
+import tacit
+from tacit.cli import run
+from tacit.encoder import load
+from tacit.errors import DataError, UsageError
+from tacit.evaluation.chains import Chains
+from tacit.proving.next_item import next_item
+from tacit.ranker import ranker
+from tacit.view import FIRST_WORD
+
+SETTINGS = {
+    "budget": {"steps": 150},
+    "batch": 50,
+    "evaluations": 0,
+    "encoder": {"dropout": 0.0},
+    "optimiser": {"lr": 0.01},
+}
+ROWS = ["popularity", "transitions", "transitions, 3 hops", "item-kNN", "EASE", "mix", "mix without it"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("next")
+    log(path / "log.csv", histories(150, 40, longest=14))
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return tacit.train(folder / "log.csv", folder / "run", settings=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def proof(encoder, folder):
+    return next_item(encoder, str(folder / "log.csv"))
+
+
+def test_the_method_of_these_data_is_taken_by_itself(encoder):
+    assert encoder.spec.training["method"] == "causal-prediction"
+    assert encoder.spec.modality["hold_out"] == 2
+    assert encoder.spec.modality["name"] == "interactions"
+
+
+def test_on_a_ring_an_encoder_learns_what_comes_next(proof):
+    found = {result.row: result for result in proof.evaluation.results if result.metric == "NDCG@10"}
+    assert list(found) == ["causal-prediction", "untrained", *ROWS]
+    own = found["causal-prediction"]
+    assert own.value > 0.5
+    assert own.value > 3 * found["untrained"].value
+    assert own.low < own.value < own.high
+    assert found["mix"].value > 0.9 * found["transitions"].value
+    assert len(found["untrained"].protocol["values"]) == 3
+
+
+def test_the_protocol_is_stored(proof):
+    protocol = json.loads(json.dumps(proof.to_json()))["results"][0]["protocol"]
+    assert protocol["users"] == 150
+    assert protocol["items"] == 40
+    assert protocol["candidates"] == "all items"
+    assert protocol["split"].startswith("leave one out")
+    assert protocol["penalty"] in (10, 30, 100, 300, 1000)
+    assert set(protocol["weights"]["mix"]) == {"causal-prediction", *ROWS[:-2]}
+    assert "repeats" in protocol["seen"]
+
+
+def test_training_is_the_same_whatever_is_held_out(folder, tmp_path):
+    """The last two items of every user change, and not a bit of what is learnt does."""
+    taken = histories(40, 12)
+    others = [[*items[:-2], *items[-2:][::-1]] for items in taken]
+    states = []
+    for name, some in (("one", taken), ("other", others)):
+        sequences(tmp_path / f"{name}.txt", some)
+        settings = {**SETTINGS, "budget": {"steps": 4}, "batch": 20, "modality": {"name": "interactions"}}
+        made = tacit.train(tmp_path / f"{name}.txt", tmp_path / name, settings=settings)
+        states.append(made.network.state_dict())
+    assert any(a != b for a, b in zip(taken, others, strict=True))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_scores_see_the_past_alone_and_not_the_neighbours_in_the_batch(encoder):
+    lists = ranker(encoder, "this")
+    count = encoder.layout.count
+    users = [np.array([3, 4, 5]), np.array([7]), np.arange(60) % count]
+    together = lists(Chains.of(users, count))
+    assert together.shape == (3, count)
+    for number, user in enumerate(users):
+        assert np.allclose(lists(Chains.of([user], count))[0], together[number], atol=1e-5)
+    latest = lists(Chains.of([users[2][-lists.window :]], count))
+    assert np.allclose(latest[0], together[2], atol=1e-5)
+    network = encoder.network
+    ids = torch.from_numpy(users[0] + FIRST_WORD)[None]
+    states = network(tacit.core.View(ids, ids > 0, vocabulary=len(network.table))).tokens[0, -1]
+    assert np.allclose(together[0], (states @ network.table.T)[FIRST_WORD:].detach().numpy(), atol=1e-4)
+
+
+def test_one_that_fills_gaps_answers_by_the_layer_in_its_run(folder, tmp_path):
+    settings = {**SETTINGS, "budget": {"steps": 200}}
+    made = tacit.train(folder / "log.csv", tmp_path / "run", method="masked-prediction", settings=settings)
+    found = {result.row: result.value for result in next_item(made, str(folder / "log.csv")).evaluation.results[::3]}
+    assert found["masked-prediction"] > 2 * found["untrained"]
+    made.save(tmp_path / "alone")
+    with pytest.raises(UsageError, match="stays in its run"):
+        next_item(load(tmp_path / "alone"), str(folder / "log.csv"))
+
+
+def test_who_has_seen_what_is_asked_or_makes_no_lists_is_refused(folder, tmp_path):
+    settings = {**SETTINGS, "budget": {"steps": 2}}
+    all_of_it = {**settings, "modality": {"name": "interactions", "hold_out": 0}}
+    whole = tacit.train(folder / "log.csv", tmp_path / "whole", settings=all_of_it)
+    with pytest.raises(UsageError, match="hold_out=2"):
+        next_item(whole, str(folder / "log.csv"))
+    bag = tacit.train(folder / "log.csv", tmp_path / "bag", method="simclr", settings={**settings, "encoder": {}})
+    with pytest.raises(UsageError, match="--method causal-prediction"):
+        next_item(bag, str(folder / "log.csv"))
+
+
+def test_unknown_items_and_short_users_are_counted_and_left_out(encoder, tmp_path, capfd):
+    taken = [["item-1", "new", "item-2", "item-3"], ["item-4", "item-5", "item-6"], ["item-7"], ["new"]]
+    log(tmp_path / "few.csv", taken)
+    proof = next_item(encoder, str(tmp_path / "few.csv"))
+    said = capfd.readouterr().err
+    assert "2 of 9 interactions are with items that the encoder does not know" in said
+    assert "2 of 4 users have too few items" in said
+    assert proof.evaluation.results[0].protocol["users"] == 2
+    log(tmp_path / "none.csv", taken[2:])
+    with pytest.raises(DataError, match="judging takes 2"):
+        next_item(encoder, str(tmp_path / "none.csv"))
+
+
+def test_repeats_are_offered_where_users_come_back(folder, tmp_path):
+    taken = [["item-1", "item-2"] * 4 for _ in range(12)]
+    log(tmp_path / "again.csv", taken)
+    proof = next_item(load(folder / "run"), str(tmp_path / "again.csv"))
+    assert proof.evaluation.results[0].protocol["seen"].startswith("offered again: 100.0%")
+    assert {r.row: r.value for r in proof.evaluation.results}["transitions"] == 1
+
+
+def test_the_command_asks_for_it_by_itself_and_holds_the_gate(folder, encoder, tmp_path, capfd):
+    words = ["evaluate", str(folder / "run"), str(folder / "log.csv"), "--out", str(tmp_path)]
+    assert run([*words, "--fail-under", "next-item=0.99"]) == 4
+    shown = capfd.readouterr()
+    assert "EASE" in shown.out
+    assert "With the last items of 150 users to find pre-training reaches NDCG@10" in shown.out
+    assert (tmp_path / "next-item.json").is_file()
