@@ -5,5 +5,12 @@ from tacit.modalities.audio import AUDIO
 from tacit.modalities.image import IMAGE
 from tacit.modalities.series import SERIES
 from tacit.modalities.text import TEXT
+from tacit.modalities.trajectories import TRAJECTORIES
 
-MODALITIES: dict[str, Modality] = {"image": IMAGE, "text": TEXT, "audio": AUDIO, "series": SERIES}
+MODALITIES: dict[str, Modality] = {
+    "image": IMAGE,
+    "text": TEXT,
+    "audio": AUDIO,
+    "series": SERIES,
+    "trajectories": TRAJECTORIES,
+}

@@ -1,0 +1,87 @@
+"""Trajectories of reinforcement learning: what tacit knows about them, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Literal
+
+from pydantic import Field
+
+from tacit.augment.kinds import by_kind, recipes_of
+from tacit.augment.moments import Recipe, moment_view, next_view
+from tacit.config import Config
+from tacit.core import Augmentation, Draws, Modality, Pieces, Raw, View
+from tacit.modalities import acting, episodes
+from tacit.modalities.moments import MomentLayout, collate, cut, read, survey
+from tacit.nn.convnet import ConvNet, ResNet18, Timm
+from tacit.nn.nature import Nature, Perceptron
+from tacit.nn.transformer import Transformer
+
+_STRONG = Recipe(shift=0.05, light=0.05, scale=(0.8, 1.25))
+
+
+class TrajectoriesConfig(Config):
+    """How moments of episodes are packed and viewed."""
+
+    name: Literal["trajectories"] = "trajectories"
+    size: int | None = Field(
+        default=None, ge=8, le=1024, description="side of frames in pixels; by default as they are, square or not"
+    )
+    frames: int | None = Field(
+        default=None, ge=1, le=64, description="observations that a moment holds; 4 of frames, 1 of vectors"
+    )
+    ahead: int = Field(default=1, ge=1, le=64, description="steps to the later moment that `next` shows")
+    actions: int | None = Field(
+        default=None, ge=1, le=65_536, description="choices there are; by default the largest that was taken, and one"
+    )
+    weak: Recipe = Recipe(shift=0.05, scale=(0.95, 1.05))
+    strong: Recipe = _STRONG
+    next: Recipe = _STRONG
+
+
+def _survey(raws: Iterable[Raw], config: TrajectoriesConfig) -> MomentLayout:
+    return survey(raws, size=config.size, stack=config.frames, ahead=config.ahead, choices=config.actions)
+
+
+def _augment(config: TrajectoriesConfig) -> Mapping[str, Augmentation]:
+    recipes = recipes_of(config)
+    later = recipes.pop("next")
+    return {**by_kind({"plain": Recipe(), **recipes}, moment_view), "next": partial(_next, recipe=later)}
+
+
+def _next(view: View, draws: Draws, recipe: Recipe) -> View:
+    return next_view(view, recipe, draws)
+
+
+TRAJECTORIES = Modality(
+    name="trajectories",
+    unit="moments",
+    config=TrajectoriesConfig,
+    layout=MomentLayout,
+    suffixes=episodes.SUFFIXES,
+    survey=_survey,
+    surveyed=64,
+    read=read,
+    pieces=Pieces(cut, "frames", "episodes"),
+    collate=collate,
+    augment=_augment,
+    encoders={
+        "nature": Nature,
+        "mlp": Perceptron,
+        "convnet": ConvNet,
+        "resnet18": ResNet18,
+        "timm": Timm,
+        "transformer": Transformer,
+    },
+    suited=acting.suited,
+    floors={"raw values": acting.raw_values},
+    rivals={"PCA": acting.principal},
+    moments=True,
+    recipes={
+        "simclr": {"method": {"local": 0}, "optimiser": {"lr": 1e-3}},
+        "masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}},
+    },
+    picture=acting.picture,
+    facts=acting.facts,
+)
