@@ -23,7 +23,7 @@ LAYERS = [
     {"settings", "encoder", "truth"},
     {"model", "initial", "writer"},
     {"training"},
-    {"adapting", "applying", "searching", "proving"},
+    {"adapting", "applying", "collecting", "searching", "proving"},
     {"looking"},
     {"library", "desk"},
     {"demo"},
