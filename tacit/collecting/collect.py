@@ -143,7 +143,7 @@ def _begun(wish: Wish, world: World, out: Path, *, resume: bool) -> tuple[int, i
         other = ", ".join(f"{name} {before.get(name)} then and {about[name]} now" for name in about
                           if before.get(name) != about[name])  # fmt: skip
         raise UsageError(f"{out} was begun otherwise ({other}): collect as it began, or into another --out")
-    lengths = []
+    lengths: list[int] = []
     while (path := out / f"episode-{len(lengths):06}.npz").is_file():
         with np.load(path, allow_pickle=False) as held:
             lengths.append(len(held[REWARDS]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -45,9 +44,9 @@ class World:
             return np.asarray(picture.resize((self.pixels, self.pixels), Image.Resampling.BOX))
         return np.asarray(observation) if self._of_frames else self._vector(observation)
 
-    def known(self, observation: Any, info: Mapping[str, Any]) -> dict[str, Array | Number]:
+    def known(self, observation: Any, info: Mapping[str, Any]) -> dict[str, Any]:
         """What is stored of the state: the environment's own vector beside frames, memory of a game, numbers told."""
-        found: dict[str, Array | Number] = {}
+        found: dict[str, Any] = {}
         if self.pixels is not None and not self._of_frames:
             found["state"] = self._vector(observation)
         ale = getattr(self.env.unwrapped, "ale", None)
@@ -56,7 +55,7 @@ class World:
             named = GAMES.get(self._game)
             found |= {"ram": ram} if named is None else {name: ram[byte] for name, byte in named.items()}
         for name, value in info.items():
-            if isinstance(value, Number | np.generic) and np.isrealobj(value):
+            if isinstance(value, bool | int | float | np.bool | np.integer | np.floating):
                 found[f"info_{name}"] = value
         return found
 

@@ -19,6 +19,9 @@ from tacit.nn.nature import Nature, Perceptron
 from tacit.nn.transformer import Transformer
 
 _STRONG = Recipe(shift=0.05, light=0.05, scale=(0.8, 1.25))
+_MOVED = Recipe(shift=0.05).model_dump(mode="json")
+_AS_THEY_ARE = {"modality": {"next": Recipe().model_dump(mode="json")}}
+"""What comes next is shown as it is, as the moment is."""
 
 
 class TrajectoriesConfig(Config):
@@ -79,8 +82,28 @@ TRAJECTORIES = Modality(
     rivals={"PCA": acting.principal},
     moments=True,
     recipes={
+        "st-dim": _AS_THEY_ARE,
+        "inverse-dynamics": _AS_THEY_ARE,
         "simclr": {"method": {"local": 0}, "optimiser": {"lr": 1e-3}},
         "masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}},
+    },
+    presets={
+        "moco": {
+            # Laskin et al. 2020, arXiv 2004.04136, on crops that move by up to 8 of 100 pixels; cosines and a queue
+            # stand for its bilinear product and the batch
+            "curl": {
+                "method": {"momentum": 0.95, "queue": 1024},
+                "modality": {"strong": {"shift": 0.08, "light": 0.0, "scale": [1.0, 1.0]}},
+                "optimiser": {"lr": 1e-3},
+                "usual_batch": 128,
+            },
+            # Stooke et al. 2021, arXiv 2009.08319: the key is of 3 steps later, both are moved by up to 4 of 84 pixels
+            "atc": {
+                "method": {"momentum": 0.99, "queue": 1024, "positive": "next"},
+                "modality": {"ahead": 3, "strong": _MOVED, "next": _MOVED},
+                "optimiser": {"lr": 1e-3},
+            },
+        },
     },
     picture=acting.picture,
     facts=acting.facts,
