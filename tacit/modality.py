@@ -121,6 +121,9 @@ class Pieces:
     """
     setting: str
     """Which setting of the modality keeps more of a sample in one row."""
+    whole: str | None = None
+    """What is taken apart is called, in the plural, where each piece is one of `Modality.unit`; None where the whole
+    is called so, and its pieces are parts of it."""
 
 
 Within = Callable[[npt.NDArray[Any], Any, Any], npt.NDArray[np.bool_]]
@@ -201,6 +204,11 @@ class Modality:
     """Whether values of `View.x` may be missing (NaN), and its encoders read them so."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
+    moments: bool = False
+    """Whether samples are moments of episodes, so that views may say what was done (`View.actions`)."""
+    suited: Callable[[Raw], str] | None = None
+    """A raw sample -> the name of the encoder that suits such, where the first one does not suit all. Raises
+    `Unreadable`."""
     window: Callable[[int, int, Any], tuple[float, float, float, float]] | None = None
     """(width, height, layout) -> the part of a sample of this size that its packed form shows: left, upper, right and
     lower edge in the sample's own cells. Places annotations on packed samples, and answers back on whole ones."""
@@ -243,9 +251,14 @@ class Modality:
     """What a sample is called in messages, in the plural."""
 
     @property
+    def sources(self) -> str:
+        """What is read from a source is called, in the plural: `unit`, or what that is taken from."""
+        return (self.pieces.whole if self.pieces else None) or self.unit
+
+    @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `spell`, `words`."""
+        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `spell`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
@@ -254,6 +267,7 @@ class Modality:
         offered |= {"dense"} if self.dense else set()
         offered |= {"gaps"} if self.gaps else set()
         offered |= {"grid"} if self.grid else set()
+        offered |= {"moments"} if self.moments else set()
         offered |= {"spell"} if self.spell else set()
         offered |= {"words"} if self.words else set()
         return frozenset(offered)

@@ -12,21 +12,25 @@ import torch
 from tacit import interrupt
 from tacit.config import Config, flat, merge
 from tacit.console import counted, say
-from tacit.core import ClosedForm, Encoder, Learner, Method, Progress
+from tacit.core import ClosedForm, Encoder, Learner, Method, Modality, Progress
 from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.data.source import open_source
 from tacit.encoder import Spec, TrainedEncoder, write_spec
 from tacit.engine import closed, loop
 from tacit.engine.runfolder import RunFolder
-from tacit.errors import DataError, UsageError, nearest
+from tacit.errors import DataError, Unreadable, UsageError, nearest
 from tacit.evaluation.features import sample_of, settle
 from tacit.evaluation.health import watch_evaluator
 from tacit.initial.drift import report_drift
 from tacit.initial.start import Start
+from tacit.modalities import MODALITIES
 from tacit.settings import ENCODERS, RunConfig, build, modality_of
 
 CAUTION = 0.2
 """What a run from weights takes of the recipe's learning rate, unless another is given: going back to the full rate
 forgets first what is known (Gupta et al. 2023, arXiv 2308.04014). The drift report says what came of it."""
+_LOOKED_AT = 16
+"""Samples that are asked for the encoder that suits them: enough to pass over some that cannot be read."""
 C = TypeVar("C", bound=Config)
 
 
@@ -55,11 +59,28 @@ def configure(
 
 
 def _guessed(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The modality of the data, where the settings do not name it and the data's files do."""
+    """The modality of the data, where the settings do not name it and the data's files do, and the encoder that suits
+    its samples, where they name none and it is not always the same."""
     modality = told.get("modality", {})
-    if not isinstance(modality, Mapping) or "name" in modality or not isinstance(told.get("data"), str):
+    if not isinstance(modality, Mapping) or not isinstance(told.get("data"), str):
         return {}
-    return {"modality": {"name": modality_of(told["data"]).name}}
+    guessed = {} if "name" in modality else {"modality": {"name": modality_of(told["data"]).name}}
+    kind = MODALITIES.get(str({**modality, **guessed.get("modality", {})}["name"]))
+    suited = _suited(kind, told["data"]) if kind and kind.suited and "encoder" not in told else None
+    return guessed if suited is None else {**guessed, "encoder": {"name": suited}}
+
+
+def _suited(kind: Modality, data: str) -> str | None:
+    """The encoder that suits the first sample of `data` that tells, where that is not the kind's first one."""
+    assert kind.suited is not None
+    source = open_source(data, kind.suffixes, records=kind.records)
+    for row in range(min(len(source), _LOOKED_AT)):
+        try:
+            suited = kind.suited(source.raw(row))
+        except Unreadable:
+            continue
+        return suited if suited != next(iter(kind.encoders)) else None
+    return None  # opening it for the run says why
 
 
 def resumed(

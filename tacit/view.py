@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -36,6 +36,10 @@ class View:
     """The ids that end a sentence, where `x` holds token ids and there are such."""
     rate: int | None = None
     """Samples a second, where `x [B, L, P]` holds a wave, cut into frames of P samples."""
+    later: Tensor | None = None
+    """`[B, N, ...]`, what is observed in the N steps after, where samples are moments: what `next` is made of."""
+    actions: Tensor | None = None
+    """`[B, N, A]`, what was done in these N steps: boolean, one-hot, where an action is a choice of A, else numbers."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -46,8 +50,7 @@ class View:
         def pick(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
 
-        x = self.x[rows]
-        return replace(self, x=x, valid=pick(self.valid), where=pick(self.where), index=pick(self.index))
+        return self._each(self.x[rows], pick)
 
     def to(self, device: torch.device | str) -> View:
         """The same view on another device."""
@@ -55,8 +58,19 @@ class View:
         def move(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
-        x = self.x.to(device, non_blocking=True)
-        return replace(self, x=x, valid=move(self.valid), where=move(self.where), index=move(self.index))
+        return self._each(self.x.to(device, non_blocking=True), move)
+
+    def _each(self, x: Tensor, change: Callable[[Tensor | None], Tensor | None]) -> View:
+        """The view with `x`, all else that it says of its samples being changed alike."""
+        return replace(
+            self,
+            x=x,
+            valid=change(self.valid),
+            where=change(self.where),
+            index=change(self.index),
+            later=change(self.later),
+            actions=change(self.actions),
+        )
 
     def with_x(self, x: Tensor) -> View:
         """The same samples with other values `x [B, ...]`."""
@@ -71,14 +85,14 @@ def concatenate(views: Sequence[View]) -> View:
         assert len(present) in (0, len(parts)), "either every view has a member or none"
         return torch.cat(present) if present else None
 
-    return View(
-        torch.cat([view.x for view in views]),
-        join([view.valid for view in views]),
-        join([view.where for view in views]),
-        join([view.index for view in views]),
-        views[0].vocabulary,
-        views[0].stops,
-        views[0].rate,
+    return replace(
+        views[0],
+        x=torch.cat([view.x for view in views]),
+        valid=join([view.valid for view in views]),
+        where=join([view.where for view in views]),
+        index=join([view.index for view in views]),
+        later=join([view.later for view in views]),
+        actions=join([view.actions for view in views]),
     )
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"model", "initial", "writer"},
     {"ranker"},
     {"training"},
-    {"adapting", "applying", "searching", "proving"},
+    {"adapting", "applying", "collecting", "searching", "proving"},
     {"looking"},
     {"library", "desk"},
     {"demo"},

@@ -6,11 +6,11 @@ from importlib.metadata import version
 
 from cyclopts import App, Group
 
-from tacit.commands import adapt, inspect, judge, label, learn, look, retrieve, show, use, write
+from tacit.commands import adapt, collect, inspect, judge, label, learn, look, retrieve, show, use, write
 
 WAY = {
     "First steps": ("demo", "methods", "doctor"),
-    "Look at the data": ("inspect", "duplicates"),
+    "Look at the data": ("collect", "inspect", "duplicates"),
     "Learn without labels": ("train", "show"),
     "Judge what was learnt": ("evaluate", "runs"),
     "Use it: vectors and search": ("embed", "index", "search", "export"),
@@ -39,7 +39,7 @@ for flag in ("--help", "--version"):
     app[flag].group = (OTHER,)
 COMMANDS = {
     command.__name__: (command, examples)
-    for module in (inspect, learn, judge, use, label, adapt, retrieve, show, look, write)
+    for module in (collect, inspect, learn, judge, use, label, adapt, retrieve, show, look, write)
     for command, examples in module.COMMANDS
 }
 for place, (title, names) in enumerate(WAY.items()):

@@ -115,7 +115,7 @@ def pack(
                 packed = _find(pointer, source, layout) or _build(pointer, source, modality, layout)
         skipped = packed.skipped if packed else _pointed(pointer)[1]
         if packed is None or len(skipped) > max_bad * len(source):
-            raise _too_many_bad(folder / f"{key}.skipped.tsv", source, modality.unit, skipped, max_bad)
+            raise _too_many_bad(folder / f"{key}.skipped.tsv", source, modality.sources, skipped, max_bad)
     return packed
 
 
@@ -231,7 +231,7 @@ def _write(beside: Path, source: Source, modality: Modality, layout: Layout) -> 
     skipped: list[tuple[int, str]] = []
     with (
         ExitStack() as stack,
-        console.progress(f"packing {len(source):,} {modality.unit}", len(source)) as tick,
+        console.progress(f"packing {len(source):,} {modality.sources}", len(source)) as tick,
         catch_warnings(),
         closing(decoded(source, modality, layout)) as blocks,
     ):

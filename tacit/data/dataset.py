@@ -255,7 +255,7 @@ def _some(source: Source, most: int) -> Iterator[Raw]:
 def _empty(source: Source, modality: Modality) -> DataError:
     seen = f"; there are other files ({describe(source.others)})" if source.others else ""
     return DataError(
-        f"{printable(source.title)} holds no {modality.unit}: looked for names ending with "
+        f"{printable(source.title)} holds no {modality.sources}: looked for names ending with "
         f"{', '.join(sorted(modality.suffixes))}{seen}"
     )
 

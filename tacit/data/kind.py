@@ -19,10 +19,11 @@ from tacit.data.log import is_log
 from tacit.data.table import PATH_COLUMNS, header_of
 from tacit.data.tagged import SENTENCES, WORDS
 from tacit.errors import DataError
+from tacit.modalities.episodes import is_episode
 
 _LOOKED_AT = 1000
 """Files of a folder: enough to tell what most of them are."""
-_OF_ANYTHING = frozenset({".npy", ".csv", ".tsv", ".parquet"})
+_OF_ANYTHING = frozenset({".npy", ".npz", ".csv", ".tsv", ".parquet"})
 """Formats that hold anything, by themselves they tell nothing."""
 
 
@@ -81,6 +82,8 @@ def _first_path(path: Path) -> str:
 
 def _of_file(path: Path, modalities: Mapping[str, Modality], column: str | None) -> str | None:
     recorded = {name: modality.records for name, modality in modalities.items() if modality.records is not None}
+    if suffix(path.name) == ".npz" and is_episode(path):
+        return next((name for name, each in modalities.items() if each.moments), None)
     match ending(path):
         case "":
             return _named(path.name, modalities)

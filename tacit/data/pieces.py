@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tacit.config import Config
+from tacit.console import counted
 from tacit.core import Layout, Modality
 from tacit.data.annotation import Annotations
 from tacit.data.cache import Packed
@@ -45,15 +46,18 @@ def notes(source: Source, packed: Packed, modality: Modality, layout: Layout) ->
     if packed.parts is None or modality.pieces is None:
         return
     rows, counts = np.unique(packed.kept[packed.several], return_counts=True)
-    yield (
-        f"{len(rows):,} of {len(np.unique(packed.kept)):,} {modality.unit} are longer than a row holds and are read in "
-        f"{counts.sum():,} pieces: each counts as a sample, with the label and the part of its whole"
-    )
+    if modality.pieces.whole is not None:
+        yield f"{counted(len(rows), modality.sources)}: {counted(int(counts.sum()), modality.unit)}, each a sample"
+    else:
+        yield (
+            f"{len(rows):,} of {len(np.unique(packed.kept)):,} {modality.unit} are longer than a row holds and are "
+            f"read in {counts.sum():,} pieces: each counts as a sample, with the label and the part of its whole"
+        )
     full = int((counts == most_pieces(layout)).sum())
     if full:
         yield (
-            f"{full:,} {modality.unit} fill {most_pieces(layout):,} pieces, the most that are kept of one: what comes "
-            "behind is not read, so divide them into files"
+            f"{full:,} {modality.sources} fill {most_pieces(layout):,} pieces, the most that are kept of one: what "
+            "comes behind is not read, so divide them into files"
         )
     annotations = source.annotations
     lost = 0 if annotations is None else int(annotations.present[rows].sum())

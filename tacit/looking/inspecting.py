@@ -59,6 +59,7 @@ def inspect(layers: Sequence[Mapping[str, Any]], *, seconds: float = TRIAL) -> t
         seen = Inspection(
             data=printable(config.data),
             unit=config.kind.unit,
+            sources=config.kind.sources,
             samples=len(dataset),
             wholes=len(np.unique(dataset.everything().source_rows)),
             unreadable=tuple((printable(name), printable(reason)) for name, reason in dataset.skipped),

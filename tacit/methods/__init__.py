@@ -9,6 +9,7 @@ from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
 from tacit.methods.electra import Electra
 from tacit.methods.inpainting import Inpainting
+from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.moco import MoCo
@@ -16,6 +17,7 @@ from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
+from tacit.methods.st_dim import STDIM
 from tacit.methods.ts2vec import TS2Vec
 from tacit.methods.tsdae import TSDAE
 from tacit.methods.wav2vec2 import Wav2Vec2
@@ -38,5 +40,7 @@ METHODS: dict[str, type[Learner]] = {
     "denoising-seq2seq": DenoisingSeq2Seq,
     "tsdae": TSDAE,
     "electra": Electra,
+    "st-dim": STDIM,
+    "inverse-dynamics": InverseDynamics,
     "patches": Patches,
 }

@@ -49,19 +49,21 @@ class BYOL(Method):
         )
         hidden: int = Field(default=512, ge=1, description="hidden width of projector and predictor")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
-
-    views = ("strong", "strong")
+        positive: Literal["strong", "next"] = Field(
+            default="strong", description="the second view: of the same sample, or of what comes next in its whole"
+        )
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
+        self.views = ("strong", config.positive)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
         self.teacher = EMA(self.student)
         self.predictor = mlp(config.out, config.hidden, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(cls.views)
+        return frozenset(("strong", config.positive))
 
     @property
     def encoder(self) -> Encoder:

@@ -62,19 +62,21 @@ class MoCo(Method):
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
         norm: bool = Field(default=True, description="BatchNorm inside the projector; the paper has none")
-
-    views = ("strong", "strong")
+        positive: Literal["strong", "next"] = Field(
+            default="strong", description="the key's view: of the same sample, or of what comes next in its whole"
+        )
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
+        self.views = ("strong", config.positive)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out, norm=config.norm))
         self.teacher = EMA(self.student)
         self.queue = Queue(config.queue, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(cls.views)
+        return frozenset(("strong", config.positive))
 
     @property
     def encoder(self) -> Encoder:

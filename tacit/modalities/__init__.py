@@ -6,6 +6,7 @@ from tacit.modalities.image import IMAGE
 from tacit.modalities.interactions import INTERACTIONS
 from tacit.modalities.series import SERIES
 from tacit.modalities.text import TEXT
+from tacit.modalities.trajectories import TRAJECTORIES
 
 MODALITIES: dict[str, Modality] = {
     "image": IMAGE,
@@ -13,4 +14,5 @@ MODALITIES: dict[str, Modality] = {
     "audio": AUDIO,
     "series": SERIES,
     "interactions": INTERACTIONS,
+    "trajectories": TRAJECTORIES,
 }

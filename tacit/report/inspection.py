@@ -87,6 +87,8 @@ class Inspection:
 
     data: str
     unit: str
+    sources: str
+    """What was taken to pieces is called."""
     samples: int
     """How many can be read."""
     wholes: int
@@ -142,8 +144,9 @@ def _headline(seen: Inspection) -> str:
     counts = seen.counts
     classes = f", {len(counts):,} classes" if counts else ", no labels"
     lost = f", {len(seen.unreadable):,} unreadable" if seen.unreadable else ""
-    pieces = f" in {seen.samples:,} pieces" if seen.wholes < seen.samples else ""
-    return f"{seen.data}: {counted(seen.wholes, seen.unit)}{pieces}{classes}{lost}"
+    called = "pieces" if seen.sources == seen.unit else seen.unit
+    pieces = f" in {seen.samples:,} {called}" if seen.wholes < seen.samples else ""
+    return f"{seen.data}: {counted(seen.wholes, seen.sources)}{pieces}{classes}{lost}"
 
 
 def _rows(seen: Inspection) -> Iterable[tuple[str, str]]:

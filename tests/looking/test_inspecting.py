@@ -154,8 +154,8 @@ def plain(**changes):
     classes = {"train": {"a": 5_000, "b": 5_000}, "test": {"a": 1_000, "b": 1_000}}
     twins = Twins("hash", 0, 0, 0, 0, ())
     seen = Inspection(
-        "photos", "images", 12_000, 12_000, (), {"train": 10_000, "test": 2_000}, "split as the source gives it",
-        classes, 0, None, None, {}, 12_000, {}, (), twins, cost, (),
+        "photos", "images", "images", 12_000, 12_000, (), {"train": 10_000, "test": 2_000},
+        "split as the source gives it", classes, 0, None, None, {}, 12_000, {}, (), twins, cost, (),
     )  # fmt: skip
     return replace(seen, **changes)
 

@@ -1,11 +1,13 @@
 """What holds for every method on every modality that it claims."""
 
 import copy
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from worlds import walk
 
 from tacit.core import ClosedForm, Draws, Method, Progress
 from tacit.engine import closed
@@ -18,6 +20,7 @@ from tacit.modalities.interactions import INTERACTIONS
 from tacit.modalities.pictures import ImageLayout
 from tacit.modalities.series import SERIES
 from tacit.modalities.text import TEXT
+from tacit.modalities.trajectories import TRAJECTORIES
 from tacit.settings import build
 
 BATCH = 8
@@ -74,7 +77,24 @@ def interactions():
     return torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in raws])), layout
 
 
-PACKED = {"image": images, "text": texts, "audio": recordings, "series": series, "interactions": interactions}
+def moments(world=walk):
+    """Four short episodes of a dot that walks through frames, or of a ball on a line."""
+    held = [io.BytesIO() for _ in range(4)]
+    for number, file in enumerate(held):
+        np.savez(file, **world(number, steps=16))
+    raws = [file.getvalue() for file in held]
+    layout = TRAJECTORIES.survey(raws, TRAJECTORIES.config())
+    return torch.from_numpy(np.stack([row for raw in raws for row, _ in TRAJECTORIES.pieces.cut(raw, layout)])), layout
+
+
+PACKED = {
+    "image": images,
+    "text": texts,
+    "audio": recordings,
+    "series": series,
+    "interactions": interactions,
+    "trajectories": moments,
+}
 
 
 def samples_of(modality):

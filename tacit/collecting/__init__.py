@@ -1,0 +1,1 @@
+"""Episodes from environments of reinforcement learning."""

@@ -1,0 +1,156 @@
+"""Episodes played and written, one file each: what `tacit collect` does."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tacit import console, interrupt
+from tacit.collecting.worlds import Array, World, open_world
+from tacit.engine import files
+from tacit.errors import UsageError
+from tacit.modalities.episodes import ACTIONS, ENDS, OBSERVATIONS, REWARDS
+
+RANDOM = "random"
+LONGEST = 27_000
+"""Steps after which an episode that has not ended is cut: half an hour of an Atari game."""
+ABOUT = ".collection.json"
+"""Hidden, so that a folder of episodes holds nothing else to a reader."""
+Act = Callable[[Any, np.random.Generator], Any]
+"""(what the environment observes, random numbers) -> what is done."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be collected. An episode is a function of this and its number, and not of `steps`."""
+
+    env: str
+    policy: str = RANDOM
+    steps: int = 10_000
+    seed: int = 0
+    pixels: int | None = None
+    colour: bool = False
+
+
+def collect(wish: Wish, out: Path, *, resume: bool = False) -> tuple[int, int]:
+    """Play whole episodes until there are `wish.steps` steps of them in the folder `out`; returns both numbers.
+
+    Each is written at its end, whole or not at all; `resume` goes on behind those that are there, to the same files as
+    if it had never stopped. Raises `UsageError`, `RunError`, and `Interrupted` on SIGINT and SIGTERM.
+    """
+    if wish.steps < 1:
+        raise UsageError(f"--steps {wish.steps}: give 1 or more")
+    with interrupt.listening():
+        world = open_world(wish.env, pixels=wish.pixels, colour=wish.colour)
+        try:
+            act = _policy(wish.policy, world)
+            number, done = _begun(wish, world, out, resume=resume)
+            with console.progress(f"playing {wish.env}", wish.steps) as tick:
+                while done < wish.steps:
+                    episode = play(world, act, seed=wish.seed, number=number)
+                    files.write(out / f"episode-{number:06}.npz", _bytes(episode))
+                    number, done = number + 1, done + len(episode[REWARDS])
+                    tick(min(done, wish.steps), f"{number:,} episodes")
+        finally:
+            world.env.close()
+    return number, done
+
+
+def play(world: World, act: Act, *, seed: int, number: int) -> dict[str, Array]:
+    """Episode `number`, as arrays by name: T + 1 observations and states, T of all else."""
+    start, own = np.random.SeedSequence([seed, number]).spawn(2)
+    generator = np.random.default_rng(own)
+    observation, info = world.reset(int(start.generate_state(1)[0]))
+    observed, known = [world.seen(observation)], [world.known(observation, info)]
+    done: list[tuple[Array, float, bool, bool]] = []
+    while not done or not (done[-1][2] or done[-1][3]):
+        interrupt.check()
+        action = act(observation, generator)
+        observation, reward, terminated, truncated, info = world.env.step(action)
+        cut = bool(truncated) or len(done) + 1 == LONGEST
+        done.append((world.stored(action), float(reward), bool(terminated), cut))
+        observed.append(world.seen(observation))
+        known.append(world.known(observation, info))
+    actions, rewards, *ends = zip(*done, strict=True)
+    arrays = {OBSERVATIONS: np.stack(observed), ACTIONS: np.stack(actions), REWARDS: np.array(rewards, np.float32)}
+    arrays |= {name: np.array(end, bool) for name, end in zip(ENDS, ends, strict=True)}
+    return {**dict(_states(known)), **arrays}
+
+
+def _states(known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Array]]:
+    """Each state over time; one that is not told at some moment is NaN there."""
+    for name in dict.fromkeys(name for each in known for name in each):
+        told = [each.get(name) for each in known]
+        yield name, np.array([np.nan if value is None else value for value in told])
+
+
+def _policy(policy: str, world: World) -> Act:
+    if policy == RANDOM:
+        return lambda observation, generator: world.env.action_space.sample()
+    path = Path(policy)
+    if not path.is_file() or path.suffix != ".py":
+        raise UsageError(
+            f"--policy {policy}: give {RANDOM}, or a Python file that defines act(observation, generator), which "
+            "returns an action"
+        )
+    try:
+        act = runpy.run_path(str(path)).get("act")
+    except Exception as error:  # it is the user's own program
+        raise UsageError(f"--policy {policy} cannot be run: {type(error).__name__}: {error}") from None
+    if not callable(act):
+        raise UsageError(f"--policy {policy} defines no function act(observation, generator)")
+    return _checked(act, world, policy)
+
+
+def _checked(act: Act, world: World, policy: str) -> Act:
+    def checked(observation: Any, generator: np.random.Generator) -> Any:
+        try:
+            action = act(observation, generator)
+        except Exception as error:
+            raise UsageError(f"act of {policy} fails: {type(error).__name__}: {error}") from None
+        space = world.env.action_space
+        fitting = action if space.contains(action) else np.asarray(action, space.dtype)
+        if not space.contains(fitting):
+            raise UsageError(f"act of {policy} returns {action!r}, and an action here is one of {space}")
+        return fitting
+
+    return checked
+
+
+def _begun(wish: Wish, world: World, out: Path, *, resume: bool) -> tuple[int, int]:
+    """How many episodes and steps are there. Raises `UsageError` where these are others than are wished for."""
+    about = {name: value for name, value in asdict(wish).items() if name != "steps"} | {"version": world.version}
+    if not resume:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UsageError(f"{out} is there already: --resume goes on with it, another --out begins anew")
+        out.mkdir(parents=True, exist_ok=True)
+        files.write(out / ABOUT, json.dumps(about).encode())
+        return 0, 0
+    try:
+        before = json.loads((out / ABOUT).read_bytes())
+    except (OSError, ValueError):
+        raise UsageError(
+            f"{out} holds no collection to go on with: leave --resume out, or name another --out"
+        ) from None
+    if before != about:
+        other = ", ".join(f"{name} {before.get(name)} then and {about[name]} now" for name in about
+                          if before.get(name) != about[name])  # fmt: skip
+        raise UsageError(f"{out} was begun otherwise ({other}): collect as it began, or into another --out")
+    lengths: list[int] = []
+    while (path := out / f"episode-{len(lengths):06}.npz").is_file():
+        with np.load(path, allow_pickle=False) as held:
+            lengths.append(len(held[REWARDS]))
+    return len(lengths), sum(lengths)
+
+
+def _bytes(arrays: Mapping[str, Array]) -> bytes:
+    held = io.BytesIO()
+    np.savez_compressed(held, allow_pickle=False, **arrays)
+    return held.getvalue()
