@@ -20,7 +20,7 @@ from typing import Any
 from tables import ROOT, cell, markdown, numbers, put, tacit
 
 SETS = ("GunPoint", "ItalyPowerDemand", "ArrowHead", "BasicMotions", "ACSF1")
-ROWS = ("untrained", "raw values", "statistics", "1-NN Euclid", "1-NN DTW")
+ROWS = ("untrained", "raw values", "statistics", "spectrum", "1-NN Euclid", "1-NN DTW")
 FEW = 5
 """Labels per class of the first table."""
 

@@ -96,13 +96,56 @@ def draw(labels: Tensor, classes: int, total: int, *, draws: int = DRAWS, seed: 
 
 
 def drawn(
-    labels: Tensor, classes: int, sizes: Sequence[int], totals: Sequence[int], *, draws: int = DRAWS, seed: int = 0
+    labels: Tensor,
+    classes: int,
+    sizes: Sequence[int],
+    totals: Sequence[int],
+    *,
+    units: Tensor | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
-    """The draws of all `amounts`: metric -> rows, long `[draws, L]`."""
-    return {
-        metric: draw(labels, classes, total, draws=draws, seed=seed)
-        for metric, total in amounts(classes, labels, sizes, totals).items()
-    }
+    """The draws of all `amounts`: metric -> rows, long `[draws, L]`.
+
+    With `units` (long `[N]`, equal for pieces of one sample) whole samples are drawn and counted, each with all of its
+    pieces; a draw of fewer rows than others is filled up with its first one.
+    """
+    of, own = wholes(labels, units)
+    pieces = torch.split(of.argsort(stable=True), torch.bincount(of).tolist())
+    found = {}
+    for metric, total in amounts(classes, own, sizes, totals).items():
+        rows = draw(own, classes, total, draws=draws, seed=seed)
+        if units is not None:
+            each = [torch.cat([pieces[unit] for unit in some]) for some in rows.tolist()]
+            longest = max(map(len, each))
+            rows = torch.stack([torch.cat([some, some[:1].expand(longest - len(some))]) for some in each])
+        found[metric] = rows
+    return found
+
+
+def wholes(labels: Tensor, units: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Which of the U whole samples each of `labels` (long `[N]`) belongs to, and their labels: `[N]` and `[U]`."""
+    if units is None:
+        return torch.arange(len(labels)), labels
+    known, of = torch.unique(units, return_inverse=True)
+    return of, torch.zeros(len(known), dtype=torch.long).scatter(0, of, labels)
+
+
+def unrepeated(rows: Tensor) -> Tensor:
+    """A draw (long `[L]`) without what fills it up."""
+    others = (rows != rows[0]).nonzero()
+    return rows[: int(others.max()) + 1] if len(others) else rows[:1]
+
+
+def _shares(rows: Tensor, units: Tensor | None) -> Tensor:
+    """How much each of the drawn `rows` (long `[S, L]`) counts: all whole samples alike, and a repeated row once."""
+    if units is None:
+        return torch.ones(rows.shape)
+    _, of, count = torch.unique(units, return_inverse=True, return_counts=True)
+    again = rows == rows[:, :1]
+    again[:, 0] = False
+    share: Tensor = (1 / count[of])[rows]
+    return share.masked_fill(again, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,25 +165,29 @@ def few_label(
     classes: int,
     drawn: Sequence[Tensor],
     groups: Tensor | None = None,
+    units: Tensor | None = None,
 ) -> Iterator[Answers]:
     """Logistic regression on `drawn` rows (long `[S, L]`, each) of `train [N, D]`, asked for classes of `test [M, D]`.
 
     The scaler is fitted on all of `train`, since features need no labels, once for all amounts. From ten labels per
-    class on, C is chosen by accuracy on held-out fifths of the drawn rows: whole `groups` (long `[N]`) if given.
+    class on, C is chosen by accuracy on held-out fifths of the drawn rows: whole `groups` (long `[N]`) if given. Of
+    pieces of one sample, told by `units` (long `[N]`), all together count as one label.
     """
     scaler = Scaler.of(train)
     steered = train.shape[1] <= min(STEERED, max((rows.shape[1] for rows in drawn), default=0))
     gram = scaler.gram(train) if steered else None
 
-    def fitted(rows: Tensor, c: float, weight: Tensor | None = None) -> LinearClassifier:
+    def fitted(rows: Tensor, c: float, kept: Tensor | None = None) -> LinearClassifier:
         bound = gram if train.shape[1] <= rows.shape[1] else None
-        penalty = 1 / (c * (rows.shape[1] if weight is None else weight.sum(1).mean().item()))
+        weight = _shares(rows, units) if kept is None else _shares(rows, units) * kept
+        penalty = 1 / (c * weight.sum(1).mean().item())
         z = scaler(train[rows])
         found = fit(z, labels[rows], classes, penalty, weight=weight, gram=bound, tolerance=TOLERANCE)
         return found.after(scaler)
 
     for rows in drawn:
-        c = _chosen(rows, train, labels, fitted, groups) if rows.shape[1] >= TUNED_FROM * classes else C
+        count = int(_shares(rows[:1], units).sum().round())
+        c = _chosen(rows, train, labels, fitted, groups) if count >= TUNED_FROM * classes else C
         at_once = max(1, _GATHERED_BYTES // (rows.shape[1] * train.shape[1] * train.element_size()))
         predictions = []
         for part in torch.split(rows, at_once):
@@ -153,7 +200,7 @@ def few_label(
 def _chosen(rows: Tensor, train: Tensor, labels: Tensor, fitted: Fitted, groups: Tensor | None) -> float:
     """The C of `CHOICES` that says most held-out rows right; the first of equals."""
     some = rows[:TUNED_ON]
-    held = [own[_held(own, labels, groups)] for own in some]
+    held = [own[_held(own, labels, groups)] for own in map(unrepeated, some)]
     kept = torch.stack([~torch.isin(own, out) for own, out in zip(some, held, strict=True)]).float()
     right = {}
     for c in CHOICES:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.evaluation.axes import Axes
+from tacit.evaluation.few_label import unrepeated
 from tacit.evaluation.knn import neighbours
 from tacit.evaluation.logistic import STEERED, Scaler, fit
 
@@ -60,7 +61,7 @@ def propagate(train: Tensor, labels: Tensor, test: Tensor, classes: int, drawn: 
     for rows in drawn:
         guessed, certainty = pseudo_labels(edges, rows, labels[rows], classes)
         answers = []
-        for number, known in enumerate(rows):
+        for number, known in enumerate(map(unrepeated, rows)):
             interrupt.check()
             learnt = torch.unique(torch.cat([some, known]))
             model = fit(

@@ -15,7 +15,7 @@ from tacit.core import Samples
 from tacit.errors import DataError
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, Scoring
 from tacit.evaluation.features import must_be_finite
-from tacit.evaluation.few_label import BALANCED, DRAWS, SIZES, amounts
+from tacit.evaluation.few_label import BALANCED, DRAWS, SIZES, amounts, wholes
 from tacit.evaluation.tasks import RANKED, TASKS, Key, Measurement, Problem, constant
 
 Kind = Literal["encoder", "untrained", "raw", "method", "majority", "scratch", "random"]
@@ -121,6 +121,8 @@ class Bench(Setup):
     val: tuple[Samples, Tensor] | None = None
     groups: Tensor | None = None
     """Long `[N]`, -1 for none: training samples that are held out together where something is to be chosen."""
+    train_units: Tensor | None = None
+    """Long `[N]`, equal for pieces of one training sample, which are labelled together; None where all are whole."""
     units: Tensor | None = None
     """Long `[M]`, equal for pieces of one test sample, which are resampled together; None where all are whole."""
     partial: bool = False
@@ -145,7 +147,8 @@ class Bench(Setup):
                     f"the {part} part has {len(labels)} samples and none of {_listed(missing)}: add labelled samples "
                     "of each class, split the data anew with a larger part, or leave the class out"
                 )
-        amounts(len(self.classes), self.train_labels, self.sizes, self.totals)  # told before anything is computed
+        _, own = wholes(self.train_labels, self.train_units)
+        amounts(len(self.classes), own, self.sizes, self.totals)  # told before anything is computed
 
     def measure(self, row: Row | PredictedRow, tasks: Sequence[str]) -> Iterator[tuple[Key, Measurement]]:
         if isinstance(row, PredictedRow):
@@ -170,6 +173,7 @@ class Bench(Setup):
             self.test_labels,
             len(self.classes),
             groups=self.groups,
+            units=self.train_units,
             seed=self.seed,
             sizes=self.sizes,
             totals=self.totals,

@@ -31,6 +31,8 @@ class Problem:
     """Features and labels of the data's own validation part."""
     groups: Tensor | None = None
     """Long `[N]`, -1 for none: training samples that are held out together where a penalty is chosen."""
+    units: Tensor | None = None
+    """Long `[N]`, equal for pieces of one training sample, which are drawn together; None where all are whole."""
     pairs: tuple[Tensor, Tensor] | None = None
     """Features `[B, D]` of two views of the same samples."""
     seed: int = 0
@@ -40,7 +42,9 @@ class Problem:
 
     def drawn(self) -> Mapping[str, Tensor]:
         """The few labels of all tasks and rows: metric -> rows of the training part, long `[S, L]`."""
-        return few_label.drawn(self.labels, self.classes, self.sizes, self.totals, draws=self.draws, seed=self.seed)
+        return few_label.drawn(
+            self.labels, self.classes, self.sizes, self.totals, units=self.units, draws=self.draws, seed=self.seed
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +126,13 @@ def few_labels(problem: Problem) -> Iterator[Measurement]:
     """Logistic regression on a handful of labels, the mean over paired draws."""
     drawn = problem.drawn()
     answers = few_label.few_label(
-        problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()), problem.groups
+        problem.train,
+        problem.labels,
+        problem.test,
+        problem.classes,
+        list(drawn.values()),
+        problem.groups,
+        problem.units,
     )
     for (metric, rows), found in zip(drawn.items(), answers, strict=True):
         protocol = {"C": found.c, **_draws(problem, rows)}
@@ -134,12 +144,16 @@ def semi(problem: Problem) -> Iterator[Measurement]:
     drawn = problem.drawn()
     answers = propagation.propagate(problem.train, problem.labels, problem.test, problem.classes, list(drawn.values()))
     for (metric, rows), found in zip(drawn.items(), answers, strict=True):
-        protocol = {**propagation.PROTOCOL, "unlabelled": len(problem.train) - rows.shape[1], **_draws(problem, rows)}
+        known = len(few_label.unrepeated(rows[0]))
+        protocol = {**propagation.PROTOCOL, "unlabelled": len(problem.train) - known, **_draws(problem, rows)}
         yield Measurement.of(metric, found == problem.test_labels, protocol)
 
 
 def _draws(problem: Problem, rows: Tensor) -> Mapping[str, Any]:
-    return {"labels": rows.shape[1], "draws": problem.draws, "draw_seed": problem.seed, "balance": "by class"}
+    told = {"labels": rows.shape[1], "draws": problem.draws, "draw_seed": problem.seed, "balance": "by class"}
+    if problem.units is None:
+        return told
+    return {**told, "labels": len(torch.unique(problem.units[rows[0]])), "labelled": "whole samples, with all pieces"}
 
 
 def retrieval(problem: Problem) -> Iterator[Measurement]:

@@ -44,6 +44,16 @@ def raw_values(view: View) -> Tensor:
     return of_one_length(view, min(view.x.shape[1], POINTS)).flatten(1)
 
 
+def spectrum(view: View) -> Tensor:
+    """How strong each rhythm is: magnitudes of each channel's real Fourier transform, `[B, (min(L, 256) // 2 + 1) C]`.
+
+    The level is the first of them. Without it, as logarithms or as roots they are a weaker floor (see the log).
+    """
+    x = of_one_length(view, min(view.x.shape[1], POINTS))
+    size: Tensor = torch.fft.rfft(x, dim=1).abs()
+    return size.flatten(1)
+
+
 def statistics(view: View) -> Tensor:
     """What a person would compute of each channel, `[B, (K + 1) C + 1]`, in the spirit of catch22 (Lubba et al. 2019).
 

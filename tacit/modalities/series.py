@@ -12,7 +12,7 @@ from tacit.augment.series import Recipe, series_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Raw
 from tacit.modalities import curves, steps
-from tacit.modalities.described import raw_values, statistics
+from tacit.modalities.described import raw_values, spectrum, statistics
 from tacit.modalities.neighbours import euclid, warped
 from tacit.modalities.stretches import SeriesLayout, collate, read, survey
 from tacit.nn.tcn import TCN
@@ -58,7 +58,7 @@ SERIES = Modality(
     collate=collate,
     augment=_augment,
     encoders={"tcn": TCN, "transformer": Transformer},
-    floors={"raw values": raw_values, "statistics": statistics},
+    floors={"raw values": raw_values, "statistics": statistics, "spectrum": spectrum},
     classifiers={"1-NN Euclid": euclid, "1-NN DTW": warped},
     recipes={
         "simclr": {"method": {"local": 0, "temperature": 0.2}, "optimiser": {"lr": 1e-3}},

@@ -86,7 +86,7 @@ def _fits(row: str, drawn: Mapping[str, Tensor]) -> list[Fit]:
         Fit(
             (TASK, metric),
             f"{row}, {few_label.words(metric)}, draw {number + 1}",
-            rows,
+            few_label.unrepeated(rows),
             STEPS if len(rows) < MANY else MORE_STEPS,
         )
         for metric, draws in drawn.items()
@@ -110,7 +110,8 @@ def _frozen(name: str, encoder: TrainedEncoder, bench: Bench, drawn: Mapping[str
         for samples in (bench.train, bench.test)
     )
     classes = len(bench.classes)
-    answers = list(few_label.few_label(train, bench.train_labels, test, classes, list(drawn.values()), bench.groups))
+    rows = list(drawn.values())
+    answers = list(few_label.few_label(train, bench.train_labels, test, classes, rows, bench.groups, bench.train_units))
     found = {(TASK, metric): each.predictions for metric, each in zip(drawn, answers, strict=True)}
     protocol = {"C": [each.c for each in answers], "draws": bench.draws, "draw_seed": bench.seed, "balance": "by class"}
     return PredictedRow(name, "method", lambda _: found, protocol)

@@ -47,6 +47,7 @@ def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int, 
         classes=[name for name in dataset.classes if name not in left_out],
         val=val if val is not None and len(val[1]) else None,
         groups=train.groups,
+        train_units=train.units,
         units=test.units,
         protocol=protocol,
         seed=seed,
@@ -58,8 +59,8 @@ def bench_of(dataset: Dataset, *, seed: int, totals: Sequence[int], draws: int, 
 
 def drawn_of(bench: Bench, sizes: Sequence[int]) -> Mapping[str, Tensor]:
     """The few labels of every row, by `sizes` or the bench's totals: metric -> rows of the training part, `[S, L]`."""
-    classes, totals = len(bench.classes), bench.totals
-    return drawn(bench.train_labels, classes, sizes, totals, draws=bench.draws, seed=bench.seed)
+    classes, totals, units = len(bench.classes), bench.totals, bench.train_units
+    return drawn(bench.train_labels, classes, sizes, totals, units=units, draws=bench.draws, seed=bench.seed)
 
 
 def crossed_of(
@@ -122,10 +123,12 @@ def crossed_of(
 def _fold(name: str, samples: Subset, labels: Tensor, tested: Tensor, folds: Tensor, shared: Mapping[str, Any]) -> Fold:
     train, test = (~tested).nonzero().flatten(), tested.nonzero().flatten()
     groups = folds if samples.groups is None else samples.groups
+    learnt = samples.select(train)
     own = {**shared["protocol"], "labels_hash": f"{shared['protocol']['labels_hash']}, without {name}"}
     bench = Bench(
-        train=samples.select(train),
+        train=learnt,
         train_labels=labels[train],
+        train_units=learnt.units,
         test=samples.select(test),
         test_labels=labels[test],
         groups=groups[train],

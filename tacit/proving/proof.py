@@ -18,7 +18,7 @@ from tacit.engine.environment import computes_bf16
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation, evaluate
 from tacit.evaluation.features import extract, extract_floor, extract_pairs
-from tacit.evaluation.few_label import DRAWS, words
+from tacit.evaluation.few_label import DRAWS, unrepeated, words
 from tacit.evaluation.setup import Bench, PredictedRow, Row, Setup
 from tacit.evaluation.tasks import DEFAULT_TASKS as DEFAULT_TASKS
 from tacit.evaluation.tasks import TASKS, Key
@@ -221,7 +221,7 @@ def _scratch(encoder: TrainedEncoder) -> PredictedRow:
         everything = torch.arange(len(bench.train_labels))
         fits = [Fit(("linear", "all"), "from scratch, all labels", everything, steps)]
         fits += [
-            Fit(("few-label", metric), f"from scratch, {words(metric)}, draw {number + 1}", some, few)
+            Fit(("few-label", metric), f"from scratch, {words(metric)}, draw {number + 1}", unrepeated(some), few)
             for metric, rows in drawn_of(bench, (10,)).items()
             for number, some in enumerate(rows)
         ]

@@ -115,6 +115,35 @@ def test_few_labels_do_not_depend_on_units_or_on_idle_dimensions(digits: tuple[T
     assert (plain.predictions == wider.predictions).double().mean() > 0.995
 
 
+@given(st.integers(2, 8), st.integers(0, 50))
+def test_whole_samples_are_drawn_with_all_of_their_pieces(total: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    of = torch.arange(24).repeat_interleave(torch.randint(1, 6, (24,), generator=generator))
+    of = of[torch.randperm(len(of), generator=generator)]
+    labels, units = of % 2, 1_000 - of
+    drawn = few_label.drawn(labels, 2, (), (total,), units=units, draws=3, seed=seed)[f"{total} in all"]
+    alone = few_label.draw(torch.arange(23, -1, -1) % 2, 2, total, draws=3, seed=seed)
+    for rows, samples in zip(drawn, alone, strict=True):
+        own = few_label.unrepeated(rows)
+        assert (rows[len(own) :] == rows[0]).all()
+        assert len(own.unique()) == len(own)
+        assert set(own.tolist()) == set(torch.isin(units, 977 + samples).nonzero().flatten().tolist())
+
+
+def test_whole_samples_count_alike_however_many_pieces_they_have(digits: tuple[Tensor, ...]) -> None:
+    train, labels, test, _ = digits
+    of = torch.arange(300).repeat_interleave(1 + torch.arange(300) % 4)
+    pieces = train[of] + 0.05 * torch.randn(len(of), 64, generator=torch.Generator().manual_seed(0))
+    (rows,) = few_label.drawn(labels[of], 10, (), (40,), units=of, draws=2).values()
+    (found,) = few_label.few_label(pieces, labels[of], test, 10, [rows], of, of)
+    scaler = Scaler.of(pieces)
+    for answers, own in zip(found.predictions, map(few_label.unrepeated, rows), strict=True):
+        model = LogisticRegression(C=few_label.C, max_iter=1000)
+        model.fit(scaler(pieces[own]).numpy(), labels[of[own]], sample_weight=1 / (1 + of[own] % 4).double().numpy())
+        agreement = answers == torch.tensor(model.predict(scaler(test).numpy()))
+        assert agreement.double().mean() > 0.99
+
+
 def test_draws_solved_in_turns_equal_draws_solved_at_once(
     digits: tuple[Tensor, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
