@@ -34,7 +34,7 @@ LAYERS = [
     {"__init__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-IMAGE_SETS = {"builtin.py", "cifar.py", "arrays.py"}  # sets that are built in are sets of something
+IMAGE_SETS = {"builtin.py", "cifar.py", "arrays.py", "collect.py"}  # sets are sets of something, games are rendered
 ENGINE_MAY = {"core", "draws", "view", "atomic", "schedule", "config", "errors", "interrupt", "console", "engine"}
 
 
