@@ -166,12 +166,11 @@ def lagged(values: Tensor, begins: Tensor, lags: int) -> Tensor:
     return known[at].transpose(1, 2)
 
 
-def ridge_on_lags(
-    values: Tensor, begins: Tensor, lags: int, train: Tensor, val: Tensor, horizon: int
+def ridge_by_channel(
+    features: Tensor, values: Tensor, train: Tensor, val: Tensor, horizon: int
 ) -> tuple[Forecaster, list[float]]:
-    """Each channel from its own last `lags` values, by a ridge regression of its own; and their penalties."""
-    known = lagged(values, begins, lags)
-    each = [ridge(known[:, at], values[:, at : at + 1], train, val, horizon) for at in range(values.shape[1])]
+    """Each channel from its own of `features [T, C, D]`, by a ridge regression of its own; and their penalties."""
+    each = [ridge(features[:, at], values[:, at : at + 1], train, val, horizon) for at in range(values.shape[1])]
     return (
         lambda starts: torch.cat([forecast(starts) for forecast, _ in each], dim=2),
         [penalty for _, penalty in each],

@@ -70,7 +70,7 @@ class Rows:
         packed = torch.full((len(some), length, course.values.shape[1]), torch.nan)
         for row, (begin, end) in enumerate(some):
             packed[row, : end - begin] = course.values[begin:end]
-        return cls(packed, encoder)
+        return cls(apart(packed, encoder), encoder)
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -79,6 +79,11 @@ class Rows:
         """The plain view of `rows`, long `[B]`."""
         view: View = self.encoder.modality.collate(self.packed[rows], self.encoder.layout)
         return replace(view, index=rows)
+
+
+def apart(x: Tensor, encoder: TrainedEncoder) -> Tensor:
+    """Steps `[B, L, C]` as `encoder` reads them: `[B C, L, 1]`, a channel by itself, where it knows one alone."""
+    return x if encoder.layout.shape[1] == x.shape[2] else x.transpose(1, 2).reshape(-1, x.shape[1], 1)
 
 
 def open_course(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float) -> tuple[Course, Dataset]:
@@ -93,7 +98,7 @@ def open_course(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float
         raise UsageError(f"--task {task} is about series of steps, and this encoder reads {modality.unit}")
     with interrupt.listening():
         source = open_source(data, modality.suffixes, None, modality.records)
-        dataset = replace(of_source(source, modality, modality.config(), encoder.layout, max_bad=max_bad), name=data)
+        dataset = replace(_dataset(encoder, source, max_bad), name=data)
         for note in source.notes:
             say(f"note: {note}")
         part_of = _parts(source, dataset)
@@ -109,6 +114,21 @@ def open_course(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float
             held.append((steps, None if part_of is None else [int(part_of[row]) for row in rows]))
     course = _course(held, printable(data))
     return course, replace(dataset, protocol=course.protocol, parts={})
+
+
+def _dataset(encoder: TrainedEncoder, source: Source, max_bad: float) -> Dataset:
+    """As the encoder was trained, or where it knows one channel and there are several, as the data ask for."""
+    modality = encoder.modality
+    own = of_source(source, modality, modality.config(), max_bad=max_bad)
+    known, given = encoder.layout.shape[1], own.layout.shape[1]
+    if known == 1 < given:
+        return own
+    if known != given:
+        raise UsageError(
+            f"the encoder reads {known} channels, and {printable(source.title)} has {given}: give series of as many, "
+            "or an encoder that was trained on one channel, which then reads each by itself"
+        )
+    return of_source(source, modality, modality.config(), encoder.layout, max_bad=max_bad)
 
 
 def _series(source: Source, dataset: Dataset) -> Iterator[Sequence[int]]:

@@ -42,6 +42,8 @@ class Task:
     course: Course
     values: Tensor
     """Float32 `[T, C]`, standardised, the channels that move in training."""
+    moves: Tensor
+    """Boolean `[C']`, which of all channels these are."""
     horizons: Sequence[int]
     period: int | None
     lags: int
@@ -133,7 +135,7 @@ def _task(course: Course, horizons: Sequence[int], title: str) -> Task:
     period = rules.period(values, course.spans["train"])
     longest = max(end - begin for begin, end in course.spans["train"])
     lags = min(SEASONS * period if period else LAGS, MOST_LAGS, max(1, longest // 4))
-    return Task(course, values, _horizons(course, horizons, title), period, lags)
+    return Task(course, values, moves, _horizons(course, horizons, title), period, lags)
 
 
 def _horizons(course: Course, asked: Sequence[int], title: str) -> Sequence[int]:
@@ -195,25 +197,32 @@ def _rows(encoder: TrainedEncoder, task: Task, steps: int) -> Iterator[Row]:
     course, values = task.course, task.values
 
     def by(network: Encoder, title: str) -> Fit:
-        features = must_be_finite(tokens(TrainedEncoder(network, encoder.spec), course, steps, title), title)
+        found = tokens(TrainedEncoder(network, encoder.spec), course, steps, title)
+        must_be_finite(found.flatten(1), title)
+        if found.shape[1] > 1:
+            return by_channel(found[:, task.moves], f"the token of each channel by itself, {found.shape[2]} numbers")
 
         def fit(horizon: int) -> tuple[Forecaster, Mapping[str, Any]]:
             train, val = (course.origins(part, horizon) for part in ("train", "val"))
-            made, penalty = rules.ridge(features, values, train, val, horizon)
-            return made, {"ridge on": f"the token of a step, {features.shape[1]} numbers", "penalty": penalty}
+            made, penalty = rules.ridge(found[:, 0], values, train, val, horizon)
+            return made, {"ridge on": f"the token of a step, {found.shape[2]} numbers", "penalty": penalty}
 
         return fit
 
-    def lags(horizon: int) -> tuple[Forecaster, Mapping[str, Any]]:
-        train, val = (course.origins(part, horizon) for part in ("train", "val"))
-        made, penalties = rules.ridge_on_lags(values, course.begins, task.lags, train, val, horizon)
-        return made, {"ridge on": f"the last {task.lags} values of each channel by itself", "penalty": penalties}
+    def by_channel(features: Tensor, words: str) -> Fit:
+        def fit(horizon: int) -> tuple[Forecaster, Mapping[str, Any]]:
+            train, val = (course.origins(part, horizon) for part in ("train", "val"))
+            made, penalties = rules.ridge_by_channel(features, values, train, val, horizon)
+            return made, {"ridge on": words, "penalty": penalties}
+
+        return fit
 
     yield Row(name_of(encoder), "encoder", [by(encoder.network, "tokens")])
     samples = Rows.of(course, encoder)
     fresh = [by(untrained(encoder, samples, seed), "tokens, untrained") for seed in range(UNTRAINED)]
     yield Row("untrained", "untrained", fresh)
-    yield Row("ridge on lags", "raw", [lags])
+    lags = rules.lagged(values, course.begins, task.lags)
+    yield Row("ridge on lags", "raw", [by_channel(lags, f"the last {task.lags} values of each channel by itself")])
     if task.period is None:
         say("note: nothing in the training part comes again after a clear period: there is no seasonal floor")
     else:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from bisect import bisect_left
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tacit import console, interrupt
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError
 from tacit.evaluation.features import inference
-from tacit.proving.courses import Course, Rows
+from tacit.proving.courses import Course, Rows, apart
 
 _BATCH = 32
 
 
 def steps_of_a_token(encoder: TrainedEncoder) -> int:
     """How many steps make a token: one less than it takes for two."""
-    length, channels = encoder.layout.shape
+    length, channels = encoder.layout.shape[:2]
 
     def several(count: int) -> bool:
         x = torch.zeros(1, count, channels)
@@ -47,7 +46,9 @@ def must_see_no_future(encoder: TrainedEncoder, course: Course, steps: int, task
 
 
 def tokens(encoder: TrainedEncoder, course: Course, steps: int, title: str) -> Tensor:
-    """The token of each step that ends with it, float32 `[T, D]`; where there is none, the one before.
+    """The token of each step that ends with it, float32 `[T, K, D]`; where there is none, the one before.
+
+    K is 1, or the number of channels where the encoder knows one alone and so reads each by itself.
 
     Series are read in pieces of as many steps as rows had in training, each of which gives the tokens of its last half,
     so that each token sees half to all of what it might see there. Where several steps make a token, all of it is read
@@ -64,7 +65,7 @@ def tokens(encoder: TrainedEncoder, course: Course, steps: int, title: str) -> T
 
 
 def _of_series(encoder: TrainedEncoder, x: Tensor, steps: int, length: int, half: int) -> Tensor:
-    """The tokens `[T, D]` of one series `[T, C]`, read in pieces of `length` tokens that give their last `half`."""
+    """The tokens `[T, K, D]` of one series `[T, C]`, read in pieces of `length` tokens that give their last `half`."""
     count = -(-len(x) // (half * steps))
     before = x.new_full(((length - half + 1) * steps - 1, x.shape[1]), torch.nan)
     behind = x.new_full(((half + 1) * steps, x.shape[1]), torch.nan)
@@ -75,24 +76,27 @@ def _of_series(encoder: TrainedEncoder, x: Tensor, steps: int, length: int, half
         interrupt.check()
         seen, there = _seen(encoder, padded[some[:, None] + torch.arange(length * steps)])
         tokens.append(_last(seen, length, half))
-        valid.append(_last(there[..., None], length, half))
+        valid.append(_last(there, length, half))
     # [count, steps, half, ...]: what was read k steps later and is number j of its piece stands at j * steps + k
     each, known = (
-        torch.cat(parts).view(count, steps, half, -1).transpose(1, 2).flatten(0, 2)[: len(x)]
+        torch.cat(parts).view(count, steps, half, *parts[0].shape[2:]).transpose(1, 2).flatten(0, 2)[: len(x)]
         for parts in (tokens, valid)
     )
-    last = torch.where(known[:, 0], torch.arange(len(x)), -1).cummax(dim=0).values
-    return each[last.clamp_min(0)] * (last >= 0)[:, None]
+    last = torch.where(known, torch.arange(len(x))[:, None], -1).cummax(dim=0).values[..., None]
+    carried: Tensor = each.gather(0, last.clamp_min(0).expand_as(each)) * (last >= 0)
+    return carried
 
 
 def _last(x: Tensor, length: int, half: int) -> Tensor:
-    """The last `half` of `length` tokens of `x [B, L, D]`, which may lack some behind the end."""
-    return F.pad(x, (0, 0, 0, length - x.shape[1]))[:, length - half :]
+    """The last `half` of `length` tokens of `x [B, L, ...]`, which may lack some behind the end."""
+    short = x.new_zeros(len(x), length - x.shape[1], *x.shape[2:])
+    return torch.cat([x, short], dim=1)[:, length - half :]
 
 
 def _seen(encoder: TrainedEncoder, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens `[B, L', D]` of steps `[B, L, C]`, NaN where missing, and which there are, `[B, L']`, on the CPU."""
-    view = encoder.modality.collate(x, encoder.layout).to(encoder.device)
+    """Tokens `[B, L', K, D]` of steps `[B, L, C]`, NaN where missing, and which there are, `[B, L', K]`."""
+    alone = apart(x, encoder)
+    view = encoder.modality.collate(alone, encoder.layout).to(encoder.device)
     with inference(encoder.network):
         found = encoder.network(view)
     if found.tokens is None or found.valid is None:
@@ -100,4 +104,6 @@ def _seen(encoder: TrainedEncoder, x: Tensor) -> tuple[Tensor, Tensor]:
             f"forecasts are read off tokens, one a moment, and {encoder.spec.encoder['name']} has none: train tcn or "
             "transformer with --set encoder.causal=true"
         )
-    return found.tokens.float().cpu(), found.valid.cpu()
+    tokens, valid = found.tokens.float().cpu(), found.valid.cpu()
+    rows = len(x), len(alone) // len(x)  # B and K
+    return tokens.view(*rows, *tokens.shape[1:]).transpose(1, 2), valid.view(*rows, -1).transpose(1, 2)

@@ -18,7 +18,7 @@ from tacit.evaluation.forecasting import (
     origins,
     period,
     ridge,
-    ridge_on_lags,
+    ridge_by_channel,
     seasonal,
 )
 
@@ -144,7 +144,9 @@ def test_each_channel_has_its_own_map_of_its_own_lags():
     for step in range(2, 400):
         second[step] = 0.9 * second[step - 2] + 0.1 * first[step]
     values = torch.stack([first, second], dim=1)
-    forecast, penalties = ridge_on_lags(values, of_one(400), 3, torch.arange(250), torch.arange(250, 320), 1)
+    forecast, penalties = ridge_by_channel(
+        lagged(values, of_one(400), 3), values, torch.arange(250), torch.arange(250, 320), 1
+    )
     off = errors(forecast, values, torch.arange(320, 390), 1)
     assert off[0].mean() < 1.5
     assert (forecast(torch.arange(320, 390))[:, 0, 1] - 0.9 * second[319:389]).abs().mean() < 0.05

@@ -142,18 +142,40 @@ def test_each_step_has_the_token_that_ends_with_it_and_none_sees_the_future(fold
     course, _ = open_course(own, str(folder / "waves.csv"), task="forecast", max_bad=0.0)
     assert steps_of_a_token(own) == encoder["patch"]
     found = tokens(own, course, encoder["patch"], "tokens")
-    assert len(found) == STEPS
+    assert found.shape[:2] == (STEPS, 1)
     changed = course.values.clone()
     changed[500:] += 3
     again = tokens(own, type(course)(**{**vars(course), "values": changed}), encoder["patch"], "tokens")
     assert torch.equal(found[:500], again[:500])
-    assert (found[500:] != again[500:]).any(dim=1).all(), "each token knows the step that it ends with"
+    assert (found[500:] != again[500:]).flatten(1).any(dim=1).all(), "each token knows the step that it ends with"
     patch = encoder["patch"]
     row = own.modality.collate(course.values[None, : 48 // patch * patch], own.layout)
     with torch.no_grad():
         alone = own.network(row).tokens[0]
     half = max(1, 48 // patch // 2)
-    assert torch.allclose(found[patch - 1 : half * patch : patch], alone[:half], atol=1e-4), "as in a row of its own"
+    assert torch.allclose(found[patch - 1 : half * patch : patch, 0], alone[:half], atol=1e-4), "as in a row of its own"
+
+
+def test_an_encoder_of_one_channel_reads_each_by_itself(folder):
+    x = waves()
+    own = trained(folder, np.concatenate([x[:300, :1], x[:300, 1:]]), "one")
+    course, dataset = open_course(own, str(folder / "waves.csv"), task="forecast", max_bad=0.0)
+    assert dataset.layout.channels == 2
+    found = tokens(own, course, 1, "tokens")
+    assert found.shape == (STEPS, 2, 32)
+    changed = course.values.clone()
+    changed[:, 1] = 3
+    again = tokens(own, type(course)(**{**vars(course), "values": changed}), 1, "tokens")
+    assert torch.equal(found[:, 0], again[:, 0])
+    assert not torch.equal(found[:, 1], again[:, 1])
+    judged = forecast(own, str(folder / "waves.csv"), horizons=[6]).evaluation
+    assert judged.results[0].protocol["fitted"][0]["ridge on"] == "the token of each channel by itself, 32 numbers"
+    values = {result.row: result.value for result in judged.results if result.metric == "MSE, 6 steps"}
+    assert values["ridge on lags"] < values["ts2vec"] < values["last value"]
+    three = np.concatenate([x, x[:, :1]], axis=1)
+    np.save(folder / "three.npy", three[None])
+    with pytest.raises(UsageError, match=r"reads 2 channels, and .* has 3"):
+        forecast(trained(folder, x[:200], "two"), str(folder / "three.npy"))
 
 
 def test_parts_in_the_data_are_kept_and_the_encoder_is_told_from_what_is_tested(folder, encoder):
