@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -77,6 +77,15 @@ class Samples(Protocol):
         """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
         ...
 
+    def later(self, rows: Tensor) -> Tensor:
+        """What comes next in the same whole, for each of `rows` (long `[B]`); itself where nothing does."""
+        ...
+
+
+def shown(samples: Samples, rows: Tensor, kind: str) -> View:
+    """The plain view from which one of `kind` is made: of `rows` (long `[B]`), for `next` of what comes after them."""
+    return replace(samples.view(samples.later(rows)), index=rows) if kind == "next" else samples.view(rows)
+
 
 Classifier = Callable[[Tensor, Tensor], Tensor]
 """(rows of the training samples, long `[L]`, their labels, long `[L]`) -> labels of all test samples, long `[M]`."""
@@ -120,6 +129,12 @@ class Pieces:
     """
     setting: str
     """Which setting of the modality keeps more of a sample in one row."""
+    asked: Callable[[Any], Mapping[str, Any]]
+    """Layout in pieces -> the settings of the modality by which other data are taken apart alike."""
+    way: str = "pieces=true"
+    """The setting of the modality that takes longer samples apart, as a user writes it."""
+    most: int = 0
+    """Positions of a row that the survey chooses at most: with fewer, nothing was cut off."""
 
 
 @dataclass(frozen=True, eq=False)
