@@ -26,6 +26,7 @@ from tacit.modality import Raw as Raw
 from tacit.modality import Samples as Samples
 from tacit.modality import Target as Target
 from tacit.modality import Terms as Terms
+from tacit.modality import shown as shown
 from tacit.view import Encoder as Encoder
 from tacit.view import Features as Features
 from tacit.view import TokenEncoder as TokenEncoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -78,6 +78,15 @@ class Samples(Protocol):
         """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
         ...
 
+    def later(self, rows: Tensor) -> Tensor:
+        """What comes next in the same whole, for each of `rows` (long `[B]`); itself where nothing does."""
+        ...
+
+
+def shown(samples: Samples, rows: Tensor, kind: str) -> View:
+    """The plain view from which one of `kind` is made: of `rows` (long `[B]`), for `next` of what comes after them."""
+    return replace(samples.view(samples.later(rows)), index=rows) if kind == "next" else samples.view(rows)
+
 
 Classifier = Callable[[Tensor, Tensor], Tensor]
 """(rows of the training samples, long `[L]`, their labels, long `[L]`) -> labels of all test samples, long `[M]`."""
@@ -121,6 +130,12 @@ class Pieces:
     """
     setting: str
     """Which setting of the modality keeps more of a sample in one row."""
+    asked: Callable[[Any], Mapping[str, Any]]
+    """Layout in pieces -> the settings of the modality by which other data are taken apart alike."""
+    way: str = "pieces=true"
+    """The setting of the modality that takes longer samples apart, as a user writes it."""
+    most: int = 0
+    """Positions of a row that the survey chooses at most: with fewer, nothing was cut off."""
     whole: str | None = None
     """What is taken apart is called, in the plural, where each piece is one of `Modality.unit`; None where the whole
     is called so, and its pieces are parts of it."""
@@ -205,7 +220,8 @@ class Modality:
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
     moments: bool = False
-    """Whether samples are moments of episodes, so that views may say what was done (`View.actions`)."""
+    """Whether samples are moments of episodes, so that views may say what was done (`View.actions`) and what came of it
+    (`View.later`)."""
     suited: Callable[[Raw], str] | None = None
     """A raw sample -> the name of the encoder that suits such, where the first one does not suit all. Raises
     `Unreadable`."""

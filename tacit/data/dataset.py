@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,22 @@ class Subset:
         """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
         packed = self._packed.take(self._rows[rows.cpu().numpy()])
         return replace(self.modality.collate(torch.from_numpy(packed), self.layout), index=rows)
+
+    def later(self, rows: Tensor) -> Tensor:
+        """Long `[B]`, the next piece of the same sample for each of `rows` (long `[B]`), itself where none is here.
+
+        Moments say themselves what comes next (`View.later`).
+        """
+        return rows if self.modality.moments else self._later[rows.cpu()].to(rows.device)
+
+    @cached_property
+    def _later(self) -> Tensor:
+        order = np.argsort(self._rows, kind="stable")
+        before, after = order[:-1], order[1:]
+        follows = self.source_rows[before] == self.source_rows[after]
+        found = np.arange(len(self))
+        found[before[follows]] = after[follows]
+        return torch.from_numpy(found)
 
     def select(self, rows: Tensor) -> Subset:
         """The samples `rows` (long `[N]`) as a subset of their own, numbered anew."""

@@ -73,6 +73,8 @@ def cut_off(packed: Packed, modality: Modality, layout: Layout, wanted: Config) 
     ways = modality.pieces
     if ways is None or layout.in_pieces or wanted.model_dump()[ways.setting] is not None:
         return
+    if layout.shape[0] < ways.most:
+        return
     some = packed.rows.take(np.unique(np.linspace(0, len(packed) - 1, _LOOKED_AT).astype(np.int64)))
     valid = modality.collate(torch.from_numpy(some), layout).valid
     assert valid is not None, "what has a length has padding"
@@ -80,5 +82,5 @@ def cut_off(packed: Packed, modality: Modality, layout: Layout, wanted: Config) 
     if full > _MANY:
         yield (
             f"{full:.0%} of the {modality.unit} fill a row, and what they hold beyond is cut off: --set "
-            f"modality.pieces=true reads all of it, in several rows, --set modality.{ways.setting} holds more in one"
+            f"modality.{ways.way} reads all of it, in several rows, --set modality.{ways.setting} holds more in one"
         )

@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tacit.core import Augmentation, Draws, Method, Progress, Samples, Step, View
+from tacit.core import Augmentation, Draws, Method, Progress, Samples, Step, View, shown
 from tacit.engine import optimiser, order
 from tacit.engine.settings import EngineConfig
 
@@ -116,12 +116,13 @@ class Trainer:
         return Outcome(epoch, rate, steps, waited)
 
     def _views(self, rows: Tensor, epoch: int) -> list[View]:
-        plain = self.samples.view(rows).to(self._fabric.device)
         index = rows.to(self._fabric.device)
-        return [
-            plain if kind == "plain" else self.augment[kind](plain, Draws.of(self.config.seed, epoch, index, number))
-            for number, kind in enumerate(self.learner.views)
-        ]
+        plain, views = self.samples.view(rows).to(self._fabric.device), []
+        for number, kind in enumerate(self.learner.views):
+            source = shown(self.samples, rows, kind).to(self._fabric.device) if kind == "next" else plain
+            draws = Draws.of(self.config.seed, epoch, index, number)
+            views.append(source if kind == "plain" else self.augment[kind](source, draws))
+        return views
 
     def _gathered(self, steps: Sequence[Step]) -> dict[str, Tensor]:
         """What the micro-batches carried, joined over them and over ranks: `[B, ...]` each."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from tacit import interrupt
-from tacit.core import Draws, Exhibit, Learner, Method, View
+from tacit.core import Draws, Exhibit, Learner, Method, View, shown
 from tacit.data.dataset import Dataset, Subset, open_dataset
 from tacit.data.listing import printable
 from tacit.encoder import load
@@ -117,7 +117,10 @@ def _explained(opened: _Opened, samples: Subset, count: int, seed: int) -> Seque
     learner, augment = opened.learner, opened.config.kind.augment(opened.config.modality)
     views: list[View] = [plain]
     if isinstance(learner, Method):
-        views = [augment[kind](plain, Draws.of(seed, 0, rows, n)) for n, kind in enumerate(learner.views)]
+        views = [
+            augment[kind](shown(samples, rows, kind), Draws.of(seed, 0, rows, n))
+            for n, kind in enumerate(learner.views)
+        ]
     count = min(count, len(rows))
     with inference(learner):
         return learner.explain(views, count, opened.own)

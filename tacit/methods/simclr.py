@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from tacit.config import Named
@@ -77,6 +77,15 @@ class SimCLR(Method):
         hidden: int = Field(default=512, ge=0, description="hidden width of the projector; 0: none")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
         local: int = Field(default=0, ge=0, description="small crops a sample beside one full view; 0: two full views")
+        positive: Literal["strong", "next"] = Field(
+            default="strong", description="the second full view: of the same sample, or of what comes next in its whole"
+        )
+
+        @model_validator(mode="after")
+        def _beside_full_views(self) -> Self:
+            if self.local and self.positive == "next":
+                raise ValueError("positive next is the second of two full views: set method.local to 0")
+            return self
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
@@ -116,4 +125,4 @@ class SimCLR(Method):
 
 
 def _views(config: SimCLR.Config) -> tuple[str, ...]:
-    return ("global",) + ("local",) * config.local if config.local else ("strong", "strong")
+    return ("global",) + ("local",) * config.local if config.local else ("strong", config.positive)

@@ -44,12 +44,12 @@ def advice(known: Mapping[str, Sequence[Fact]], layout: SeriesLayout, sample: Vi
 
 def _lengths(steps: np.ndarray, layout: SeriesLayout) -> list[str]:
     said = []
-    cut = int((steps > layout.length).sum())
+    cut = 0 if layout.in_pieces else int((steps > layout.length).sum())
     if cut:
         said.append(
             f"{cut:,} of {len(steps):,} series are longer than the {layout.length:,} steps that are kept, the longest "
-            f"{steps.max():,.0f}: what comes later is never seen. Cut them into pieces, with one group a series, or "
-            f"--set modality.steps={steps.max():.0f} keeps all"
+            f"{steps.max():,.0f}: what comes later is never seen. --set modality.window=256 cuts them into windows, "
+            f"--set modality.steps={steps.max():.0f} keeps all in one sample"
         )
     short = int((steps < _FEW_STEPS).sum())
     if short > _MANY * len(steps):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tacit.augment.kinds import by_kind, recipes_of
 from tacit.augment.series import Recipe, series_view
 from tacit.config import Config
-from tacit.core import Augmentation, Modality, Raw
+from tacit.core import Augmentation, Modality, Pieces, Raw
 from tacit.modalities import curves, steps
 from tacit.modalities.described import raw_values, spectrum, statistics
 from tacit.modalities.neighbours import euclid, warped
-from tacit.modalities.stretches import SeriesLayout, collate, read, survey
+from tacit.modalities.stretches import LONGEST, SeriesLayout, collate, read, survey, windows
 from tacit.nn.tcn import TCN
 from tacit.nn.transformer import Transformer
 
+_LATE = Recipe(crop=(0.3, 0.5), late=True)
 _STRONG = Recipe(crop=(0.7, 1.0), speed=(0.8, 1.25), jitter=0.1, scale=(0.7, 1.4), warp=0.2, shift=0.2, masks=1)
 
 
@@ -28,22 +29,48 @@ class SeriesConfig(Config):
     steps: int | None = Field(
         default=None, ge=1, le=1_000_000, description="kept of a series, from its start; the longest, to 4096"
     )
+    window: int | None = Field(
+        default=None,
+        ge=2,
+        le=1_000_000,
+        description="steps of the windows that longer series are cut into",
+    )
+    stride: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="steps from the start of a window to the next; half a window"
+    )
     normalise: Literal["none", "series"] = Field(
-        default="none", description="series: each channel of each series to mean 0 and deviation 1; loses its level"
+        default="none",
+        description="series: each channel of each series, or window, to mean 0 and deviation 1; loses its level",
     )
     weak: Recipe = Recipe(crop=(0.8, 1.0), jitter=0.03)
     strong: Recipe = _STRONG
     global_: Recipe = Field(default=_STRONG, alias="global")
     local: Recipe = _STRONG.model_copy(update={"crop": (0.25, 0.5)})
-    next: Recipe = Recipe(crop=(0.3, 0.5), late=True)
+    next: Recipe | None = Field(
+        default=None, description="by default the end of a series; of windows the one that follows, seen as in strong"
+    )
+
+    @model_validator(mode="after")
+    def _windows_leave_nothing_out(self) -> Self:
+        if self.window is None and self.stride is not None:
+            raise ValueError("modality.stride says how far windows are apart, and there are none: give modality.window")
+        if self.window is not None and self.steps is not None:
+            raise ValueError("modality.steps keeps the start of a series, modality.window all of it: give one of them")
+        if self.window is not None and (self.stride or 1) > self.window:
+            raise ValueError(
+                f"between windows of {self.window} steps, {self.stride} apart, steps would be lost: give "
+                f"modality.stride {self.window} or less"
+            )
+        return self
 
 
 def _survey(raws: Iterable[Raw], config: SeriesConfig) -> SeriesLayout:
-    return survey(raws, config.steps, config.normalise)
+    return survey(raws, config.steps, config.normalise, config.window, config.stride)
 
 
 def _augment(config: SeriesConfig) -> Mapping[str, Augmentation]:
-    return by_kind(recipes_of(config), series_view)
+    after = config.next or (_LATE if config.window is None else config.strong)
+    return by_kind({**recipes_of(config), "next": after}, series_view)
 
 
 SERIES = Modality(
@@ -55,6 +82,13 @@ SERIES = Modality(
     survey=_survey,
     surveyed=1_000,
     read=read,
+    pieces=Pieces(
+        windows,
+        "steps",
+        asked=lambda layout: {"window": layout.length, "stride": layout.stride},
+        way="window=256",
+        most=LONGEST,
+    ),
     collate=collate,
     augment=_augment,
     encoders={"tcn": TCN, "transformer": Transformer},

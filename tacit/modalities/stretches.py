@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tacit.core import Layout, Raw, View
 from tacit.errors import DataError, Unreadable
-from tacit.modalities.steps import decode
+from tacit.modalities.steps import Values, decode
 
 LONGEST = 4096
 """Steps that are kept of a series at most, unless more are asked for."""
@@ -28,6 +28,12 @@ class SeriesLayout(Layout):
     length: int = Field(ge=1, le=1_000_000)
     """L, steps that are kept of a series."""
     normalise: Literal["none", "series"] = "none"
+    stride: int | None = Field(default=None, ge=1, description="steps from window to window; None: series are cut at L")
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether longer series become several rows, windows of L steps."""
+        return self.stride is not None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -41,13 +47,21 @@ class SeriesLayout(Layout):
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
-        return {"channels": self.channels, "steps": self.length, "normalised": self.normalise}
+        windows = {"a window every": self.stride} if self.in_pieces else {}
+        return {"channels": self.channels, "steps": self.length, **windows, "normalised": self.normalise}
 
 
-def survey(raws: Iterable[Raw], steps: int | None, normalise: Literal["none", "series"]) -> SeriesLayout:
+def survey(
+    raws: Iterable[Raw],
+    steps: int | None,
+    normalise: Literal["none", "series"],
+    window: int | None = None,
+    stride: int | None = None,
+) -> SeriesLayout:
     """The layout for `raws`: their commonest number of channels, and the length of the longest, to 4,096 steps.
 
-    Raises `DataError` where none of them can be read, with the first reasons.
+    Windows of `window` steps begin every `stride` steps, by default at every half of one. Raises `DataError` where
+    none of them can be read, with the first reasons, and where a window would be longer than all of them.
     """
     widths: Counter[int] = Counter()
     longest, reasons = 1, []
@@ -62,25 +76,56 @@ def survey(raws: Iterable[Raw], steps: int | None, normalise: Literal["none", "s
     if not widths:
         raise DataError("no series can be read to see how long they are:\n  " + "\n  ".join(reasons[:5]))
     channels = widths.most_common(1)[0][0]
-    length = steps or min(LONGEST, longest)
+    if window is not None and window > longest:
+        raise DataError(
+            f"modality.window is {window:,} steps, and the longest series has {longest:,}: there is nothing to cut. "
+            "Give fewer, or leave it out, and every series is a sample"
+        )
+    length = window or steps or min(LONGEST, longest)
     if length * channels > _MOST:
         raise DataError(
             f"series of {length:,} steps and {channels:,} channels are {length * channels:,} numbers, more than the "
-            f"limit of {_MOST:,}: --set modality.steps={max(1, _MOST // channels)} keeps fewer"
+            f"limit of {_MOST:,}: --set modality.{'window' if window else 'steps'}={max(1, _MOST // channels)} keeps "
+            "fewer"
         )
-    return SeriesLayout(channels=channels, length=length, normalise=normalise)
+    every = None if window is None else stride or max(1, window // 2)
+    return SeriesLayout(channels=channels, length=length, normalise=normalise, stride=every)
 
 
 def read(raw: Raw, layout: SeriesLayout) -> np.ndarray:
     """A series, float32 `[L, C]`, cut at L, NaN behind its end. Raises `Unreadable`."""
+    packed = _packed(_decoded(raw, layout), layout)
+    if np.isnan(packed).all():
+        raise Unreadable(f"no value among its first {layout.length:,} steps")
+    return packed
+
+
+def windows(raw: Raw, layout: SeriesLayout) -> Iterator[tuple[np.ndarray, str]]:
+    """A series in windows of L steps, one every `stride`; the last one ends where the series does.
+
+    Where a window lies is said in steps, `steps=64,192`; a series that is no longer than one is whole. Windows without
+    any value are left out. Raises `Unreadable` before the first one.
+    """
+    found = _decoded(raw, layout)
+    assert layout.stride is not None
+    last = max(0, len(found) - layout.length)
+    for begin in (*range(0, last, layout.stride), last):
+        packed = _packed(found[begin:], layout)
+        if not np.isnan(packed).all():
+            yield packed, f"steps={begin},{begin + layout.length}" if last else ""
+
+
+def _decoded(raw: Raw, layout: SeriesLayout) -> Values:
     found = decode(raw)
     if found.shape[1] != layout.channels:
         raise Unreadable(f"{found.shape[1]} channels, where those of the set have {layout.channels}")
+    return found
+
+
+def _packed(found: Values, layout: SeriesLayout) -> np.ndarray:
     packed = np.full(layout.shape, np.nan, np.float32)
     kept = found[: layout.length]
     packed[: len(kept)] = kept
-    if np.isnan(packed).all():
-        raise Unreadable(f"no value among its first {layout.length:,} steps")
     return packed
 
 

@@ -66,7 +66,7 @@ TRAJECTORIES = Modality(
     survey=_survey,
     surveyed=64,
     read=read,
-    pieces=Pieces(cut, "frames", "episodes"),
+    pieces=Pieces(cut, "frames", lambda _: {}, whole="episodes"),
     collate=collate,
     augment=_augment,
     encoders={

@@ -41,7 +41,8 @@ class Material:
         kind = encoder.modality
         dataset = of_source(source, kind, kind.config(), encoder.layout, max_bad=max_bad)
         dataset.say_notes()
-        wanted = kind.config.parse({"pieces": True}) if encoder.layout.in_pieces else kind.config()
+        pieces = kind.pieces.asked(encoder.layout) if kind.pieces and encoder.layout.in_pieces else {}
+        wanted = kind.config.parse(pieces)
         return cls(encoder, dataset, of_source(source, kind, wanted, max_bad=max_bad))
 
     @property

@@ -95,6 +95,30 @@ class Counting(Method):
         self.carried.append(carry)
 
 
+class Row(Blobs):
+    """Blobs that follow each other."""
+
+    def later(self, rows: torch.Tensor) -> torch.Tensor:
+        return (rows + 1).clamp(max=len(self) - 1)
+
+
+class Following(Counting):
+    views = ("plain", "next")
+
+    def forward(self, views: list[View], progress: Progress) -> Step:
+        now, then = views
+        assert torch.equal(then.index, now.index)
+        assert torch.equal(then.x, Row().x[Row().later(now.index)])
+        return super().forward([now, then], progress)
+
+
+def test_the_view_next_is_made_of_what_comes_next() -> None:
+    learner = Following()
+    config = EngineConfig(budget=Budget(epochs=1), batch=32, accumulate=2)
+    loop.fit(learner, Row(), {"next": lambda view, draws: view}, config)
+    assert len(learner.seen) == 6
+
+
 def test_micro_batches_add_up_to_the_batch_and_update_sees_all_of_it() -> None:
     whole, parts = Counting(), Counting()
     parts.load_state_dict(whole.state_dict())
