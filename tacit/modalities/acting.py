@@ -34,8 +34,13 @@ def principal(samples: Samples) -> Callable[[View], Tensor]:
     """The first 128 principal components of the values of 1,000 of the moments; features `[B, 128]` of any."""
     x = _shrunk(samples.view(watched_rows(samples, FITTED)).x, FITTED_SIDE).flatten(1)
     mean = x.mean(dim=0)
-    _, sizes, axes = torch.linalg.svd(x - mean, full_matrices=False)
-    kept = axes[: min(COMPONENTS, int((sizes > 1e-5 * sizes[0]).sum()) or 1)]
+    centred = x - mean
+    blocks = [block.double() for block in torch.split(centred, 4096, dim=1)]
+    sizes, axes = torch.linalg.eigh(sum((block @ block.T for block in blocks), torch.zeros(1)))
+    sizes, axes = sizes.flip(0)[:COMPONENTS], axes.flip(1)[:, :COMPONENTS]  # of moments, which are fewer than pixels
+    known = max(1, int((sizes > 1e-10 * sizes[0]).sum()))
+    turn = (axes / sizes.sqrt())[:, :known].T
+    kept = torch.cat([turn @ block for block in blocks], dim=1).float()
 
     def features(view: View) -> Tensor:
         found: Tensor = (_shrunk(view.x, FITTED_SIDE).flatten(1) - mean) @ kept.T

@@ -20,6 +20,7 @@ from tacit.proving import (
     searching,
     segmentation,
     similarity,
+    state,
     tagging,
     translation,
 )
@@ -39,6 +40,7 @@ EXAMS: Mapping[str, Exam] = {
     next_item.TASK: next_item.next_item,
     similarity.TASK: similarity.similarity,
     searching.TASK: searching.search,
+    state.TASK: state.state,
 }
 """Task -> examination with rows, floors and metrics of its own."""
 LABEL_EXAMS: Mapping[str, Exam] = {
