@@ -75,6 +75,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.packed)
 
+    def later(self, rows: Tensor) -> Tensor:
+        """`rows` themselves: nobody learns from these, and asks what comes next."""
+        return rows
+
     def view(self, rows: Tensor) -> View:
         """The plain view of `rows`, long `[B]`."""
         view: View = self.encoder.modality.collate(self.packed[rows], self.encoder.layout)
