@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz bench clean
+.PHONY: demo test fuzz bench matrix clean
 
 demo: $(VENV)/installed
 	$(BIN)/tacit demo
@@ -20,6 +20,9 @@ fuzz: $(VENV)/developer
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/cifar10_cpu.py --write
+
+matrix: $(VENV)/developer
+	$(BIN)/python benchmarks/matrix_cpu.py --write
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

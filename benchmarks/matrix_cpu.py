@@ -4,12 +4,13 @@
     python benchmarks/matrix_cpu.py --sets texts.jsonl         other labelled data
 
 Protocol: `--time` (45 s) of training by the method's own default recipe for this kind of data, the last step's encoder,
-logistic regression on frozen features with ten labels per class, mean of 20 paired draws, the set's own test part (of
-SUBJ a fifth, drawn by hash). A cell: the encoder, in brackets the same network untrained (mean of three); bold where
-the verdict is that it helped, which takes more than every floor. The last row is the best floor that needs no network.
-Sets: photographs of flowers at 32 pixels (2,934 and 736), SUBJ (sentences: opinions and plots), spoken digits of a
-speaker never heard, GunPoint (motions of a hand); looked up in $TACIT_DATA. A method without a cell asks for what this
-kind of data does not have.
+the set's own test part. A cell: the encoder, in brackets the same network untrained (mean of three); bold where the
+verdict is that it helped, which takes more than every floor. The last row is the best floor that needs no network.
+Photographs of flowers at 32 pixels, SUBJ (sentences: opinions and plots), spoken digits of a speaker never heard and
+GunPoint (motions of a hand): accuracy of logistic regression with ten labels per class, mean of 20 paired draws.
+LastFM: NDCG@10 of each listener's last artist among all. CartPole, 6,000 steps of chance, as frames: mean R2 of linear
+probes of its state. Sets are looked up in $TACIT_DATA. A method without a cell asks for what this kind of data does not
+have, or makes no lists.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +28,45 @@ from fsdd_cpu import without
 from tables import ROOT, markdown, put, tacit
 from texts_cpu import SETS
 
+from tacit.core import Modality
 from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
 from tacit.settings import modality_of
 
 PER_CLASS = 10
 SPEAKER = "theo"
-SETTINGS = {"flowers": ("--set", "modality.size=32")}
-"""What a set is read with, beside the defaults."""
+STEPS = 6_000
 OF_NETWORKS = ("encoder", "untrained", "scratch")
+REFUSED = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """A set, and how encoders of it are judged."""
+
+    data: str
+    kind: str = ""
+    """The name of the modality, where the files do not tell it."""
+    read: tuple[str, ...] = ()
+    """What `tacit train` is told of it, beside the defaults."""
+    task: str = "few-label"
+    metric: str = ""
+    """The one that is shown; the only one of few labels."""
+
+    @property
+    def name(self) -> str:
+        """Of the set."""
+        return Path(self.data).stem
+
+    @property
+    def modality(self) -> Modality:
+        """Of the set."""
+        return MODALITIES[self.kind] if self.kind else modality_of(self.data)
+
+    @property
+    def found(self) -> str:
+        """The file that `tacit evaluate` writes."""
+        return "evaluation.json" if self.task == "few-label" else f"{self.task}.json"
 
 
 def main() -> None:
@@ -44,74 +77,88 @@ def main() -> None:
     arguments.add_argument("--runs", type=Path, default=Path("runs/matrix_cpu"))
     arguments.add_argument("--write", action="store_true", help="put the table into README.md")
     given = arguments.parse_args()
-    sets = given.sets or usual(given.runs)
-    found = {(method, data): judged(method, data, given.runs, given.time) for data in sets for method in given.methods}
-    rows = [[f"`{method}`", *(cell(found[method, data]) for data in sets)] for method in given.methods]
+    given.runs.mkdir(parents=True, exist_ok=True)
+    columns = [Column(data) for data in given.sets] if given.sets else usual(given.runs)
+    found = {(method, at): judged(method, at, given.runs, given.time) for at in columns for method in given.methods}
+    rows = [[f"`{method}`", *(cell(found[method, at], at) for at in columns)] for method in given.methods]
     rows = [row for row in rows if any(row[1:])]
-    rows.append(["*best floor*", *(best([found[method, data] for method in given.methods]) for data in sets)])
-    titles = [f"{modality_of(data).unit}: {Path(data).stem}" for data in sets]
+    rows.append(["*best floor*", *(best([found[method, at] for method in given.methods], at) for at in columns)])
+    titles = [f"{at.modality.unit}: {at.name}" for at in columns]
     text = markdown(["method", *titles], rows)
     print(text)
     if given.write:
         put("matrix_cpu", text, ROOT / "README.md")
 
 
-def usual(runs: Path) -> list[str]:
-    """Flowers, SUBJ and spoken digits, these two written as tables, and GunPoint."""
+def usual(runs: Path) -> list[Column]:
+    """A set of each kind; sentences and digits are written as tables, CartPole is played."""
     home = Path(os.environ["TACIT_DATA"])
     _, read = SETS["subj"]
-    runs.mkdir(parents=True, exist_ok=True)
-    texts = runs / "subj.jsonl"
+    texts, played = runs / "subj.jsonl", runs / "CartPole"
     lines = ({"text": text, "label": label, "split": part} for text, label, part in read(home / "text" / "subj"))
     texts.write_text("".join(json.dumps(line) + "\n" for line in lines))
     recordings = (home / "audio" / "fsdd" / "recordings").resolve()
     digits = without(SPEAKER, sorted(path for path in recordings.iterdir() if path.suffix == ".flac"), runs)
+    if not played.is_dir():
+        tacit("collect", "CartPole-v1", "--pixels", 64, "--steps", STEPS, "--out", played)
     return [
-        str(home / "images" / "flowers"),
-        str(texts),
-        str(digits),
-        str(home / "time_series" / "ucr_uea" / "GunPoint"),
+        Column(str(home / "images" / "flowers"), read=("--set", "modality.size=32")),
+        Column(str(texts)),
+        Column(str(digits)),
+        Column(str(home / "time_series" / "ucr_uea" / "GunPoint")),
+        Column(
+            str(home / "interactions" / "s3rec" / "LastFM.txt"),
+            kind="interactions",
+            read=("--set", "modality.name=interactions"),
+            task="next-item",
+            metric="NDCG@10",
+        ),
+        Column(str(played), task="state", metric="mean R2"),
     ]
 
 
-def judged(method: str, data: str, runs: Path, time: str) -> dict[str, Any] | None:
-    """What `tacit evaluate` found of a method on a set; None where it does not run."""
-    kind, modality = METHODS[method], modality_of(data)
+def judged(method: str, column: Column, runs: Path, time: str) -> dict[str, Any] | None:
+    """What `tacit evaluate` found of a method on a set; None where it does not run, or cannot be judged so."""
+    kind, modality = METHODS[method], column.modality
     if kind.needs(kind.Config()) - modality.offers:
         return None
-    run = runs / f"{Path(data).stem}-{method}"
+    run = runs / f"{column.name}-{method}"
     budget = ("--time", time) if method != "patches" else ()
     try:
         if not (run / "encoder" / "model.safetensors").is_file():
-            tacit("train", data, "--method", method, *budget, *SETTINGS.get(Path(data).stem, ()), "--out", run)
-        if not (run / "evaluation.json").is_file():
-            tacit("evaluate", run, data, "--task", "few-label", "--labels", PER_CLASS * classes(data))
+            tacit("train", column.data, "--method", method, *budget, *column.read, "--out", run)
+        if not (run / column.found).is_file():
+            labels = ("--labels", PER_CLASS * classes(column.data)) if column.task == "few-label" else ()
+            tacit("evaluate", run, column.data, "--task", column.task, *labels)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"{method} on {data}: exit code {error.returncode}")
-    evaluation: dict[str, Any] = json.loads((run / "evaluation.json").read_text())
+        if error.returncode == REFUSED:
+            return None
+        sys.exit(f"{method} on {column.name}: exit code {error.returncode}")
+    evaluation: dict[str, Any] = json.loads((run / column.found).read_text())
     return evaluation
 
 
-def cell(evaluation: dict[str, Any] | None) -> str:
+def results(evaluation: dict[str, Any], column: Column) -> list[dict[str, Any]]:
+    """Those of the metric that is shown, the encoder's first."""
+    told = [each for each in evaluation["results"] if each["task"] == column.task]
+    return [each for each in told if column.metric in ("", each["metric"])]
+
+
+def cell(evaluation: dict[str, Any] | None, column: Column) -> str:
     """The encoder's figure, bold where it helped, and that of its network untrained."""
     if evaluation is None:
         return ""
-    own, *others = (each for each in evaluation["results"] if each["task"] == "few-label")
+    own, *others = results(evaluation, column)
     floors = [each["value"] for each in others if each["kind"] == "untrained"]
     beside = f" ({floors[0]:.3f})" if floors else ""
     number = f"{own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}]"
     return f"{f'**{number}**' if evaluation['verdict']['helped'] else number}{beside}"
 
 
-def best(evaluations: list[dict[str, Any] | None]) -> str:
+def best(evaluations: list[dict[str, Any] | None], column: Column) -> str:
     """The best of what needs no network, and its name."""
-    floors = {
-        each["row"]: each["value"]
-        for evaluation in evaluations
-        if evaluation is not None
-        for each in evaluation["results"]
-        if each["task"] == "few-label" and each["kind"] not in OF_NETWORKS
-    }
+    told = [each for evaluation in evaluations if evaluation for each in results(evaluation, column)]
+    floors = {each["row"]: each["value"] for each in told if each["kind"] not in OF_NETWORKS}
     name = max(floors, key=floors.__getitem__)
     return f"{floors[name]:.3f}, {name}"
 
