@@ -38,6 +38,8 @@ SPEAKER = "theo"
 STEPS = 6_000
 OF_NETWORKS = ("encoder", "untrained", "scratch")
 REFUSED = 2
+MIX = "mix"
+"""The row that the encoder is a part of."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def cell(evaluation: dict[str, Any] | None, column: Column) -> str:
 def best(evaluations: list[dict[str, Any] | None], column: Column) -> str:
     """The best of what needs no network, and its name."""
     told = [each for evaluation in evaluations if evaluation for each in results(evaluation, column)]
-    floors = {each["row"]: each["value"] for each in told if each["kind"] not in OF_NETWORKS}
+    floors = {each["row"]: each["value"] for each in told if each["kind"] not in OF_NETWORKS and each["row"] != MIX}
     name = max(floors, key=floors.__getitem__)
     return f"{floors[name]:.3f}, {name}"
 
