@@ -17,7 +17,7 @@ def collect(
     out: Path,
     policy: str = "random",
     steps: int = 10_000,
-    pixels: Annotated[int | None, Parameter(show_default=False)] = None,
+    side: Annotated[int | None, Parameter(name="--pixels", show_default=False)] = None,
     colour: Annotated[bool, Switch] = False,
     seed: int = 0,
     resume: Annotated[bool, Switch] = False,
@@ -38,7 +38,7 @@ def collect(
         random, or a Python file that defines act(observation, generator), which returns an action.
     steps
         Whole episodes are played until there are as many steps.
-    pixels
+    side
         Observe rendered frames of as many pixels a side, grey ones; by default what the environment observes.
     colour
         Keep the frames' colours.
@@ -50,7 +50,7 @@ def collect(
     from tacit.collecting.collect import Wish
     from tacit.collecting.collect import collect as play
 
-    wish = Wish(env=env, policy=policy, steps=steps, seed=seed, pixels=pixels, colour=colour)
+    wish = Wish(env=env, policy=policy, steps=steps, seed=seed, pixels=side, colour=colour)
     episodes, done = play(wish, out, resume=resume)
     sys.stdout.write(f"{out}\n")
     sys.stderr.write(f"{episodes:,} episodes, {done:,} steps\n\nnext:\n  tacit train {out}\n")
