@@ -1,5 +1,6 @@
 """Episodes for tests: a dot that walks through frames, and a ball on a line, with what is known of their state."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,10 @@ def folder_of(folder: Path, world=walk, count=6, **shape) -> Path:
     for number in range(count):
         np.savez_compressed(folder / f"episode-{number:03}.npz", **world(number, **shape))
     return folder
+
+
+def file(arrays):
+    """An episode as the bytes of a file."""
+    held = io.BytesIO()
+    np.savez(held, **arrays)
+    return held.getvalue()

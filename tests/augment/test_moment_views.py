@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_moments import file
-from worlds import ball, walk
+from worlds import ball, file, walk
 
 from tacit.augment.moments import Recipe, moment_view, next_view
 from tacit.core import Draws

@@ -1,24 +1,16 @@
 """Moments of episodes: what a row holds, and where an episode ends."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import ball, walk
+from worlds import ball, file, walk
 
 from tacit.errors import DataError, Unreadable
 from tacit.modalities import acting
 from tacit.modalities.moments import MomentLayout, collate, cut, read
 from tacit.modalities.trajectories import TRAJECTORIES, TrajectoriesConfig
-
-
-def file(arrays):
-    held = io.BytesIO()
-    np.savez(held, **arrays)
-    return held.getvalue()
 
 
 def moments(raw, **wishes):
