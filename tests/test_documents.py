@@ -40,7 +40,8 @@ def texts_of_others(folder: Path, texts: list[str]) -> None:
 
 
 def series(folder: Path) -> None:
-    """A folder in the archives' format, a list of files of three axes with persons, and a table of many series."""
+    """A folder in the archives' format, a list of files of three axes with persons, a table of many series, and one of
+    a single series whose parts follow each other in time."""
     folder_of_waves(folder / "machines", each=20, test=10)
     (folder / "wrists").mkdir()
     listed, table = ["path,label,group"], ["series,time,temperature,pressure,label,group"]
@@ -55,6 +56,9 @@ def series(folder: Path) -> None:
         ]
     (folder / "wrists.csv").write_text("\n".join(listed) + "\n")
     (folder / "sensors.csv").write_text("\n".join(table) + "\n")
+    load, parts = wave(0, 0, length=300, channels=2), ("train",) * 180 + ("val",) * 60 + ("test",) * 60
+    grid = [f"2016-07-{1 + n // 24:02} {n % 24:02}:00:00,{x},{y},{parts[n]}" for n, (x, y) in enumerate(load)]
+    (folder / "grid.csv").write_text("\n".join(["date,load,temperature,split", *grid]) + "\n")
 
 
 def blocks(text: str, language: str) -> list[str]:
