@@ -58,7 +58,7 @@ class Recipe(Config):
         ge=0,
         le=180,
         description="degrees at most about any axis, channels being x, y, z in threes, as "
-        "accelerometers give them; keeps movement, loses how the sensor was worn",
+        "accelerometers give them, 0 being no acceleration; keeps movement, loses how the sensor was worn",
     )
 
 

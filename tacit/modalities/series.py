@@ -15,6 +15,7 @@ from tacit.modalities import curves, steps
 from tacit.modalities.described import raw_values, spectrum, statistics
 from tacit.modalities.neighbours import euclid, warped
 from tacit.modalities.stretches import LONGEST, SeriesLayout, collate, read, survey, windows
+from tacit.nn.fcn import FCN
 from tacit.nn.tcn import TCN
 from tacit.nn.transformer import Transformer
 
@@ -91,7 +92,7 @@ SERIES = Modality(
     ),
     collate=collate,
     augment=_augment,
-    encoders={"tcn": TCN, "transformer": Transformer},
+    encoders={"tcn": TCN, "fcn": FCN, "transformer": Transformer},
     floors={"raw values": raw_values, "statistics": statistics, "spectrum": spectrum},
     classifiers={"1-NN Euclid": euclid, "1-NN DTW": warped},
     recipes={

@@ -16,7 +16,7 @@ from tacit.errors import UsageError
 from tacit.nn.standardise import Standardise
 
 
-class _Delay(nn.Module):
+class Delay(nn.Module):
     """Linear in a frame and its `reach` neighbours on each side, BatchNorm, ReLU.
 
     Frames of all samples lie one behind the other, `[N, C]`; beyond the ends of a sample there is 0.
@@ -29,11 +29,14 @@ class _Delay(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, rows: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """The real frames `[N, C]` of `valid [B, L]` -> those of `valid [B, ceil(L / stride)]`, and that."""
+        """The real frames `[N, C]` of `valid [B, L]` -> those of `valid [B, ceil(L / stride)]`, and that.
+
+        One is real where any of its `stride` frames is.
+        """
         numbers = (valid.flatten().cumsum(0) - 1).view(valid.shape).where(valid, len(rows))  # the last row is nothing
         numbers = F.pad(numbers, (self.reach, self.reach), value=len(rows))
         padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-        kept = valid[:, :: self.stride]
+        kept = F.pad(valid, (0, -valid.shape[1] % self.stride)).view(len(valid), -1, self.stride).any(dim=2)
         near = [
             padded[numbers[:, step : step + valid.shape[1] : self.stride][kept]] for step in range(2 * self.reach + 1)
         ]
@@ -63,7 +66,7 @@ class TDNN(Encoder):
         self.dim = 2 * wide
         self.standardise = Standardise(sample.x[real(sample)])
         self.body = nn.ModuleList(
-            _Delay(wide if at else bands, wide, 1 if at else 2, 1 if at else 2) for at in range(config.layers)
+            Delay(wide if at else bands, wide, 1 if at else 2, 1 if at else 2) for at in range(config.layers)
         )
 
     def stages(self) -> Sequence[Sequence[str]]:
