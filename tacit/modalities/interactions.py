@@ -17,7 +17,7 @@ from tacit.augment.items import Recipe, held_back, items_view
 from tacit.augment.kinds import by_kind, recipes_of
 from tacit.config import Config
 from tacit.core import Augmentation, Draws, Modality, Raw, View
-from tacit.modalities import histories
+from tacit.modalities import habits, histories
 from tacit.modalities.histories import HistoryLayout, collate, read
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
@@ -88,6 +88,8 @@ INTERACTIONS = Modality(
     augment=_augment,
     encoders={"transformer": Transformer, "bag": Bag},
     floors={"item counts": _item_counts},
+    facts=habits.facts,
+    advice=habits.advice,
     recipes={
         "simclr": {"method": {"local": 0}},
         "causal-prediction": {
