@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from cyclopts import App, Group
 
-from tacit.commands import adapt, collect, inspect, judge, label, learn, look, retrieve, show, use, write
+from tacit.commands import adapt, collect, inspect, judge, label, learn, look, recommend, retrieve, show, use, write
 
 WAY = {
     "First steps": ("demo", "methods", "doctor"),
@@ -14,7 +14,7 @@ WAY = {
     "Learn without labels": ("train", "show"),
     "Judge what was learnt": ("evaluate", "runs"),
     "Use it: vectors and search": ("embed", "index", "search", "export"),
-    "Use it: labels and answers": ("select", "finetune", "predict", "generate"),
+    "Use it: labels and answers": ("select", "finetune", "predict", "recommend", "generate"),
 }
 """The commands by what they are for, in the order in which somebody new needs them."""
 OTHER = Group("This program", sort_key=len(WAY))
@@ -39,7 +39,7 @@ for flag in ("--help", "--version"):
     app[flag].group = (OTHER,)
 COMMANDS = {
     command.__name__: (command, examples)
-    for module in (collect, inspect, learn, judge, use, label, adapt, retrieve, show, look, write)
+    for module in (collect, inspect, learn, judge, use, label, adapt, recommend, retrieve, show, look, write)
     for command, examples in module.COMMANDS
 }
 for place, (title, names) in enumerate(WAY.items()):

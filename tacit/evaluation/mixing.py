@@ -9,7 +9,7 @@ import numpy as np
 
 from tacit import interrupt
 from tacit.evaluation.chains import Chains, Doubles, Floats, Longs, Scorer, without_seen
-from tacit.evaluation.lists import blocks_of
+from tacit.evaluation.lists import best_penalty, blocks_of, closed_forms
 
 LEARNT_FROM = 2_000
 """Users whose held out items the weights are learnt from at most."""
@@ -17,6 +17,7 @@ CANDIDATES = 100
 """The first ones of each list, among which the right one is to stand out."""
 RIDGE = 1e-3
 """Pulls weights to 0 that nothing speaks for."""
+_OWN = "encoder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +97,18 @@ def _solved(choices: Sequence[_Choice], lists: int) -> Doubles:
     found = minimize(loss, np.full(lists, 0.1), jac=True, method="L-BFGS-B", bounds=[(0, None)] * lists)
     solution: Doubles = found.x
     return solution
+
+
+def hybrid(own: Scorer, chains: Chains, *, filtered: bool) -> Scorer:
+    """The list of `own` and the closed forms fitted to `chains` as one, by weights that are learnt on the last items.
+
+    For users who wait for a list: what is held out for choosing is given back to the closed forms at the end.
+    """
+    early, wanted = chains.without(np.where(chains.lengths > 1, 1, 0)), chains.at(1)
+    users = np.flatnonzero(chains.lengths > 1)
+    forms = closed_forms(best_penalty(early, wanted, users, filtered=filtered))
+    weights = learn(
+        {_OWN: own, **{name: fit(early) for name, fit in forms.items()}}, early, wanted, users, filtered=filtered
+    )
+    lists: dict[str, Scorer] = {_OWN: own, **{name: fit(chains) for name, fit in forms.items()}}
+    return lambda some: mixed({name: standardised(score(some)) for name, score in lists.items()}, weights)

@@ -17,7 +17,7 @@ from tacit.augment.items import Recipe, held_back, items_view
 from tacit.augment.kinds import by_kind, recipes_of
 from tacit.config import Config
 from tacit.core import Augmentation, Draws, Modality, Raw, View
-from tacit.modalities import histories
+from tacit.modalities import habits, histories
 from tacit.modalities.histories import HistoryLayout, collate, read
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
@@ -88,13 +88,36 @@ INTERACTIONS = Modality(
     augment=_augment,
     encoders={"transformer": Transformer, "bag": Bag},
     floors={"item counts": _item_counts},
+    facts=habits.facts,
+    advice=habits.advice,
     recipes={
-        "simclr": {"method": {"local": 0}},
         "causal-prediction": {
-            "method": {"weigh": "tokens"},
-            "encoder": {"size": "micro", "dropout": 0.5},
-            "optimiser": {"weight_decay": 0.05},
+            "method": {"loss": "sampled", "negatives": 512, "weigh": "tokens"},
+            "encoder": {"size": "micro", "dropout": 0.4},
+            "optimiser": {"lr": 3e-3, "weight_decay": 0.05},
             "usual_batch": 128,
         },
+        "masked-prediction": {
+            "method": {"share": 0.2, "changed": 0.0, "kept": 0.0},
+            "encoder": {"size": "micro", "dropout": 0.2},
+            "usual_batch": 128,
+        },
+        "simclr": {"method": {"local": 0}, "encoder": {"size": "micro"}},
+    },
+    presets={
+        "causal-prediction": {
+            # Kang and McAuley 2018, arXiv 1808.09781, by the loss that it does best with (arXiv 2309.07602)
+            "sasrec": {"method": {"loss": "softmax"}, "encoder": {"dropout": 0.5}, "optimiser": {"lr": 2e-3}},
+            # Petrov and Macdonald 2023, arXiv 2308.07192
+            "gsasrec": {
+                "method": {"loss": "gbce", "negatives": 256, "calibration": 0.75},
+                "encoder": {"dropout": 0.5},
+                "optimiser": {"lr": 2e-3},
+            },
+        },
+        # Sun et al. 2019, arXiv 1904.06690
+        "masked-prediction": {"bert4rec": {"encoder": {"size": "micro"}, "optimiser": {"lr": 2e-3}}},
+        # Xie et al. 2022, arXiv 2010.14395, without its second loss: the next item
+        "simclr": {"cl4srec": {"method": {"hidden": 0, "temperature": 0.5}, "encoder": {"dropout": 0.2}}},
     },
 )
