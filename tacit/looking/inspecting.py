@@ -76,6 +76,7 @@ def inspect(layers: Sequence[Mapping[str, Any]], *, seconds: float = TRIAL) -> t
             twins=_twins(dataset),
             cost=cost,
             notes=tuple(notes),
+            labelled=not config.kind.tasks,
         )
         own = _own_advice(dataset, values)
     return replace(seen, advice=(*advice.general(seen), *own)), dataset

@@ -81,6 +81,7 @@ TRAJECTORIES = Modality(
     floors={"raw values": acting.raw_values},
     rivals={"PCA": acting.principal},
     moments=True,
+    tasks=("state",),
     recipes={
         "st-dim": _AS_THEY_ARE,
         "inverse-dynamics": _AS_THEY_ARE,

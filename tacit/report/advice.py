@@ -102,7 +102,7 @@ def _time(minutes: float) -> str:
 def _labels(seen: Inspection) -> Iterator[str]:
     counts = seen.counts
     if not counts:
-        if not seen.drawn:
+        if not seen.drawn and seen.labelled:
             yield (
                 "no labels: training needs none, but to know whether it helped takes some; `tacit select` says which "
                 "samples to label first"
@@ -155,7 +155,8 @@ def _split(seen: Inspection) -> Iterator[str]:
             f"{tested:,} labelled samples for testing: an accuracy near one half is known to {100 * half:.0f} points "
             "either way (95 %)"
         )
-    if "by hash" in seen.protocol and seen.groups is None and seen.folds is None and "group" not in seen.protocol:
+    ungrouped = seen.groups is None and seen.folds is None and "group" not in seen.protocol
+    if seen.labelled and ungrouped and "by hash" in seen.protocol:
         yield (
             "the data bring no split, so a fifth is tested by hash: where several samples are of one person, place or "
             "video, or nearly alike, give a CSV with a `group` column, or they stand on both sides"

@@ -110,6 +110,8 @@ class Inspection:
     twins: Twins
     cost: Cost | None
     notes: tuple[str, ...]
+    labelled: bool = True
+    """Whether encoders of such data are judged by labels."""
     advice: tuple[str, ...] = ()
 
     @property
