@@ -132,6 +132,9 @@ def _task(course: Course, horizons: Sequence[int], title: str) -> Task:
             raise DataError(f"{title}: no channel changes in the training part, so there is nothing to foretell")
         say(f"note: channels that never change in the training part are not foretold: {numbers} (counted from 1)")
     values = ((course.values.double() - mean) / deviation)[:, moves].float()
+    for part in ("val", "test"):
+        if all(bool(values[begin:end].isnan().all()) for begin, end in course.spans[part]):
+            raise DataError(f"{title}: the {part} part has no value of a channel that changes in the training part")
     period = rules.period(values, course.spans["train"])
     longest = max(end - begin for begin, end in course.spans["train"])
     lags = min(SEASONS * period if period else LAGS, MOST_LAGS, max(1, longest // 4))

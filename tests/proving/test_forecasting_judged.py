@@ -188,6 +188,15 @@ def test_parts_in_the_data_are_kept_and_the_encoder_is_told_from_what_is_tested(
     assert len(Rows.of(course, encoder)) == 11
     assert len(open_source(data, SERIES.suffixes)) == 4
     assert course.origins("test", 10)[0] == 649, "the first forecast starts from the last step of val"
+    settings = {
+        "method": {"name": "ts2vec"},
+        "modality": {"name": "series", "window": 48},
+        "encoder": {"width": 8, "out": 8, "causal": True},
+        "budget": {"steps": 1},
+    }
+    own = tacit.train(data, folder / "own", settings=settings)
+    assert own.spec.training["samples"] == 20, "windows of the first 500 steps alone"
+    assert "without the steps that are tested" in forecast(own, data, horizons=[6]).evaluation.verdict.sentence
     assert dataset.protocol == course.protocol
 
 
@@ -216,6 +225,15 @@ def test_what_is_missing_counts_nowhere(folder, encoder):
     assert values[1]["ridge on lags"] == pytest.approx(values[0]["ridge on lags"], rel=0.3)
     assert all(np.isfinite(value) for value in values[1].values())
     assert gaps.evaluation.results[0].protocol["missing"] == int(np.isnan(x).sum())
+
+
+def test_a_part_without_a_value_is_told(folder, encoder):
+    x = waves()
+    x[720:, 0] = np.nan
+    x[:, 1] = 7
+    data = written(folder / "blank.csv", x, {"train": 540, "val": 720, "test": 899})
+    with pytest.raises(DataError, match="the test part has no value"):
+        forecast(encoder, data)
 
 
 def test_channels_that_never_change_are_not_foretold(folder, encoder, capfd):
