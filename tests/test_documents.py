@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from baskets import histories, log
 from curves import folder_of_waves, wave, wide
 from folder_toys import bert
 from sounds import emodb, esc50, folder_of_tones
@@ -138,6 +139,8 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     folder_of_tones(tmp_path / "recordings", each=20)
     said = [f"recordings/{kind}/{number}.wav,{kind}" for kind in ("high", "low") for number in range(20)]
     (tmp_path / "spoken.csv").write_text("path,transcript\n" + "\n".join(said) + "\n")
+    if "shop.csv" in page.read_text():
+        log(tmp_path / "shop.csv", histories(60, 40))
     if "ESC-50" in page.read_text():
         esc50(tmp_path / "ESC-50")
         emodb(tmp_path / "emodb")
