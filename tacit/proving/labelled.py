@@ -200,6 +200,7 @@ def _labelled(dataset: Dataset, part: str) -> Subset:
     if len(rows) == 0:
         kind = dataset.annotations.kind if dataset.annotations else None
         drawn = f"; its {kind} judge --task {DRAWN[kind]}" if kind else ""
+        drawn = "; what episodes know of their state judges --task state" if dataset.modality.moments else drawn
         raise DataError(
             f"no sample of the {part} part of {dataset.name} has a label, and judging an encoder needs some: "
             f"{_HOW}{drawn}"

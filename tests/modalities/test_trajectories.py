@@ -80,3 +80,10 @@ def test_methods_of_other_data_run_as_they_stand(method, tmp_path):
     own = {"method": {"queue": 32}} if method == "moco" else {}
     tacit.train(folder, tmp_path / "run", method=method, settings={**QUICK, **small, **own})
     assert load(tmp_path / "run").embed(folder).shape[0] == 48
+
+
+def test_without_labels_the_task_on_states_is_named(tmp_path):
+    folder = folder_of(tmp_path / "set", ball, count=6, steps=6)
+    tacit.train(folder, tmp_path / "run", settings=QUICK)
+    with pytest.raises(DataError, match="--task state"):
+        tacit.evaluate(tmp_path / "run", folder)
