@@ -155,7 +155,7 @@ def _lists(
 ) -> Iterator[tuple[int, Listed]]:
     """(number of the user, list), for all users."""
     with console.progress("recommending", len(chains)) as tick:
-        for rows in blocks_of(np.arange(len(chains))):
+        for rows in blocks_of(np.arange(len(chains)), chains.count):
             some = chains.select(rows)
             scores = scorer(some)
             scores = scores if again else without_seen(scores, some)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,11 @@ SOLVED = 15_000
 """The most popular items that EASE is solved for: N^3 steps and a few N x N matrices."""
 _HALF = 1e-3
 """What popularity adds to likelihoods of transitions: it orders what no transition tells apart."""
+CHOSEN_BY = 5_000
+"""Users whose items held out for choosing decide on a penalty at most."""
 _BLOCK = 512
+_SCORES = 2**22
+_MOST = 256
 
 
 def popularity(chains: Chains) -> Scorer:
@@ -65,13 +70,22 @@ def item_neighbours(chains: Chains) -> Scorer:
     blocks = []
     for start in range(0, chains.count, _BLOCK):
         interrupt.check()
-        dense = (unit[:, start : start + _BLOCK].T @ unit).toarray()
-        dense[np.arange(len(dense)), start + np.arange(len(dense))] = 0
-        kept = min(NEIGHBOURS, dense.shape[1] - 1)
-        limit = np.partition(dense, -kept, axis=1)[:, -kept, None]
-        blocks.append(csr_matrix(np.where(dense >= limit, dense, 0).astype(np.float32)))
+        near = (unit[:, start : start + _BLOCK].T @ unit).tocoo()
+        other = near.row + start != near.col
+        shape = near.shape
+        blocks.append(_nearest(csr_matrix((near.data[other], (near.row[other], near.col[other])), shape=shape)))
     alike = vstack(blocks, format="csr").T.tocsr()
     return lambda some: np.asarray((some.matrix() @ alike).toarray(), np.float32)
+
+
+def _nearest(near: Any) -> Any:
+    """Sparse rows with all but their `NEIGHBOURS` largest values dropped; equal ones stay together."""
+    for start, end in pairwise(near.indptr.tolist()):
+        if end - start > NEIGHBOURS:
+            row = near.data[start:end]
+            row[row < np.partition(row, -NEIGHBOURS)[-NEIGHBOURS]] = 0
+    near.eliminate_zeros()
+    return near
 
 
 def ease(chains: Chains, penalty: float) -> Scorer:
@@ -111,23 +125,41 @@ def closed_forms(penalty: float) -> Mapping[str, Fit]:
 
 
 def best_penalty(chains: Chains, wanted: Longs, users: Longs, *, filtered: bool) -> float:
-    """The penalty of EASE that ranks the `wanted` items (`[U]`) of `users` best, of those of `PENALTIES`."""
-    return max(PENALTIES, key=partial(_reached, chains=chains, wanted=wanted, users=users, filtered=filtered))
+    """The penalty of EASE that ranks the `wanted` items (`[U]`) of `users` best, of those of `PENALTIES`.
+
+    By walking from the middle as long as it gets better, since each one takes N^3 steps.
+    """
+    some = users[np.unique(np.linspace(0, len(users) - 1, min(CHOSEN_BY, len(users))).astype(np.int64))]
+    found: dict[int, float] = {}
+
+    def reached(place: int) -> float:
+        if not 0 <= place < len(PENALTIES):
+            return -1.0
+        if place not in found:
+            found[place] = _reached(PENALTIES[place], chains, wanted, some, filtered=filtered)
+        return found[place]
+
+    place = len(PENALTIES) // 2
+    step = 1 if reached(place + 1) > reached(place) else -1
+    while reached(place + step) > reached(place):
+        place += step
+    return PENALTIES[place]
 
 
 def _reached(penalty: float, chains: Chains, wanted: Longs, users: Longs, *, filtered: bool) -> float:
     """NDCG@10."""
     score, total = ease(chains, penalty), 0.0
-    for rows in blocks_of(users):
+    for rows in blocks_of(users, chains.count):
         some = chains.select(rows)
         found = score(some)
         total += float(ndcg(ranks(without_seen(found, some) if filtered else found, wanted[rows]), 10).sum())
     return total
 
 
-def blocks_of(users: Longs) -> Sequence[Longs]:
-    """`users`, a few hundred at a time, so that no matrix of all users and items is held."""
-    return np.split(users, range(256, len(users), 256))
+def blocks_of(users: Longs, items: int) -> Sequence[Longs]:
+    """`users`, so many at a time that no matrix of all of them and all `items` is held: 256, or fewer of a million."""
+    size = max(1, min(_MOST, _SCORES // items))
+    return np.split(users, range(size, len(users), size))
 
 
 def _popularity(chains: Chains) -> Floats:

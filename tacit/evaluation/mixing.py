@@ -54,7 +54,7 @@ def learn(
     """
     some = users[np.unique(np.linspace(0, len(users) - 1, min(LEARNT_FROM, len(users))).astype(np.int64))]
     choices = []
-    for rows in blocks_of(some):
+    for rows in blocks_of(some, chains.count):
         interrupt.check()
         before = chains.select(rows)
         found = [standardised(score(before)) for score in scorers.values()]

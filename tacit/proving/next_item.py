@@ -176,7 +176,7 @@ def _ranked(
     parts: dict[str, list[Doubles]] = {name: [] for name in (*scorers, *weights)}
     with console.progress("ranking", len(held.users)) as tick:
         done = 0
-        for rows in blocks_of(held.users):
+        for rows in blocks_of(held.users, late.count):
             some = late.select(rows)
             found = {name: [mixing.standardised(one(some)) for one in members] for name, members in scorers.items()}
             firsts = {name: several[0] for name, several in found.items()}

@@ -84,6 +84,14 @@ def test_neighbours_are_those_of_the_same_users(monkeypatch):
     assert np.allclose(item_neighbours(learnt)(chains([[0, 2]])), nearest[:, [0, 2]].sum(1), atol=1e-6)
 
 
+def test_a_million_items_are_scored_for_a_few_users_at_a_time():
+    users = np.arange(1_000)
+    for items in (10, 12_101, 1_000_000):
+        blocks = lists.blocks_of(users, items)
+        assert np.array_equal(np.concatenate(blocks), users)
+        assert max(map(len, blocks)) * items <= max(lists._SCORES, 256 * 10)
+
+
 def test_ease_is_a_ridge_regression_of_each_item_on_the_others():
     generator = np.random.default_rng(0)
     learnt = chains([np.flatnonzero(row) for row in generator.random((40, 7)) < 0.4])
@@ -94,6 +102,20 @@ def test_ease_is_a_ridge_regression_of_each_item_on_the_others():
         x = taken[:, others]
         weights = np.linalg.solve(x.T @ x + 5.0 * np.eye(6), x.T @ taken[:, item])
         assert np.allclose(found[:, item], x @ weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("best", range(5))
+def test_the_best_penalty_is_walked_to(best, monkeypatch):
+    tried = []
+
+    def reached(penalty, *_, filtered):
+        tried.append(penalty)
+        return -abs(lists.PENALTIES.index(penalty) - best) + 10.0
+
+    monkeypatch.setattr(lists, "_reached", reached)
+    learnt = chains([[0, 1], [1, 2]])
+    assert best_penalty(learnt, learnt.at(1), np.arange(2), filtered=True) == lists.PENALTIES[best]
+    assert len(tried) == len(set(tried))
 
 
 def test_ease_of_many_items_is_solved_for_the_most_popular(monkeypatch):
