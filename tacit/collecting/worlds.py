@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,8 @@ def open_world(name: str, *, pixels: int | None, colour: bool) -> World:
         from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
     except ImportError:
         raise UsageError("environments are gymnasium's, which is not installed: pip install 'tacit[rl]'") from None
+    for part in ("VIDEO", "AUDIO"):  # frames are drawn in memory, on machines without a screen, too
+        os.environ.setdefault(f"SDL_{part}DRIVER", "dummy")
     version = f"gymnasium {gymnasium.__version__}"
     if name.startswith(ATARI):
         version += f", ale-py {_atari(gymnasium)}"

@@ -53,10 +53,17 @@ def _solved(rows: Tensor, values: Tensor, asked: Tensor) -> Iterable[Tensor]:
     """What ridge regressions with each of `PENALTIES` say of `asked`, `[M, K]` each."""
     mean, level = rows.mean(dim=0), values.mean(dim=0)
     centred = rows - mean
-    sizes, axes = torch.linalg.eigh(centred.T @ centred)
+    if len(rows) < rows.shape[1]:  # the answer lies in the span of the rows
+        sizes, left = torch.linalg.eigh(centred @ centred.T)
+        known = sizes > 1e-12 * sizes[-1]
+        sizes = sizes[known]
+        axes = centred.T @ (left[:, known] / sizes.sqrt())
+    else:
+        sizes, axes = torch.linalg.eigh(centred.T @ centred)
+        sizes = sizes.clamp_min(0)
     cross, along = axes.T @ (centred.T @ (values - level)), (asked - mean) @ axes
     for penalty in PENALTIES:
-        weights = cross / (sizes.clamp_min(0) + penalty * len(rows))[:, None]
+        weights = cross / (sizes + penalty * len(rows))[:, None]
         yield along @ weights + level
 
 
