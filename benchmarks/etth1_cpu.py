@@ -26,7 +26,7 @@ PARTS = (("train", 8_640), ("val", 11_520), ("test", 14_400))
 """Where each ends."""
 WINDOW, EVERY = 128, 16
 METHODS = {
-    "ts2vec": ("--set", "encoder.causal=true", "--steps", "60"),
+    "ts2vec": ("--set", "encoder.causal=true", "--steps", "40"),
     "causal-prediction": ("--set", "method.ahead=6", "--steps", "400"),
 }
 ROWS = ("untrained", "ridge on lags", "seasonal", "last value")
