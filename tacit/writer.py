@@ -21,6 +21,11 @@ def writer(encoder: TrainedEncoder, what: str) -> TokenEncoder:
             f"{what} needs an encoder that was trained to write, and {encoder.path or 'this one'} was trained with "
             f"{method}: train one with --method {WRITER}"
         )
+    if encoder.modality.spell is None:
+        raise UsageError(
+            f"{what} is for what can be written, and {encoder.path or 'this encoder'} was trained on "
+            f"{encoder.modality.unit}: `tacit recommend` goes on with what they took"
+        )
     assert isinstance(network, TokenEncoder)
     return network
 

@@ -98,3 +98,5 @@ def test_an_evaluation_by_labels_says_that_users_have_no_test_part(tmp_path, cap
     assert run(["evaluate", str(tmp_path / "run"), data, "--task", "linear"]) == 3
     assert "Traceback" not in capfd.readouterr().err
     assert run(["evaluate", str(tmp_path / "run"), data, "--task", "next-item", "--leave-out", "group"]) == 2
+    assert run(["generate", str(tmp_path / "run")]) == 2
+    assert "tacit recommend" in capfd.readouterr().err

@@ -17,6 +17,8 @@ NEIGHBOURS = 100
 """Other items that each item counts as like, in item-kNN."""
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0)
 """Of EASE, that are tried on the items held out for choosing."""
+QUICK = 5_000
+"""Items up to which all of them are tried."""
 SOLVED = 15_000
 """The most popular items that EASE is solved for: N^3 steps and a few N x N matrices."""
 _HALF = 1e-3
@@ -127,7 +129,7 @@ def closed_forms(penalty: float) -> Mapping[str, Fit]:
 def best_penalty(chains: Chains, wanted: Longs, users: Longs, *, filtered: bool) -> float:
     """The penalty of EASE that ranks the `wanted` items (`[U]`) of `users` best, of those of `PENALTIES`.
 
-    By walking from the middle as long as it gets better, since each one takes N^3 steps.
+    Each one takes N^3 steps: of more than 5,000 items by walking from the middle as long as it gets better.
     """
     some = users[np.unique(np.linspace(0, len(users) - 1, min(CHOSEN_BY, len(users))).astype(np.int64))]
     found: dict[int, float] = {}
@@ -139,6 +141,8 @@ def best_penalty(chains: Chains, wanted: Longs, users: Longs, *, filtered: bool)
             found[place] = _reached(PENALTIES[place], chains, wanted, some, filtered=filtered)
         return found[place]
 
+    if chains.count <= QUICK:
+        return PENALTIES[max(range(len(PENALTIES)), key=reached)]
     place = len(PENALTIES) // 2
     step = 1 if reached(place + 1) > reached(place) else -1
     while reached(place + step) > reached(place):

@@ -16,7 +16,7 @@ from tacit.losses.choices import among_all, among_some, calibrated, undecided
 from tacit.losses.contrastive import info_nce
 from tacit.losses.tokens import by_sample, by_token, known_mean, unigram_loss
 from tacit.nn.goals import values_of
-from tacit.view import FIRST_WORD
+from tacit.view import FIRST_WORD, MASK
 
 
 class CausalPrediction(Method):
@@ -111,6 +111,8 @@ class CausalPrediction(Method):
         before, target = (part[told] for part in (tokens.target[:, :-ahead], tokens.target[:, ahead:]))
         gathered = by_token if self.config.weigh == "tokens" else by_sample
         if self.backbone.table is not None:
+            hidden = target == MASK  # nobody asks for what a view hides
+            told, target = told.masked_scatter(told, ~hidden), target[~hidden]
             losses, nothing = self._pick(states[:, :-ahead][told], self.backbone.table, target)
             return Step(gathered(losses, told), nothing)
         answers = self.heads[0](states[:, :-ahead][told])

@@ -13,7 +13,7 @@ from tacit.evaluation.lists import transitions
 from tacit.modalities.histories import HistoryLayout, items_of
 from tacit.view import FIRST_WORD
 
-TAKEN, REPEATS, AGAIN = "items", "repeats", "last one again"
+TAKEN, REPEATS, AGAIN = "items", "repeats", "at once"
 _MANY = 0.01
 _K = 10
 

@@ -104,9 +104,11 @@ def test_ease_is_a_ridge_regression_of_each_item_on_the_others():
         assert np.allclose(found[:, item], x @ weights, atol=1e-4)
 
 
+@pytest.mark.parametrize("quick", [0, 5_000])
 @pytest.mark.parametrize("best", range(5))
-def test_the_best_penalty_is_walked_to(best, monkeypatch):
+def test_the_best_penalty_is_found_or_walked_to(best, quick, monkeypatch):
     tried = []
+    monkeypatch.setattr(lists, "QUICK", quick)
 
     def reached(penalty, *_, filtered):
         tried.append(penalty)

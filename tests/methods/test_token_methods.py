@@ -15,6 +15,7 @@ from tacit.methods.wav2vec2 import Wav2Vec2, _others, found_among
 from tacit.modalities.text import TEXT
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
+from tacit.view import MASK
 
 
 def frames(rows=16, length=24, seed=0):
@@ -121,6 +122,42 @@ def test_the_next_id_is_predicted_from_those_before():
     logits = states[:, :-1] @ method.backbone.table.T
     naive = torch.stack([token_loss(logits[row], view.x[row, 1:]).mean() for row in range(16)])
     assert torch.allclose(step.loss, naive, atol=1e-5)
+
+
+def test_what_a_view_hides_is_not_asked_for():
+    view = ids()
+    view.x[:, 5] = MASK
+    method = made(CausalPrediction, view, causal=True)
+    states = method.backbone(view).tokens
+    logits = states[:, :-1] @ method.backbone.table.T
+    asked = [at for at in range(19) if at != 4]
+    naive = torch.stack([token_loss(logits[row, asked], view.x[row, 1:][asked]).mean() for row in range(16)])
+    assert torch.allclose(method([view], Progress(0, 1)).loss, naive, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled", "gbce"])
+def test_each_loss_learns_which_id_comes_next(loss):
+    """On runs around a ring, the next one is known after each."""
+    view = ids()
+    view.x[:] = 4 + (view.x[:, :1] + torch.arange(20)) % 26
+    method = made(CausalPrediction, view, causal=True, loss=loss, negatives=16)
+    first = method([view], Progress(0, 1))
+    assert float(first.loss.detach().mean()) == pytest.approx(float(first.nothing_learnt), rel=0.2)
+    fitted(method, view, steps=160)
+    scores = method.backbone(view).tokens[:, :-1] @ method.backbone.table[4:].T  # those below are never drawn
+    assert (4 + scores.argmax(dim=2) == view.x[:, 1:]).float().mean() > 0.8
+
+
+def test_tokens_that_count_alike_make_the_mean_over_all():
+    view = ids()
+    valid = torch.arange(20) < torch.arange(2, 18)[:, None]
+    view = View(view.x * valid, valid, vocabulary=30)
+    by_tokens, by_samples = (made(CausalPrediction, view, causal=True, weigh=each) for each in ("tokens", "samples"))
+    each = by_samples([view], Progress(0, 1)).loss
+    count = valid.sum(dim=1) - 1
+    assert by_tokens([view], Progress(0, 1)).loss.mean().item() == pytest.approx(
+        ((each * count).sum() / count.sum()).item(), rel=1e-5
+    )
 
 
 def test_values_are_predicted_steps_ahead_and_copying_is_the_line():

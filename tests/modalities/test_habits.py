@@ -20,8 +20,8 @@ def said_of(taken):
 
 
 def test_repeats_are_counted():
-    assert habits.facts(written(list("aabca"))) == {"items": 5, "repeats": pytest.approx(0.4), "last one again": 0.25}
-    assert habits.facts(written(["a"])) == {"items": 1, "repeats": 0, "last one again": 0}
+    assert habits.facts(written(list("aabca"))) == {"items": 5, "repeats": pytest.approx(0.4), "at once": 0.25}
+    assert habits.facts(written(["a"])) == {"items": 1, "repeats": 0, "at once": 0}
 
 
 def test_order_that_says_something_is_told_from_order_that_does_not():
@@ -44,3 +44,4 @@ def test_inspect_says_it_of_a_log(tmp_path):
     assert seen.facts["items"].highest == max(map(len, taken))
     assert any("order of items" in line for line in seen.advice)
     assert seen.unit == "users"
+    assert not any("label" in line for line in seen.advice), "they are judged by what comes next"
