@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from toys import folder_of_shapes
+from worlds import folder_of
 
 from tacit.cli import run
 from tacit.encoder import load
 from tacit.errors import UsageError
 from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
 from tacit.modalities.image import IMAGE
 from tacit.settings import RunConfig, assign, build
 from tacit.training import configure, train
@@ -106,12 +109,25 @@ PRESETS = [
     if not kind.needs(kind.Config()) - IMAGE.offers
     for preset in kind.presets
 ]
-OF_WORDS = [
-    (method, preset)
+ELSEWHERE = [
+    (method, preset, next(name for name, each in MODALITIES.items() if not kind.needs(kind.Config()) - each.offers))
     for method, kind in METHODS.items()
     if kind.needs(kind.Config()) - IMAGE.offers
     for preset in kind.presets
 ]
+
+
+def written(kind, folder):
+    """60 samples of a kind of data, and what `tacit train` is told of them."""
+    if kind == "text":
+        lines = (f"the {('cat', 'dog')[number % 2]} sat on mat number {number} of the house\n" for number in range(60))
+        (folder / "lines.txt").write_text("".join(lines))
+        return [str(folder / "lines.txt")]
+    if kind == "series":
+        np.save(folder / "waves.npy", np.random.default_rng(0).normal(size=(60, 40, 2)).cumsum(1))
+        return [str(folder / "waves.npy"), "--set", "modality.name=series"]
+    assert kind == "trajectories"
+    return [str(folder_of(folder / "walks", steps=10))]
 
 
 def slighter(method, preset, words):
@@ -133,13 +149,12 @@ def test_every_recipe_is_built_and_stepped(method, preset, shapes, tmp_path):
     assert load(tmp_path / "run").embed(shapes).shape[0] == 60
 
 
-@pytest.mark.parametrize(("method", "preset"), OF_WORDS)
-def test_every_recipe_of_texts_is_built_and_stepped(method, preset, tmp_path):
-    lines = tmp_path / "lines.txt"
-    lines.write_text("".join(f"the {('cat', 'dog')[n % 2]} sat on mat number {n} of the house\n" for n in range(60)))
-    words = ["train", str(lines), "--method", method, "--preset", preset, "--batch", "4", "--steps", "1"]
+@pytest.mark.parametrize(("method", "preset", "kind"), ELSEWHERE)
+def test_every_recipe_of_other_data_is_built_and_stepped(method, preset, kind, tmp_path):
+    data, *told = written(kind, tmp_path)
+    words = ["train", data, *told, "--method", method, "--preset", preset, "--batch", "4", "--steps", "1"]
     assert run([*words, *slighter(method, preset, words), "--out", str(tmp_path / "run")]) == 0
-    assert load(tmp_path / "run").embed(str(lines)).shape[0] == 60
+    assert load(tmp_path / "run").embed(data).shape[0] == 60
 
 
 def alarms(out):
