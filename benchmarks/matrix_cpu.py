@@ -47,6 +47,8 @@ class Column:
     """A set, and how encoders of it are judged."""
 
     data: str
+    title: str = ""
+    """What it is called, where its file is not."""
     kind: str = ""
     """The name of the modality, where the files do not tell it."""
     read: tuple[str, ...] = ()
@@ -85,7 +87,7 @@ def main() -> None:
     rows = [[f"`{method}`", *(cell(found[method, at], at) for at in columns)] for method in given.methods]
     rows = [row for row in rows if any(row[1:])]
     rows.append(["*best floor*", *(best([found[method, at] for method in given.methods], at) for at in columns)])
-    titles = [f"{at.modality.unit}: {at.name}" for at in columns]
+    titles = [f"{at.modality.unit}: {at.title or at.name}" for at in columns]
     text = markdown(["method", *titles], rows)
     print(text)
     if given.write:
@@ -105,8 +107,8 @@ def usual(runs: Path) -> list[Column]:
         tacit("collect", "CartPole-v1", "--pixels", 64, "--steps", STEPS, "--out", played)
     return [
         Column(str(home / "images" / "flowers"), read=("--set", "modality.size=32")),
-        Column(str(texts)),
-        Column(str(digits)),
+        Column(str(texts), "SUBJ"),
+        Column(str(digits), "FSDD"),
         Column(str(home / "time_series" / "ucr_uea" / "GunPoint")),
         Column(
             str(home / "interactions" / "s3rec" / "LastFM.txt"),
