@@ -2,6 +2,15 @@
 
 import numpy as np
 
+SETTINGS = {
+    "budget": {"steps": 150},
+    "batch": 50,
+    "evaluations": 0,
+    "encoder": {"dropout": 0.0},
+    "optimiser": {"lr": 0.01},
+}
+"""By which a small encoder learns the ring in seconds."""
+
 
 def histories(users=60, items=24, seed=0, noise=0.2, shortest=6, longest=16):
     """A list of lists of items: after item i mostly comes i + 1."""

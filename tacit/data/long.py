@@ -20,7 +20,7 @@ from tacit.data.table import (
     EXTRA_COLUMNS,
     PATH_COLUMNS,
     Codes,
-    group_names_of,
+    grouped,
     header_of,
     labels_of,
     near_misses,
@@ -107,6 +107,8 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
             held.append((series, part if divided else None))
     names, (whole, label, split, group, fold) = builder.finish()
     labels, classes = labels_of(label, codes["label"])
+    groups, group_names = grouped(group, codes["group"])
+    folds, fold_names = grouped(fold, codes["fold"])
 
     def read(row: int) -> np.ndarray:
         series, part = held[row]
@@ -122,10 +124,10 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
         labels=labels,
         classes=classes,
         splits=splits_of(str(path), split, codes["split"]),
-        groups=group.astype(np.int32) if codes["group"].known else None,
-        group_names=group_names_of(codes["group"]),
-        folds=fold.astype(np.int32) if codes["fold"].known else None,
-        fold_names=group_names_of(codes["fold"]),
+        groups=groups,
+        group_names=group_names,
+        folds=folds,
+        fold_names=fold_names,
         refused={row: series.reason for row, (series, _) in enumerate(held) if series.reason},
         stretches=whole.astype(np.int32) if len(held) > len(found) else None,
         notes=notes,

@@ -15,7 +15,7 @@ from tacit.data.lines import ENDINGS, Record, columns, ending, reader
 from tacit.data.listed import Listing, remembered
 from tacit.data.listing import NamesBuilder, Source, fingerprint, printable, stamp
 from tacit.data.shards import below, parts
-from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
+from tacit.data.table import EXTRA_COLUMNS, Codes, grouped, labels_of, splits_of
 from tacit.data.tagged import annotations_of
 from tacit.errors import DataError, Unreadable
 
@@ -49,6 +49,8 @@ def open_records(
         raise DataError(f"{printable(title)} has no records: there is nothing to read")
     codes = {extra: Codes(texts) for extra, texts in zip(EXTRA_COLUMNS, listing.texts, strict=False)}
     labels, classes = labels_of(label, codes["label"])
+    groups, group_names = grouped(group, codes["group"])
+    folds, fold_names = grouped(fold, codes["fold"])
     splits = splits_of(title, split, codes["split"])
     places = np.searchsorted(file, np.arange(len(paths)))
     return Source(
@@ -59,10 +61,10 @@ def open_records(
         labels=labels,
         classes=classes,
         splits=told[file].astype(np.int8) if splits is None and told is not None else splits,
-        groups=group.astype(np.int32) if codes["group"].known else None,
-        group_names=group_names_of(codes["group"]),
-        folds=fold.astype(np.int32) if codes["fold"].known else None,
-        fold_names=group_names_of(codes["fold"]),
+        groups=groups,
+        group_names=group_names,
+        folds=folds,
+        fold_names=fold_names,
         refused={int(row): listing.texts[-1][refused[row]] for row in np.flatnonzero(refused >= 0)},
         annotations=annotations_of(tags, listing.texts[-2]) or _targets(paths, column, places, len(names)),
         in_order=True,

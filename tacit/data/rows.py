@@ -15,7 +15,7 @@ from tacit.core import Raw
 from tacit.data.columns import Columns, is_struct
 from tacit.data.listing import MAX_BYTES, NO_PART, Ints, NamesBuilder, Source, fingerprint, printable, too_large
 from tacit.data.shards import broken_note
-from tacit.data.table import EXTRA_COLUMNS, Codes, group_names_of, labels_of, splits_of
+from tacit.data.table import EXTRA_COLUMNS, Codes, grouped, labels_of, splits_of
 from tacit.errors import DataError, Unreadable
 
 
@@ -71,6 +71,8 @@ def assemble(
         builder.add(os.fsencode(name), NO_PART, *(-1 for _ in EXTRA_COLUMNS))
     names, (part, label, split, group, fold) = builder.finish()
     labels, classes = _labels(title, label, codes["label"], columns.classes)
+    groups, group_names = grouped(group, codes["group"])
+    folds, fold_names = grouped(fold, codes["fold"])
     splits = splits_of(title, split, codes["split"])
     starts = np.cumsum([0, *(shard.rows for shard in good)])
     marks = np.array([shard.marks for shard in good], np.int64).ravel()
@@ -82,10 +84,10 @@ def assemble(
         labels=labels,
         classes=classes,
         splits=part.astype(np.int8) if splits is None and parts is not None else splits,
-        groups=group.astype(np.int32) if codes["group"].known else None,
-        group_names=group_names_of(codes["group"]),
-        folds=fold.astype(np.int32) if codes["fold"].known else None,
-        fold_names=group_names_of(codes["fold"]),
+        groups=groups,
+        group_names=group_names,
+        folds=folds,
+        fold_names=fold_names,
         refused=refused,
         notes=(*columns.notes, *broken_note(lost, len(good) + len(lost))),
         in_order=in_order,

@@ -88,6 +88,8 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
             raise DataError(f"{path} is no valid table: {error}") from None
     names, (size, mtime, ctime, label, split, group, fold, refused) = builder.finish()
     labels, classes = labels_of(label, codes["label"])
+    groups, group_names = grouped(group, codes["group"])
+    folds, fold_names = grouped(fold, codes["fold"])
     reason_texts = list(reasons.known)
     return Source(
         title=str(path),
@@ -97,10 +99,10 @@ def open_table(path: Path, suffixes: frozenset[str]) -> Source:
         labels=labels,
         classes=classes,
         splits=splits_of(str(path), split, codes["split"]),
-        groups=group.astype(np.int32) if codes["group"].known else None,
-        group_names=group_names_of(codes["group"]),
-        folds=fold.astype(np.int32) if codes["fold"].known else None,
-        fold_names=group_names_of(codes["fold"]),
+        groups=groups,
+        group_names=group_names,
+        folds=folds,
+        fold_names=fold_names,
         refused={int(row): reason_texts[refused[row]] for row in np.flatnonzero(refused >= 0)},
         annotations=transcripts.finish(),
         notes=tuple(notes),
@@ -195,6 +197,11 @@ def splits_of(title: str, numbers: npt.NDArray[np.int64], codes: Codes) -> npt.N
             raise DataError(f"{title}: no split is called {printable(name)!r}; {nearest(name.lower(), PARTS)}")
         parts.append(SPLIT_NAMES[name.lower()])
     return np.array([*parts, -1], np.int8)[numbers]
+
+
+def grouped(numbers: npt.NDArray[np.int64], codes: Codes) -> tuple[Ints | None, Names | None]:
+    """The groups or folds of all samples, `[N]`, and their names; None where the column says nothing."""
+    return (numbers.astype(np.int32) if codes.known else None), group_names_of(codes)
 
 
 def group_names_of(codes: Codes) -> Names | None:

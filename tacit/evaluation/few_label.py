@@ -137,15 +137,17 @@ def unrepeated(rows: Tensor) -> Tensor:
     return rows[: int(others.max()) + 1] if len(others) else rows[:1]
 
 
-def _shares(rows: Tensor, units: Tensor | None) -> Tensor:
-    """How much each of the drawn `rows` (long `[S, L]`) counts: all whole samples alike, and a repeated row once."""
-    if units is None:
-        return torch.ones(rows.shape)
-    _, of, count = torch.unique(units, return_inverse=True, return_counts=True)
+def _shares(labels: Tensor, units: Tensor | None) -> Tensor:
+    """How much each of `labels` (long `[N]`) counts, `[N]`: all whole samples alike."""
+    of, _ = wholes(labels, units)
+    return 1 / torch.bincount(of)[of]
+
+
+def _weights(rows: Tensor, share: Tensor) -> Tensor:
+    """How much each of the drawn `rows` (long `[S, L]`) counts: its `share [N]`, and what fills a draw up nothing."""
     again = rows == rows[:, :1]
     again[:, 0] = False
-    share: Tensor = (1 / count[of])[rows]
-    return share.masked_fill(again, 0)
+    return share[rows].masked_fill(again, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,20 +175,20 @@ def few_label(
     class on, C is chosen by accuracy on held-out fifths of the drawn rows: whole `groups` (long `[N]`) if given. Of
     pieces of one sample, told by `units` (long `[N]`), all together count as one label.
     """
-    scaler = Scaler.of(train)
+    scaler, share = Scaler.of(train), _shares(labels, units)
     steered = train.shape[1] <= min(STEERED, max((rows.shape[1] for rows in drawn), default=0))
     gram = scaler.gram(train) if steered else None
 
     def fitted(rows: Tensor, c: float, kept: Tensor | None = None) -> LinearClassifier:
         bound = gram if train.shape[1] <= rows.shape[1] else None
-        weight = _shares(rows, units) if kept is None else _shares(rows, units) * kept
+        weight = _weights(rows, share) if kept is None else _weights(rows, share) * kept
         penalty = 1 / (c * weight.sum(1).mean().item())
         z = scaler(train[rows])
         found = fit(z, labels[rows], classes, penalty, weight=weight, gram=bound, tolerance=TOLERANCE)
         return found.after(scaler)
 
     for rows in drawn:
-        count = int(_shares(rows[:1], units).sum().round())
+        count = int(_weights(rows[:1], share).sum().round())
         c = _chosen(rows, train, labels, fitted, groups) if count >= TUNED_FROM * classes else C
         at_once = max(1, _GATHERED_BYTES // (rows.shape[1] * train.shape[1] * train.element_size()))
         predictions = []

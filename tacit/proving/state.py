@@ -28,6 +28,7 @@ from tacit.evaluation.states import LOW_ENTROPY, entropy, f1, numbered, r2, regr
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import Proof, name_of
 from tacit.proving.proof import features_of
+from tacit.proving.shelf import digest
 from tacit.truth.states import states_of
 
 TASK = "state"
@@ -148,18 +149,11 @@ def _some(dataset: Dataset, part: str, most: int) -> Tensor:
     return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
 
 
-def _digests(samples: Subset) -> Iterator[bytes]:
-    """The bytes of each moment, as the encoder sees it."""
+def _digests(samples: Subset) -> Iterator[str]:
+    """A hash of each moment, as the encoder sees it."""
     for rows in torch.split(torch.arange(len(samples)), 256):
         interrupt.check()
-        yield from (hash_of(x) for x in samples.view(rows).x.numpy())
-
-
-def hash_of(x: np.ndarray) -> bytes:
-    """Equal for equal arrays."""
-    import hashlib
-
-    return hashlib.sha256(np.ascontiguousarray(x).tobytes()).digest()
+        yield from map(digest, samples.view(rows).x)
 
 
 def _coded(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -3,20 +3,12 @@
 import csv
 
 import pytest
-from baskets import histories, log
+from baskets import SETTINGS, histories, log
 
 import tacit
 from tacit.applying.recommending import recommend, recommend_to, similar
 from tacit.cli import run
 from tacit.errors import DataError, UsageError
-
-SETTINGS = {
-    "budget": {"steps": 150},
-    "batch": 50,
-    "evaluations": 0,
-    "encoder": {"dropout": 0.0},
-    "optimiser": {"lr": 0.01},
-}
 
 
 @pytest.fixture(scope="module")

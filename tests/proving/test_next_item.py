@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from baskets import histories, log, sequences
+from baskets import SETTINGS, histories, log, sequences
 
 import tacit
 from tacit.cli import run
@@ -16,13 +16,6 @@ from tacit.proving.next_item import next_item
 from tacit.ranker import ranker
 from tacit.view import FIRST_WORD
 
-SETTINGS = {
-    "budget": {"steps": 150},
-    "batch": 50,
-    "evaluations": 0,
-    "encoder": {"dropout": 0.0},
-    "optimiser": {"lr": 0.01},
-}
 ROWS = ["popularity", "transitions", "transitions, 3 hops", "item-kNN", "EASE", "mix", "mix without it"]
 
 
