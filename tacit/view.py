@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from tacit.config import Config
 
@@ -126,10 +131,36 @@ class Features:
     all dense tasks read."""
 
 
+def joined(parts: Sequence[Features]) -> Features:
+    """The features of parts of a batch, in order, as those of the batch; shorter parts end in zeros."""
+
+    def join(tensors: Sequence[Tensor | None]) -> Tensor | None:
+        present = [tensor for tensor in tensors if tensor is not None]
+        if not present:
+            return None
+        longest = max(tensor.shape[1] for tensor in present)
+        behind = ((0, 0) * (tensor.ndim - 2) + (0, longest - tensor.shape[1]) for tensor in present)
+        return torch.cat([F.pad(tensor, room) for tensor, room in zip(present, behind, strict=True)])
+
+    return Features(
+        pooled=torch.cat([part.pooled for part in parts]),
+        tokens=join([part.tokens for part in parts]),
+        valid=join([part.valid for part in parts]),
+        where=join([part.where for part in parts]),
+        table=parts[0].table,
+        maps={stride: torch.cat([part.maps[stride] for part in parts]) for stride in parts[0].maps},
+    )
+
+
 class Encoder(nn.Module, ABC):
     """Reads a view, returns features. Normalisation of the input is its first layer, so that it cannot get lost."""
 
     Config: ClassVar[type[Config]]
+    chunk: int | None = None
+    """Samples that are read at once in training, None for all. What is computed between a chunk's view and its features
+    is forgotten and computed again on the way back (the gradient cache of Gao et al. 2021, arXiv 2101.06983), so that a
+    loss that compares all samples of a batch needs no more memory than a chunk, and has the same gradients. BatchNorm
+    sees a chunk at a time."""
     solved: ClassVar[bool] = False
     """Whether its weights come from a closed form: before that they are zeros, and an untrained one says nothing."""
     dim: int
@@ -138,6 +169,17 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, view: View) -> Features:
         """Features of `view`; padding enters nothing."""
+
+    def __call__(self, view: View) -> Features:
+        """`forward`, in chunks where these are asked for."""
+        whole: Callable[[View], Features] = super().__call__
+        if self.chunk is None or not self.training or len(view) <= self.chunk:
+            return whole(view)
+        parts = (view[start : start + self.chunk] for start in range(0, len(view), self.chunk))
+        if torch.is_grad_enabled():
+            again = partial(_again, self)
+            whole = partial(checkpoint, whole, use_reentrant=False, context_fn=again)
+        return joined([whole(part) for part in parts])
 
     def published(self) -> Mapping[str, str]:
         """The names of its state -> those under which others publish it; nothing where the design is tacit's own."""
@@ -150,6 +192,26 @@ class Encoder(nn.Module, ABC):
     def stages(self) -> Sequence[Sequence[str]]:
         """The names of its state by depth, from the input on: what can be kept as it is while the rest learns."""
         return [list(self.state_dict())]
+
+
+def _again(encoder: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """What surrounds a chunk's first pass and its second one, which must not count in BatchNorm's statistics."""
+    return nullcontext(), _uncounted([module for module in encoder.modules() if isinstance(module, _BatchNorm)])
+
+
+@contextmanager
+def _uncounted(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    told = [norm.momentum for norm in norms]
+    counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum, count in zip(norms, told, counts, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None and count is not None:
+                norm.num_batches_tracked.copy_(count)
 
 
 @dataclass(frozen=True, eq=False)

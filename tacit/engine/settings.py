@@ -72,6 +72,12 @@ class EngineConfig(Config):
         default=256, ge=2, description="the batch where none is given; fewer data get a smaller one"
     )
     accumulate: int = Field(default=1, ge=1, description="micro-batches per optimiser step, to save memory")
+    chunk: int | None = Field(
+        default=None,
+        ge=1,
+        description="samples that are read at once: saves memory as accumulate does, for a third more time, and "
+        "samples are still compared with all of the batch",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto is bf16 where the processor computes in it, fp32 elsewhere"
     )

@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tacit.core import Augmentation, Draws, Method, Progress, Samples, Step, View, shown
+from tacit.core import Augmentation, Draws, Encoder, Method, Progress, Samples, Step, View, shown
 from tacit.engine import optimiser, order
 from tacit.engine.settings import EngineConfig
 
@@ -87,6 +87,9 @@ class Trainer:
         self._fabric = fabric
         learner.to(fabric.device)  # before the optimiser is told of the parameters
         learner.train()
+        for module in learner.modules():
+            if isinstance(module, Encoder):
+                module.chunk = config.chunk
         self.optimiser = optimiser.build(config.optimiser, learner, learner.rates)
         self._module, self._stepper = fabric.setup(_Loss(learner), self.optimiser)
 

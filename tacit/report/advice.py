@@ -170,7 +170,7 @@ def _cost(seen: Inspection) -> Iterator[str]:
     if cost is not None and cost.memory > TIGHT * cost.available:
         yield (
             f"training takes {cost.memory / 2**30:.1f} of {cost.available / 2**30:.1f} GiB: a smaller --batch, or "
-            "--set accumulate=4"
+            "--set chunk=64"
         )
 
 

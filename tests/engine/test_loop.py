@@ -10,7 +10,7 @@ import pytest
 import torch
 from engine_toys import AUGMENT, Blobs, Toy, settings
 
-from tacit.core import Learner, Method, Progress, Step, View
+from tacit.core import Encoder, Learner, Method, Progress, Step, View
 from tacit.engine import checkpoint, environment, loop
 from tacit.engine.runfolder import RunFolder
 from tacit.engine.settings import Budget, EngineConfig, Optimiser
@@ -317,3 +317,11 @@ def test_a_missing_gpu_is_a_usage_error() -> None:
         pytest.skip("there is a GPU")
     with pytest.raises(UsageError, match="torch sees no GPU: set device to cpu or auto"):
         loop.fit(Toy(), Blobs(), AUGMENT, settings(device="cuda"))
+
+
+def test_chunks_go_to_every_encoder_and_give_the_same_bits_each_time(tmp_path: Path) -> None:
+    config = settings(steps=6, checkpoint_seconds=0).model_copy(update={"chunk": 5})
+    whole = train(tmp_path / "whole", config)
+    assert {module.chunk for module in whole.modules() if isinstance(module, Encoder)} == {5}
+    assert not same(whole, train(tmp_path / "unchunked", config.model_copy(update={"chunk": None})))
+    assert same(whole, train(tmp_path / "again", config))
