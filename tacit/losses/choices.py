@@ -15,10 +15,9 @@ from torch import Tensor
 
 from tacit.losses.contrastive import product_type
 
-TILE = 2**22
-"""Scores that are held at once: a million ids take no more memory than a thousand."""
-WIDEST = 2**14
-"""Ids that are looked at together."""
+TILES = {"cpu": (2**18, 2**9), "cuda": (2**24, 2**14)}
+"""Kind of device -> scores that are held at once, and ids that are looked at together, a million ids or a thousand: as
+many as a core's cache holds, or as keep a GPU busy."""
 
 
 def among_all(states: Tensor, table: Tensor, target: Tensor) -> Tensor:
@@ -59,8 +58,9 @@ class _Crowd(torch.autograd.Function):
 
 def _tiles(states: Tensor, table: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     """(places, ids, their scores in float32), each pair of them once."""
-    width = min(len(table), WIDEST)
-    height = max(1, TILE // width)
+    held, together = TILES["cpu" if states.device.type == "cpu" else "cuda"]
+    width = min(len(table), together)
+    height = max(1, held // width)
     for start in range(0, len(states), height):
         rows = slice(start, start + height)
         for first in range(0, len(table), width):

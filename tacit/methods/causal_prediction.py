@@ -18,6 +18,9 @@ from tacit.losses.tokens import by_sample, by_token, known_mean, unigram_loss
 from tacit.nn.goals import values_of
 from tacit.view import FIRST_WORD, MASK
 
+FEW = 5_000
+"""Ids up to which `auto` asks for all of them: a choice among some of LastFM's 3,646 artists was worse (`log.md`)."""
+
 
 class CausalPrediction(Method):
     """Learns how samples go on, from each of their places, with an encoder that sees no future.
@@ -48,9 +51,10 @@ class CausalPrediction(Method):
 
     class Config(Named):
         name: Literal["causal-prediction"] = "causal-prediction"
-        loss: Literal["softmax", "sampled", "gbce"] = Field(
+        loss: Literal["softmax", "sampled", "gbce", "auto"] = Field(
             default="softmax",
-            description="ids: a choice among all, among some, corrected, or yes and no for each of some (gSASRec)",
+            description="ids: a choice among all, among some, corrected, or yes and no for each of some (gSASRec); "
+            "auto: all, where they are at most 5,000",
         )
         calibration: float = Field(
             default=0.75, ge=0, le=1, description="loss gbce: t, from 0 (plain binary) to 1 (as of a softmax over all)"
@@ -123,10 +127,10 @@ class CausalPrediction(Method):
     def _pick(self, states: Tensor, table: Tensor, target: Tensor) -> tuple[Tensor, Tensor | float]:
         """Losses `[M]` of the ids `target` by the states in front of them, and the line of nothing learnt."""
         config, count = self.config, len(table) - FIRST_WORD
-        if config.loss == "softmax":
+        if config.loss == "softmax" or (config.loss == "auto" and count <= FEW):
             return among_all(states, table, target), unigram_loss(self.counts, target).mean()
         drawn = FIRST_WORD + Draws.fresh(config.negatives, states.device).integers(count)
-        if config.loss == "sampled":
+        if config.loss != "gbce":
             return among_some(states, table, target, drawn, count), unigram_loss(self.counts, target).mean()
         t = config.calibration
         return calibrated(states, table, target, drawn, count, t), undecided(len(drawn), count, t)

@@ -92,7 +92,7 @@ INTERACTIONS = Modality(
     advice=habits.advice,
     recipes={
         "causal-prediction": {
-            "method": {"loss": "sampled", "negatives": 512, "weigh": "tokens"},
+            "method": {"loss": "auto", "negatives": 512, "weigh": "tokens"},
             "encoder": {"size": "micro", "dropout": 0.4},
             "optimiser": {"lr": 3e-3, "weight_decay": 0.05},
             "usual_batch": 128,

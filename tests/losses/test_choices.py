@@ -1,6 +1,7 @@
 """Choices among many ids: tiles against the whole, samples against all, and what is known on paper."""
 
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -25,12 +26,9 @@ def test_tiles_give_the_value_and_the_gradients_of_cross_entropy(m, v, tile, wid
     slopes = torch.linspace(0.5, 2, m)
     expected = F.cross_entropy(states @ table.T, target, reduction="none")
     wanted = torch.autograd.grad((expected * slopes).sum(), (states, table))
-    before, (choices.TILE, choices.WIDEST) = (choices.TILE, choices.WIDEST), (tile, widest)
-    try:
+    with mock.patch.dict(choices.TILES, cpu=(tile, widest)):
         found = among_all(states, table, target)
         gradients = torch.autograd.grad((found * slopes).sum(), (states, table))
-    finally:
-        choices.TILE, choices.WIDEST = before
     assert torch.allclose(found, expected, atol=1e-5)
     for one, other in zip(gradients, wanted, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
@@ -95,10 +93,10 @@ def test_what_is_right_is_no_negative():
 
 
 def test_memory_does_not_grow_with_places_times_ids():
-    """A million ids and 64 places would be 256 MB of scores; the tiles hold 16."""
+    """A million ids and 64 places would be 256 MB of scores; the tiles hold one."""
     states, table = torch.randn(64, 2, requires_grad=True), torch.randn(1_000_000, 2, requires_grad=True)
     seen = [tile.numel() for _, _, tile in choices._tiles(states, table)]
-    assert max(seen) <= choices.TILE
+    assert max(seen) <= choices.TILES["cpu"][0] == 2**18
     assert sum(seen) == 64_000_000
 
 
