@@ -30,28 +30,41 @@ FEW_TASKS = {"few-label": "", "semi": "semi, ", "few-label-finetuned": "", "sele
 """Tasks whose metrics are numbers of labels, and what is said in front of them."""
 
 
+WIDTH = 80
+"""Characters of a terminal that tables are made for."""
+_INTERVAL = len(".000–.000")
+
+
 def table(evaluation: Evaluation) -> Table:
     """A table for the terminal: a column per representation, a line per metric, its 95 % interval below.
 
-    Turned this way it fits 80 characters. The best value carries an asterisk, so that it reads without colour.
+    Where there are too many representations for 80 characters, a line for each of them. The best value carries an
+    asterisk, so that it reads without colour.
     """
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="", caption=_caption(evaluation), caption_justify="left")
+    rows, keys = representations(evaluation), metrics(evaluation)
+    heads = [
+        Text.assemble((name, "bold" if kind == "encoder" else ""), "\n", (NOTES[kind], "dim")) for name, kind in rows
+    ]
+    labels = [Text(label(*key)) for key in keys]
+    cells = [[_cell(evaluation, name, key, rows) for name, _ in rows] for key in keys]
+    if _too_wide(rows, keys):
+        heads, labels, cells = labels, heads, [list(line) for line in zip(*cells, strict=True)]
     shown.add_column("")
-    rows = representations(evaluation)
-    for name, kind in rows:
-        style = "bold" if kind == "encoder" else ""
-        shown.add_column(Text.assemble((name, style), "\n", (NOTES[kind], "dim")), justify="right")
-    for task, metric in metrics(evaluation):
-        results = [evaluation.find(name, task, metric) for name, _ in rows]
-        top = _best(results)
-        cells = [Text(label(task, metric))]
-        for result in results:
-            cells.append(Text("") if result is None else _cell(result, result.value == top))
-        shown.add_row(*cells)
+    for head in heads:
+        shown.add_column(head, justify="right")
+    for name, line in zip(labels, cells, strict=True):
+        shown.add_row(name, *line)
     return shown
+
+
+def _too_wide(rows: Sequence[tuple[str, Kind]], keys: Sequence[tuple[str, str]]) -> bool:
+    """Whether columns of representations are too wide, and columns of metrics are fewer."""
+    first = max(len(label(*key)) for key in keys)
+    return len(keys) < len(rows) and first + sum(max(len(name), _INTERVAL) + 2 for name, _ in rows) > WIDTH
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -93,14 +106,18 @@ def label(task: str, metric: str) -> str:
     return names.get(task, metric)
 
 
-def _cell(result: Result, best: bool) -> Text:
+def _cell(evaluation: Evaluation, name: str, key: tuple[str, str], rows: Sequence[tuple[str, Kind]]) -> Text:
     from rich.text import Text
 
+    result = evaluation.find(name, *key)
+    if result is None:
+        return Text("")
     if result.low is None or result.high is None:
         return Text(_number(result))
-    star = "*" if best else ""
+    best = result.value == _best([evaluation.find(other, *key) for other, _ in rows])
     interval = f"{figure(result.low)}–{figure(result.high)}"
-    return Text.assemble((star + figure(result.value), "bold" if best else ""), "\n", (interval, "dim"))
+    value = f"{'*' if best else ''}{figure(result.value)}"
+    return Text.assemble((value, "bold" if best else ""), "\n", (interval, "dim"))
 
 
 def _plain(result: Result, best: bool) -> str:

@@ -40,6 +40,24 @@ def test_terminal_without_colour_marks_floors_and_the_best() -> None:
     assert next(line for line in lines if line.startswith("rankme")).split() == ["rankme", "26.32"]
 
 
+def test_many_representations_have_a_line_each() -> None:
+    lists = ["mine", "untrained", "popularity", "transitions", "item-kNN", "EASE", "mix"]
+    results = [
+        Result(row, "raw" if place else "encoder", "next-item", metric, place / 10, place / 10, 0.7, {})
+        for place, row in enumerate(lists)
+        for metric in ("NDCG@10", "HR@10")
+    ]
+    console = Console(width=80, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(table(Evaluation(tuple(results), (), None, {})))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["NDCG@10", "HR@10"]
+    assert [line.split()[0] for line in lines[1:-1:2]] == lists
+    assert lines[-3].split() == ["mix", "*.600", "*.600"]
+    assert lines[-2].split() == ["floor", ".600–.700", ".600–.700"]
+
+
 def test_markdown() -> None:
     assert markdown(evaluation()).splitlines() == [
         "|  | 1 label per class | all labels (linear) | rankme | dead dimensions |",
