@@ -228,6 +228,15 @@ class Tokens:
     """Boolean `[B, L]`, False on padding."""
     vocabulary: int | None = None
     """How many ids there are where `target` holds ids."""
+    rows: int = 1
+    """How many sequences the tokens are, one behind the other and of one length, that do not see each other."""
+    scale: tuple[Tensor, Tensor] | None = None
+    """Level and spread `[B, L, P]` that were taken from the values before they became `x`; `target` still has them."""
+
+    def followed(self, ahead: int) -> Tensor:
+        """Boolean `[B, L - ahead]`: which tokens are valid, and so is the one `ahead` later in the same sequence."""
+        row = torch.arange(self.valid.shape[1], device=self.valid.device) // (self.valid.shape[1] // self.rows)
+        return self.valid[:, :-ahead] & self.valid[:, ahead:] & (row[:-ahead] == row[ahead:])
 
     def with_x(self, x: Tensor) -> Tokens:
         """The same tokens with other vectors `[B, L, D]`, such as some that were masked."""
@@ -241,7 +250,9 @@ class TokenEncoder(Encoder, ABC):
     """
 
     width: int
-    """D, of a token."""
+    """D, of a token before the trunk."""
+    out: int
+    """D', of a token behind it."""
     causal: bool
     """Whether a token sees only itself and what stands before it."""
 
@@ -251,7 +262,8 @@ class TokenEncoder(Encoder, ABC):
 
     @abstractmethod
     def layers(self, tokens: Tokens) -> Sequence[Tensor]:
-        """`[B, L, D]` after each layer of the trunk, the last one normalised; zeros where tokens are not valid."""
+        """`[B, L, D']` after each layer of the trunk that gives as wide ones, the last one as `forward` gives it; zeros
+        where tokens are not valid."""
 
     @property
     @abstractmethod

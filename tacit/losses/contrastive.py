@@ -103,3 +103,22 @@ def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float, 
         others = others.masked_fill(~usable, -torch.inf)
     logits = torch.cat([positive, others], dim=1) / temperature
     return -logits.log_softmax(dim=1)[:, 0]
+
+
+def mixed_nce(mixed: Tensor, keys: Tensor, partner: Tensor, share: Tensor, temperature: float) -> Tensor:
+    """The mix-up contrast (Wickstrøm et al. 2022, arXiv 2203.09270, eq. 2): cross-entropy with two right answers.
+
+    The paper counts each key twice, once as a first and once as a second part, which adds ln 2.
+
+    Args:
+        mixed: `[B, D]`, embeddings of the mixtures; need not be normalised.
+        keys: `[B, D]`, those of what is in them: mixture i is of i and of `partner[i]`.
+        partner: long `[B]`.
+        share: `[B]`, of i in mixture i.
+        temperature: divides the cosine similarities.
+
+    Returns:
+        `[B]`; ln B where all similarities are equal.
+    """
+    likely = (F.normalize(mixed, dim=1) @ F.normalize(keys, dim=1).T / temperature).log_softmax(dim=1)
+    return -share * likely.diagonal() - (1 - share) * likely.gather(1, partner[:, None])[:, 0]

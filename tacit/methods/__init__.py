@@ -12,6 +12,7 @@ from tacit.methods.inpainting import Inpainting
 from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.masked_prediction import MaskedPrediction
+from tacit.methods.mixup import MixUp
 from tacit.methods.moco import MoCo
 from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
@@ -36,6 +37,7 @@ METHODS: dict[str, type[Learner]] = {
     "masked-prediction": MaskedPrediction,
     "causal-prediction": CausalPrediction,
     "ts2vec": TS2Vec,
+    "mixup": MixUp,
     "wav2vec2": Wav2Vec2,
     "denoising-seq2seq": DenoisingSeq2Seq,
     "tsdae": TSDAE,

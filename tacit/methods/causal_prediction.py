@@ -87,9 +87,9 @@ class CausalPrediction(Method):
         self.backbone = encoder
         counts, self.heads = torch.zeros(0), nn.ModuleList()
         if config.target == "future":
-            self.heads.extend(nn.Linear(encoder.width, encoder.width) for _ in range(config.ahead))
+            self.heads.extend(nn.Linear(encoder.out, encoder.width) for _ in range(config.ahead))
         elif sample.vocabulary is None:
-            self.heads.append(nn.Linear(encoder.width, values_of(encoder, sample).shape[1]))
+            self.heads.append(nn.Linear(encoder.out, values_of(encoder, sample).shape[1]))
         else:
             told = sample.x if sample.valid is None else sample.x[sample.valid]
             counts = torch.bincount(told.flatten(), minlength=sample.vocabulary).float()
@@ -111,7 +111,7 @@ class CausalPrediction(Method):
     def _say(self, tokens: Tokens, states: Tensor) -> Step:
         """What the token `ahead` of each holds."""
         ahead = self.config.ahead
-        told = tokens.valid[:, :-ahead] & tokens.valid[:, ahead:]
+        told = tokens.followed(ahead)
         before, target = (part[told] for part in (tokens.target[:, :-ahead], tokens.target[:, ahead:]))
         gathered = by_token if self.config.weigh == "tokens" else by_sample
         if self.backbone.table is not None:
@@ -142,7 +142,7 @@ class CausalPrediction(Method):
         place = (tokens.valid.flatten().cumsum(0) - 1).view_as(tokens.valid)
         total = []
         for ahead, head in enumerate(self.heads, 1):
-            told = tokens.valid[:, :-ahead] & tokens.valid[:, ahead:]
+            told = tokens.followed(ahead)
             query, key = head(states[:, :-ahead][told]).float(), tokens.x[:, ahead:][told].float()
             usable = place[:, ahead:][told][:, None] != drawn  # what is asked for is no wrong answer
             losses = info_nce(query, key, pool[drawn].float(), self.config.temperature, usable)

@@ -52,6 +52,9 @@ class MaskedPrediction(Method):
         )
         share: float = Field(default=0.3, gt=0, lt=1, description="of the tokens that are hidden")
         span: int = Field(default=1, ge=1, description="neighbouring tokens that are hidden together")
+        runs: Literal["even", "geometric"] = Field(
+            default="even", description="whether all that are hidden together are `span`, or that is their mean"
+        )
         changed: float = Field(default=0.1, ge=0, le=1, description="of the hidden, those that get another token")
         kept: float = Field(default=0.1, ge=0, le=1, description="of the hidden, those that stay as they are")
         each: bool = Field(default=False, description="target own: standardise values within their token (MAE)")
@@ -82,9 +85,11 @@ class MaskedPrediction(Method):
         config, draws = self.config, Draws.fresh(len(views[0]), views[0].x.device)
         tokens = self.backbone.cut(views[0])
         aim = self.goal(views[0], tokens)
-        hide = hidden(tokens.valid, config.share, config.span, draws)
+        even = config.runs == "even"
+        hide = hidden(tokens.valid, config.share, config.span, draws, rows=tokens.rows, geometric=not even)
         seen = covered(tokens, hide, self.mask, config.changed, config.kept, draws)
         answers = self.goal.answer(self.backbone.layers(seen)[-1][hide], self.backbone)  # [M, K or P]
+        answers = aim.given_back(answers, hide)
         target = aim.target[hide]
         nothing = self.goal.nothing_learnt(target).mean()
         return Step(by_sample(token_loss(answers, target), hide), nothing, self.goal.metrics(), aim.carry)

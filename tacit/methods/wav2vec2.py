@@ -64,7 +64,7 @@ class Wav2Vec2(Method):
         self.norm = nn.LayerNorm(width)
         self.quantise = GumbelCodes(width, config.groups, config.codes, config.out // config.groups * config.groups)
         self.code = nn.Linear(self.quantise.vectors.shape[2] * config.groups, config.out)
-        self.context = nn.Linear(width, config.out)
+        self.context = nn.Linear(self.backbone.out, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
@@ -77,7 +77,7 @@ class Wav2Vec2(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         config, draws = self.config, Draws.fresh(len(views[0]), views[0].x.device)
         tokens = self.backbone.cut(views[0])
-        hide = hidden(tokens.valid, config.share, config.span, draws)
+        hide = hidden(tokens.valid, config.share, config.span, draws, rows=tokens.rows)
         first, last = config.soft
         chosen, likely = self.quantise(self.norm(tokens.x[hide]), first * (last / first) ** progress.fraction)
         states = self.backbone.layers(covered(tokens, hide, self.mask, 0.0, 0.0, draws))[-1]

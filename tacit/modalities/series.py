@@ -100,6 +100,22 @@ SERIES = Modality(
         # crops alone: what is a pair must be the same moment as it is
         "ts2vec": {"modality": {"weak": {"crop": [0.5, 1.0], "jitter": 0.0}}},
     },
+    presets={
+        "masked-prediction": {
+            # Nie et al. 2023, arXiv 2211.14730: windows of many patches, each channel by itself
+            "patchtst": {
+                "method": {"share": 0.4, "changed": 0.0, "kept": 0.0},
+                "encoder": {"name": "transformer", "patch": 12, "apart": True, "revin": True, "dropout": 0.2},
+                "modality": {"weak": {"jitter": 0.0}},
+            },
+            # Zerveas et al. 2021, arXiv 2010.02803: single steps, hidden in runs
+            "mvp": {
+                "method": {"share": 0.15, "span": 3, "runs": "geometric", "changed": 0.0, "kept": 0.0},
+                "encoder": {"name": "transformer", "patch": 1},
+                "modality": {"weak": {"jitter": 0.0}},
+            },
+        },
+    },
     gaps=True,
     steps=steps.decode,
     picture=curves.picture,

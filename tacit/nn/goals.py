@@ -32,6 +32,15 @@ class Aim:
     """Ids, long `[B, L]`, or values, float `[B, L, P]` with NaN where nothing is known."""
     carry: Mapping[str, Tensor] = field(default_factory=dict)
     """Rows `[B, ...]` that `Goal.update` needs."""
+    scale: tuple[Tensor, Tensor] | None = None
+    """Level and spread `[B, L, P]` that answers lack and the target has."""
+
+    def given_back(self, answers: Tensor, of: Tensor) -> Tensor:
+        """`answers [M, ...]` about the tokens `of` (boolean `[B, L]`), on the scale of the target."""
+        if self.scale is None:
+            return answers
+        level, spread = (each[of] for each in self.scale)
+        return answers * spread + level
 
 
 class Goal(nn.Module, ABC):
@@ -68,17 +77,17 @@ class Own(Goal):
         self.each = each
         counts = torch.zeros(0)
         if sample.vocabulary is None:
-            self.head: nn.Module = nn.Linear(encoder.width, values_of(encoder, sample).shape[1])
+            self.head: nn.Module = nn.Linear(encoder.out, values_of(encoder, sample).shape[1])
         else:
             told = sample.x if sample.valid is None else sample.x[sample.valid]
             counts = torch.bincount(told.flatten(), minlength=sample.vocabulary).float()
-            self.head = Vocabulary(encoder.width, sample.vocabulary)
+            self.head = Vocabulary(encoder.out, sample.vocabulary)
         self.register_buffer("counts", counts)
 
     def forward(self, view: View, tokens: Tokens) -> Aim:
         target = tokens.target
         if not self.each or target.dtype == torch.long:
-            return Aim(target)
+            return Aim(target, scale=tokens.scale)
         values = target.nan_to_num()
         mean = known_mean(values, target)[..., None]
         variance = known_mean((values - mean).square(), target)[..., None]
@@ -103,7 +112,7 @@ class Coded(Goal, ABC):
 
     def __init__(self, encoder: TokenEncoder, codes: int) -> None:
         super().__init__()
-        self.head = nn.Linear(encoder.width, codes)
+        self.head = nn.Linear(encoder.out, codes)
         self.register_buffer("counts", torch.zeros(codes))
 
     def answer(self, states: Tensor, encoder: TokenEncoder) -> Tensor:
@@ -152,7 +161,7 @@ class Clustered(Coded):
         self.second = second
         self.past = EMA(encoder)
         values = values_of(encoder, sample)
-        self.raw, self.own = Clusters(values.shape[1], codes), Clusters(encoder.width, codes)
+        self.raw, self.own = Clusters(values.shape[1], codes), Clusters(encoder.out, codes)
         self.raw.start(values)
         self.register_buffer("iteration", torch.ones((), dtype=torch.long))
         self.starters = sample[:STARTERS]
@@ -193,7 +202,7 @@ class Taught(Goal):
         super().__init__()
         self.top, self.momentum = top, momentum
         self.teacher = EMA(encoder)
-        self.head = nn.Linear(encoder.width, encoder.width)
+        self.head = nn.Linear(encoder.out, encoder.out)
 
     def forward(self, view: View, tokens: Tokens) -> Aim:
         with torch.no_grad():

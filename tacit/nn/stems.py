@@ -9,10 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.core import Tokens, View
+from tacit.errors import UsageError
 from tacit.nn.standardise import Standardise
 
 SPREAD = 0.02
 """Standard deviation of random vectors of ids (GPT-2, BERT)."""
+TINY = 1e-5
+"""Added to the variance of a series, of which that of the whole set is 1 (RevIN)."""
 
 
 class Stem(nn.Module, ABC):
@@ -49,26 +52,35 @@ class Ids(Stem):
 
 
 class Frames(Stem):
-    """`patch` neighbouring frames a token: spectra of sound, values of series."""
+    """`patch` neighbouring frames a token: spectra of sound, values of series.
 
-    def __init__(self, sample: View, width: int, patch: int) -> None:
+    Where `apart`, each channel is a sequence of its own, all read by the same weights (PatchTST, Nie et al. 2023, arXiv
+    2211.14730, section 3.1). With `revin` tokens are made of values without the level and spread of their series, and
+    are told both beside (Kim et al. 2022, Reversible Instance Normalization; its learnt factors are the projection's).
+    """
+
+    def __init__(self, sample: View, width: int, patch: int, *, apart: bool = False, revin: bool = False) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch, self.apart = patch, apart
         valid = _all_of(sample.x[..., 0]) if sample.valid is None else sample.valid
         self.standardise = Standardise(sample.x[valid])
-        self.project = nn.Linear(patch * sample.x.shape[-1], width)
+        together = 1 if apart else sample.x.shape[-1]
+        self.project = nn.Linear(patch * together, width)
+        self.scale = nn.Linear(2 * together, width) if revin else None
 
     def forward(self, view: View) -> Tokens:
-        B, L, P = view.x.shape
-        valid = _all_of(view.x[..., 0]) if view.valid is None else view.valid
-        values = self.standardise(view.x.float()).masked_fill(~valid[..., None], torch.nan)
-        short = -L % self.patch
-        values = F.pad(values, (0, 0, 0, short), value=torch.nan).view(B, -1, self.patch * P)
-        held = F.pad(valid, (0, short)).view(B, -1, self.patch).any(dim=2)
-        place = torch.arange(values.shape[1], device=view.x.device).expand(B, -1)
-        if view.where is not None:
-            place = F.pad(view.where, (0, short)).view(B, -1, self.patch)[..., 0] / self.patch
-        return Tokens(self.project(values.nan_to_num()), values, place[..., None].float(), held)
+        values, valid, place = in_patches(view, self.standardise, self.patch)
+        rows = values.shape[3] if self.apart else 1
+        if self.apart:
+            values = values.permute(0, 3, 1, 2).flatten(1, 2)[..., None]  # [B, C L, patch, 1]
+            valid, place = ~values.isnan().all(dim=2).squeeze(2), place.repeat(1, rows, 1)
+        if self.scale is None:
+            return Tokens(self.project(values.nan_to_num().flatten(2)), values.flatten(2), place, valid, rows=rows)
+        level, spread = (each.expand_as(values) for each in _scale(values, rows))
+        x = self.project(((values - level) / spread).nan_to_num().flatten(2))
+        x = x + self.scale(torch.cat([level[:, :, 0], spread[:, :, 0].log()], dim=2))
+        scale = (level.flatten(2), spread.flatten(2))
+        return Tokens(x, values.flatten(2), place, valid, rows=rows, scale=scale)
 
 
 class Grid(Stem):
@@ -91,15 +103,44 @@ class Grid(Stem):
         return Tokens(self.project(cut), cut, where, _all_of(cut[..., 0]))
 
 
-def stem_for(sample: View, width: int, patch: int | None) -> Stem:
+def in_patches(view: View, standardise: Standardise, patch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames `[B, L, P]` of a view as tokens of `patch` of them: standardised values `[B, L', patch, P]`, NaN where
+    missing; in which tokens there is a real frame, `[B, L']`; their places in steps of a token, `[B, L', 1]`."""
+    B, L, P = view.x.shape
+    valid = _all_of(view.x) if view.valid is None else view.valid
+    values = standardise(view.x.float()).masked_fill(~valid[..., None], torch.nan)
+    short = -L % patch
+    values = F.pad(values, (0, 0, 0, short), value=torch.nan).view(B, -1, patch, P)
+    place = torch.arange(values.shape[1], device=view.x.device).expand(B, -1)
+    if view.where is not None:
+        place = view.where[:, ::patch] / patch
+    return values, F.pad(valid, (0, short)).view(B, -1, patch).any(dim=2), place[..., None].float()
+
+
+def _scale(values: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """Level and spread of each channel of each of the sequences in `values [B, R L, patch, P]`, `[B, R L, 1, P]` each.
+
+    Both of what is known; a channel without any value has level 0.
+    """
+    each = values.unflatten(1, (rows, -1))
+    level = each.nanmean(dim=(2, 3), keepdim=True).nan_to_num()
+    spread = ((each - level).square().nanmean(dim=(2, 3), keepdim=True).nan_to_num() + TINY).sqrt()
+    level, spread = (x.expand(-1, -1, each.shape[2], -1, -1).flatten(1, 2) for x in (level, spread))
+    return level, spread
+
+
+def stem_for(sample: View, width: int, patch: int | None, *, apart: bool = False, revin: bool = False) -> Stem:
     """The stem that reads views like `sample`; `patch`: frames or cells of a side in a token, by default a few.
 
-    Ids `[B, L]`, frames `[B, L, P]`, grids `[B, C, H, W]`.
+    Ids `[B, L]`, frames `[B, L, P]`, which alone can be read `apart` and with `revin`, grids `[B, C, H, W]`.
     """
+    frames = sample.vocabulary is None and sample.x.dim() == 3
+    if (apart or revin) and not frames:
+        raise UsageError("encoder.apart and encoder.revin are for series, and these samples are none: leave them away")
+    if frames:
+        return Frames(sample, width, patch or 4, apart=apart, revin=revin)
     if sample.vocabulary is not None:
         return Ids(sample, width)
-    if sample.x.dim() == 3:
-        return Frames(sample, width, patch or 4)
     return Grid(sample, width, patch or max(2, sample.x.shape[-1] // 8))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -11,16 +12,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tacit.config import Named
-from tacit.core import Encoder, Features, View
+from tacit.core import Features, TokenEncoder, Tokens, View
 from tacit.errors import UsageError
 from tacit.nn.standardise import Standardise
+from tacit.nn.stems import in_patches
 from tacit.nn.tdnn import over_time, real
 
 TOKENS = 256
 """Tokens of a series at most, where nobody says how many steps make one: ten blocks over thousands take minutes."""
 
 
-class TCN(Encoder):
+class TCN(TokenEncoder):
     """The encoder of TS2Vec (Yue et al. 2022, arXiv 2106.10466, appendix C.1): residual blocks of two convolutions of
     kernel 3 with dilation 2^i, GELU before each, no norms.
 
@@ -46,7 +48,7 @@ class TCN(Encoder):
         if sample.x.dim() != 3 or not sample.x.is_floating_point():
             raise UsageError("encoder tcn reads steps of time, and these samples are none: choose another encoder")
         length, channels = sample.x.shape[1:]
-        self.dim, self.causal = 2 * config.out, config.causal
+        self.width, self.out, self.dim, self.causal = config.width, config.out, 2 * config.out, config.causal
         self.patch = config.patch or -(-length // TOKENS)
         tokens = -(-length // self.patch)
         # i blocks see 4 (2^i - 1) tokens beside their own
@@ -61,24 +63,34 @@ class TCN(Encoder):
         starts = [("standardise.", "project."), *((f"blocks.{at}.",) for at in range(len(self.blocks)))]
         return [[name for name in self.state_dict() if name.startswith(start)] for start in starts]
 
-    def forward(self, view: View) -> Features:
-        """Pooled `[B, 2 out]`, tokens `[B, ceil(L / patch), out]`, one for every `patch` steps, with `valid`."""
+    @property
+    def table(self) -> None:
+        return None
+
+    def cut(self, view: View) -> Tokens:
+        """One token for every `patch` steps, no further than the longest series of the batch reaches."""
         valid = real(view)
         longest = int(valid.any(dim=0).nonzero().max()) + 1 if bool(valid.any()) else 1
-        x, valid = view.x[:, :longest].float(), valid[:, :longest]
-        known = valid[..., None] & ~x.isnan()
-        x = torch.where(known, self.standardise(x), 0.0)
-        held = torch.cat([x, known.float()], dim=2)
-        short = -longest % self.patch
-        held = F.pad(held, (0, 0, 0, short)).view(len(x), -1, self.patch * held.shape[2])
-        valid = F.pad(valid, (0, short)).view(len(x), -1, self.patch).any(dim=2)
-        inside = valid[:, None].float()
-        rows = self.project(held).transpose(1, 2)
+        where = None if view.where is None else view.where[:, :longest]
+        short = replace(view, x=view.x[:, :longest], valid=valid[:, :longest], where=where)
+        values, held, place = in_patches(short, self.standardise, self.patch)
+        both = torch.cat([values.nan_to_num(), (~values.isnan()).float()], dim=3)
+        return Tokens(self.project(both.flatten(2)), values.flatten(2), place, held)
+
+    def layers(self, tokens: Tokens) -> Sequence[Tensor]:
+        inside = tokens.valid[:, None].float()
+        rows, seen = tokens.x.transpose(1, 2), []
         for block in self.blocks:
             rows = block(rows, inside)
-        tokens = (rows * inside).transpose(1, 2)
-        where = None if view.where is None else view.where[:, : longest : self.patch].float() / self.patch
-        return Features(torch.cat(over_time(tokens, valid), dim=1), tokens, valid, where)
+            seen.append((rows * inside).transpose(1, 2))
+        return [each for each in seen if each.shape[2] == self.out]
+
+    def forward(self, view: View) -> Features:
+        """Pooled `[B, 2 out]`, tokens `[B, ceil(L / patch), out]`, one for every `patch` steps, with `valid`."""
+        tokens = self.cut(view)
+        states = self.layers(tokens)[-1]
+        where = None if view.where is None else tokens.where[..., 0]
+        return Features(torch.cat(over_time(states, tokens.valid), dim=1), states, tokens.valid, where)
 
 
 class _Block(nn.Module):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from tacit.config import Named
 from tacit.core import Features, TokenEncoder, Tokens, View
+from tacit.errors import UsageError
 from tacit.nn.stems import Grid, stem_for
 from tacit.nn.waves import Norms, Waves
 
@@ -45,17 +46,35 @@ class Transformer(TokenEncoder):
         norms: Norms = Field(
             default="group", description="waves: over time after the first convolution, or over channels after each"
         )
+        apart: bool = Field(default=False, description="series: each channel is read by itself, by the same weights")
+        revin: bool = Field(
+            default=False,
+            description="series: level and spread of each are taken from its values, told beside, and given back to "
+            "what is predicted",
+        )
         causal: bool = Field(default=False, description="a token sees only what stands before it: models that write")
         dropout: float = Field(
             default=0.0, ge=0, lt=1, description="share of the tokens' and of each layer's output left out in training"
         )
 
+        @model_validator(mode="after")
+        def _level_is_of_the_whole(self) -> Self:
+            if self.causal and self.revin:
+                raise ValueError(
+                    "encoder.revin tells each token the level of the whole series, its future included: "
+                    "set encoder.causal or encoder.revin to false"
+                )
+            return self
+
     def __init__(self, config: Config, sample: View) -> None:
         super().__init__()
         depth, self.width = SIZES[config.size]
-        self.dim, self.causal = self.width, config.causal
+        if sample.rate is not None and (config.apart or config.revin):
+            raise UsageError("encoder.apart and encoder.revin are for series, and these are waves: leave them away")
+        self.out, self.causal = self.width, config.causal
+        self.dim = self.width * (sample.x.shape[-1] if config.apart else 1)
         self.stem = (
-            stem_for(sample, self.width, config.patch)
+            stem_for(sample, self.width, config.patch, apart=config.apart, revin=config.revin)
             if sample.rate is None
             else Waves(sample, self.width, config.patch, config.channels or self.width, config.norms)
         )
@@ -72,18 +91,27 @@ class Transformer(TokenEncoder):
         return tokens
 
     def layers(self, tokens: Tokens) -> Sequence[Tensor]:
-        rows = Rows(tokens.valid, self.causal)
-        turn = rotation(rows.flat(tokens.where), HEAD)
-        x, seen = self.dropout(rows.flat(tokens.x)), []
+        valid, where, x = (
+            each.reshape(len(each) * tokens.rows, -1, *each.shape[2:])
+            for each in (tokens.valid, tokens.where, tokens.x)
+        )
+        rows = Rows(valid, self.causal)
+        turn = rotation(rows.flat(where), HEAD)
+        x, seen = self.dropout(rows.flat(x)), []
         for block in self.blocks:
             x = block(x, rows, turn)
             seen.append(x)
-        return [rows.padded(each) for each in [*seen[:-1], self.norm(x)]]
+        return [rows.padded(each).view(*tokens.valid.shape, -1) for each in [*seen[:-1], self.norm(x)]]
 
     def forward(self, view: View) -> Features:
-        """`pooled [B, D]`, the mean of `tokens [B, L, D]`; `maps` where the view is a grid."""
+        """`pooled [B, D]`, the mean of `tokens [B, L, D]`; `maps` where the view is a grid.
+
+        Where channels are read apart, the vectors of one place stand side by side: `[B, C D]` and `[B, L, C D]`.
+        """
         tokens = self.cut(view)
         states = self.layers(tokens)[-1]
+        if tokens.rows > 1:
+            return self._side_by_side(tokens, states, view)
         pooled = states.float().sum(dim=1) / tokens.valid.sum(dim=1, keepdim=True).clamp_min(1)
         maps = {}
         if isinstance(self.stem, Grid):
@@ -94,6 +122,13 @@ class Transformer(TokenEncoder):
             table = table.detach()  # as all else that comes from an encoder that stands still
         where = None if view.where is None or isinstance(self.stem, Grid) else tokens.where[..., 0]
         return Features(pooled, states, tokens.valid, where, table, maps)
+
+    def _side_by_side(self, tokens: Tokens, states: Tensor, view: View) -> Features:
+        """Features of channels that were read apart, from their `states [B, C L, D]`."""
+        states, valid = (x.unflatten(1, (tokens.rows, -1)) for x in (states, tokens.valid))  # [B, C, L, D], [B, C, L]
+        pooled = states.float().sum(dim=2) / valid.sum(dim=2)[..., None].clamp_min(1)
+        where = None if view.where is None else tokens.where[:, : valid.shape[2], 0]
+        return Features(pooled.flatten(1), states.transpose(1, 2).flatten(2), valid.any(dim=1), where)
 
     def stages(self) -> Sequence[Sequence[str]]:
         places = ["stem.", *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]

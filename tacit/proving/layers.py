@@ -46,9 +46,9 @@ def layers(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float 
     is read. Raises `UsageError` for an encoder without layers of tokens, and `DataError` as `proof.prove`.
     """
     network = encoder.network
-    if not isinstance(network, TokenEncoder):
+    if not isinstance(network, TokenEncoder) or network.width != network.out:
         raise UsageError(
-            f"task {TASK} reads the layers of an encoder of tokens, and {encoder.spec.encoder['name']} has none: judge "
+            f"task {TASK} reads layers of tokens of one width, which {encoder.spec.encoder['name']} has not: judge "
             "one that was trained with --encoder transformer, or leave --task away"
         )
     with interrupt.listening():

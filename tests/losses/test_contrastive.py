@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tacit.losses import contrastive
-from tacit.losses.contrastive import info_nce, nt_xent
+from tacit.losses.contrastive import info_nce, mixed_nce, nt_xent
 
 
 def naive_nt_xent(z, temperature):
@@ -167,3 +167,25 @@ def test_info_nce_of_equal_similarities_and_its_gradient():
     assert torch.autograd.gradcheck(
         lambda q: info_nce(q, same, torch.randn(5, 4).double().detach() * 0 + 0.3, 0.5), query
     )
+
+
+def test_mixed_nce_equals_a_naive_loop_and_the_papers_two_sums():
+    """Over the keys of both parts, as the paper has them, it is more by ln 2."""
+    mixed, keys = torch.randn(2, 5, 6, dtype=torch.float64)
+    partner, share = torch.tensor([3, 0, 4, 1, 2]), torch.rand(5, dtype=torch.float64)
+    found = mixed_nce(mixed, keys, partner, share, 0.5)
+    for i in range(5):
+        near = [math.exp(float(F.cosine_similarity(mixed[i], key, dim=0)) / 0.5) for key in keys]
+        m, j = float(share[i]), int(partner[i])
+        twice = sum(near) + sum(near[k] for k in partner)
+        paper = -m * math.log(near[i] / twice) - (1 - m) * math.log(near[j] / twice)
+        assert found[i].item() == pytest.approx(paper - math.log(2))
+    even = mixed_nce(torch.ones(4, 3), torch.ones(4, 3), torch.arange(4).roll(1), torch.full((4,), 0.3), 0.1)
+    assert torch.allclose(even, torch.tensor(4.0).log().expand(4))
+
+
+def test_mixed_nce_of_whole_parts_is_info_nce():
+    mixed, keys = torch.randn(2, 5, 6)
+    whole = mixed_nce(mixed, keys, torch.arange(5).roll(1), torch.ones(5), 0.2)
+    each = [info_nce(mixed[i : i + 1], keys[i : i + 1], keys[torch.arange(5) != i], 0.2) for i in range(5)]
+    assert torch.allclose(whole, torch.cat(each), atol=1e-6)

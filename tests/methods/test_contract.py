@@ -12,6 +12,7 @@ from worlds import walk
 from tacit.core import ClosedForm, Draws, Method, Progress
 from tacit.engine import closed
 from tacit.engine.settings import EngineConfig
+from tacit.errors import UsageError
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.modalities.audio import AUDIO
@@ -196,6 +197,38 @@ def test_methods_on_recordings_learn_from_waves_too(method):
     assert step.loss.isfinite().all()
     step.loss.mean().backward()
     assert all(weight.grad.abs().sum() > 0 for weight in learner.encoder.stem.body.parameters())
+
+
+ON_SERIES = [(method, kind) for method, name in GRADIENT for kind in ("tcn", "fcn", "apart") if name == "series"]
+REFUSED = [("causal-prediction", "fcn"), ("ts2vec", "fcn")]
+
+
+def on_series(method, kind):
+    """A step of `method` by one of the encoders of series, and the views of it."""
+    own = {"name": "transformer", "apart": True} if kind == "apart" else {"name": kind, "width": 8}
+    causal = {"causal": True} if method == "causal-prediction" and kind != "fcn" else {}
+    learner, config, sample = make(method, "series", {**own, **causal})
+    views = views_of(learner, config, sample)
+    return learner, views, learner(views, Progress(0, 10))
+
+
+@pytest.mark.parametrize(("method", "kind"), [pair for pair in ON_SERIES if pair not in REFUSED])
+def test_methods_on_series_learn_by_each_encoder_and_padding_is_inert(method, kind):
+    learner, views, step = on_series(method, kind)
+    assert step.loss.isfinite().all()
+    step.loss.mean().backward()
+    assert all(weight.grad.isfinite().all() for weight in learner.encoder.parameters())
+    learner.eval()
+    pad = torch.nn.functional.pad
+    x, valid, where = pad(views[0].x, (0, 0, 0, 8), value=7.0), pad(views[0].valid, (0, 8)), pad(views[0].where, (0, 8))
+    longer = replace(views[0], x=x, valid=valid, where=where)
+    assert torch.allclose(learner.encoder(longer).pooled, learner.encoder(views[0]).pooled, atol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "kind"), REFUSED)
+def test_encoders_of_series_that_a_method_cannot_use_are_refused(method, kind):
+    with pytest.raises(UsageError, match="leave --encoder away"):
+        on_series(method, kind)
 
 
 @pytest.mark.parametrize(("method", "name"), GRADIENT)

@@ -14,6 +14,8 @@ from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.wav2vec2 import Wav2Vec2, _others, found_among
 from tacit.modalities.text import TEXT
 from tacit.nn.bag import Bag
+from tacit.nn.fcn import FCN
+from tacit.nn.tcn import TCN
 from tacit.nn.transformer import Transformer
 from tacit.view import MASK
 
@@ -59,6 +61,78 @@ def test_every_target_of_frames_can_be_learnt(target):
     losses = fitted(method, view)
     assert all(math.isfinite(loss) for loss in losses)
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+def narrow(view, **settings):
+    torch.manual_seed(0)
+    return TCN(TCN.Config(width=16, out=24, depth=3, **settings), view)
+
+
+@pytest.mark.parametrize("target", ["own", "projection", "clusters", "teacher"])
+@pytest.mark.parametrize("kind", ["tcn", "fcn"])
+def test_networks_of_convolutions_fill_gaps_too(kind, target):
+    """What is missing is asked of nobody."""
+    view = frames(length=40)
+    view.x[:, 2, 1] = torch.nan
+    encoder = narrow(view) if kind == "tcn" else FCN(FCN.Config(width=8), view)
+    method = MaskedPrediction(
+        MaskedPrediction.Config(target=target, codes=12, share=0.4, momentum=0.9, second=0.5, changed=0.0),
+        encoder,
+        TEXT,
+        view,
+    )
+    losses = fitted(method, view, steps=40)
+    assert all(math.isfinite(loss) for loss in losses)
+    if target == "own":
+        assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("target", ["own", "future"])
+def test_a_causal_network_of_convolutions_says_what_comes_next(target):
+    view = frames()
+    config = CausalPrediction.Config(target=target, ahead=2, negatives=32)
+    losses = fitted(CausalPrediction(config, narrow(view, causal=True), TEXT, view), view, steps=40)
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    with pytest.raises(UsageError, match="sees no future"):
+        CausalPrediction(config, narrow(view), TEXT, view)
+
+
+def test_what_stands_ahead_is_of_the_same_channel():
+    view = frames(length=6)
+    torch.manual_seed(0)
+    encoder = Transformer(Transformer.Config(causal=True, apart=True, patch=1), view)
+    method = CausalPrediction(CausalPrediction.Config(), encoder, TEXT, view)
+    tokens = encoder.cut(view)
+    assert tokens.valid.shape == (16, 36)
+    assert torch.equal(tokens.followed(2).view(16, -1)[:, 4:6], torch.zeros(16, 2, dtype=torch.bool))
+    said = method.heads[0](encoder.layers(tokens)[-1]).view(16, 6, 6)  # [B, C, L]
+    held, loss = tokens.target.view(16, 6, 6), method([view], Progress(0, 1)).loss
+    for row in range(16):
+        count = int(view.valid[row].sum())
+        gaps = (said[row, :, : count - 1] - held[row, :, 1:count]).abs()
+        assert torch.allclose(loss[row], gaps.mean(), atol=1e-5)
+
+
+def test_answers_get_back_the_level_and_spread_of_their_series():
+    """A loss computed by hand in the scale of the target; of values standardised within their token in that one."""
+    view = frames()
+    view = View(view.x * 4 + torch.arange(16.0)[:, None, None], view.valid, view.where)
+    torch.manual_seed(0)
+    encoder = Transformer(Transformer.Config(revin=True, patch=2), view)
+    method = MaskedPrediction(MaskedPrediction.Config(changed=0.0, kept=0.0), encoder, TEXT, view)
+    tokens = encoder.cut(view)
+    aim = method.goal(view, tokens)
+    assert torch.equal(aim.target.nan_to_num(), tokens.target.nan_to_num())
+    hide = tokens.valid
+    answers = torch.zeros(int(hide.sum()), tokens.target.shape[2])
+    level, spread = tokens.scale
+    assert torch.equal(aim.given_back(answers, hide), level[hide])
+    assert torch.allclose(aim.given_back(answers + 2, hide), level[hide] + 2 * spread[hide])
+    nothing = ((tokens.target - level)[hide].square().nan_to_num()).mean()
+    assert float(nothing) < 0.5 * float(tokens.target[hide].square().nan_to_num().mean()), "a level says much here"
+    assert fitted(method, view, steps=30)[-1] < 0.5
+    each = MaskedPrediction(MaskedPrediction.Config(each=True), encoder, TEXT, view)
+    assert each.goal(view, tokens).scale is None
 
 
 def test_the_second_iteration_clusters_a_layer_of_the_encoder_as_it_was():

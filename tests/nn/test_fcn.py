@@ -64,6 +64,29 @@ def test_what_is_missing_is_no_mean_and_every_step_is_seen():
     assert (x.grad[0].abs().sum(dim=1) > 0).tolist() == odd.valid[0].tolist()
 
 
+def test_hidden_tokens_are_hidden_from_all_layers():
+    view = steps((70, 61, 9))
+    x = view.x.clone()
+    x[0, 3, 1] = torch.nan
+    encoder = net(view).eval()
+    tokens = encoder.cut(View(x, view.valid))
+    assert encoder.patch == 4
+    assert tokens.x.shape == (3, 18, encoder.width)
+    assert tokens.target.shape == (3, 18, 12)
+    assert torch.equal(tokens.target[0, 2].view(4, 3), encoder.standardise(x[0, 8:12]))
+    assert torch.equal(encoder.layers(tokens)[-1], encoder(View(x, view.valid)).tokens)
+    assert encoder.layers(tokens)[-1].shape == (3, 18, encoder.out)
+    hide = torch.zeros_like(tokens.valid)
+    hide[:, 1] = True
+    spoilt = x.clone()
+    spoilt[:, 4:8] = 50
+    answers = [
+        encoder.layers(each.with_x(each.x.masked_fill(hide[..., None], 0.1)))[-1]
+        for each in (tokens, encoder.cut(View(spoilt, view.valid)))
+    ]
+    assert torch.equal(*answers)
+
+
 def test_it_reads_nothing_but_steps():
     with pytest.raises(UsageError, match="reads steps"):
         FCN(FCN.Config(), View(torch.zeros(2, 3, 8, 8)))

@@ -116,6 +116,32 @@ def test_a_series_without_a_step_is_zeros():
     assert (found.pooled == 0).all()
 
 
+@pytest.mark.parametrize("patch", [1, 4])
+@pytest.mark.parametrize("causal", [True, False])
+def test_tokens_hold_standardised_values_and_hidden_ones_are_hidden_from_all_layers(patch, causal):
+    view = steps()
+    x = view.x.clone()
+    x[0, 3, 1] = torch.nan
+    view = View(x, view.valid, torch.arange(20).expand(4, -1))
+    encoder = net(view, patch=patch, causal=causal, depth=3)
+    tokens = encoder.cut(view)
+    assert tokens.x.shape == (4, 20 // patch, encoder.width)
+    held = encoder.standardise(x).where(view.valid[..., None], torch.nan).view(4, -1, patch * 3)
+    assert torch.equal(tokens.target.nan_to_num(nan=-9), held.nan_to_num(nan=-9))
+    (states,) = encoder.layers(tokens)
+    assert states.shape[2] == encoder.out
+    assert torch.equal(states, encoder(view).tokens)
+    hide = torch.zeros_like(tokens.valid)
+    hide[:, 2] = True
+    spoilt = view.x.clone()
+    spoilt[:, 2 * patch : 3 * patch] = 50
+    answers = [
+        encoder.layers(each.with_x(each.x.masked_fill(hide[..., None], 0.0)))[-1]
+        for each in (tokens, encoder.cut(View(spoilt, view.valid, view.where)))
+    ]
+    assert torch.equal(*answers)
+
+
 def test_long_series_have_fewer_tokens():
     view = steps((1_460,), channels=1)
     assert net(view).patch == 6

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from tacit.core import View
+from tacit.errors import UsageError
 from tacit.nn.transformer import HEAD, SIZES, Transformer, rotated, rotation
 
 
@@ -126,3 +127,78 @@ def test_frames_of_a_token_hold_what_they_were():
     assert torch.allclose(tokens.target[1, 2, :5], held)
     assert tokens.target[1, 2, 5:].isnan().all()
     assert tokens.where[0, :, 0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def gaps(channels=3):
+    """Series of which the first channel has gaps, and the last of one sample no value at all."""
+    view = frames(width=channels)
+    x = view.x.clone()
+    x[0, 4:9, 0] = torch.nan
+    x[1, :, channels - 1] = torch.nan
+    return View(x, view.valid, torch.arange(22).expand(4, -1))
+
+
+@pytest.mark.parametrize("revin", [False, True])
+def test_channels_apart_are_series_of_one_channel_read_by_the_same_weights(revin):
+    view = gaps()
+    network = made(view, apart=True, revin=revin)
+    found = network(view)
+    assert found.pooled.shape == (4, network.dim) == (4, 3 * network.out)
+    assert found.tokens.shape == (4, 6, 3 * network.out)
+    assert torch.equal(found.where, torch.arange(6.0).expand(4, -1))
+    single = made(View(view.x[..., :1], view.valid), revin=revin)
+    for channel in range(3):
+        own = network.state_dict()
+        for name in ("stem.standardise.mean", "stem.standardise.std"):
+            own[name] = own[name][channel : channel + 1]
+        single.load_state_dict(own)
+        x = view.x[..., channel : channel + 1]
+        alone = single(View(x, view.valid & ~x.isnan().all(dim=2)))
+        side = slice(channel * network.out, (channel + 1) * network.out)
+        assert torch.allclose(found.pooled[:, side], alone.pooled, atol=1e-4)
+        assert torch.allclose(found.tokens[..., side], alone.tokens, atol=1e-4)
+
+
+def test_level_and_spread_of_a_series_are_taken_told_and_given_back():
+    view = gaps()
+    network = made(view, revin=True, apart=True)
+    tokens = network.cut(view)
+    level, spread = tokens.scale
+    held = network.stem.standardise(view.x).where(view.valid[..., None], torch.nan)
+    for row in range(4):
+        for channel in range(3):
+            known = held[row, :, channel]
+            known = known[~known.isnan()]
+            own = slice(channel * 6, channel * 6 + 6)
+            mean = known.mean() if len(known) else torch.tensor(0.0)
+            deviation = (known.var(unbiased=False) + 1e-5).sqrt() if len(known) else torch.tensor(1e-5).sqrt()
+            assert torch.allclose(level[row, own], mean.expand(6, 4), atol=1e-5)
+            assert torch.allclose(spread[row, own], deviation.expand(6, 4), rtol=1e-4)
+    inner = (tokens.target - level) / spread
+    assert torch.allclose((inner * spread + level).nan_to_num(), tokens.target.nan_to_num(), atol=1e-5)
+    network.stem.scale.weight.data.zero_()
+    moved = network.cut(View(5 * view.x + 30, view.valid, view.where))
+    assert torch.allclose(moved.x[tokens.valid], network.cut(view).x[tokens.valid], atol=2e-2), "all but what is told"
+    assert not torch.allclose(moved.target[tokens.valid], tokens.target[tokens.valid], atol=1e-1, equal_nan=True)
+
+
+def test_a_level_stays_visible():
+    view = gaps()
+    higher = View(view.x + 3 * view.x.nan_to_num().std(), view.valid, view.where)
+    network = made(view, revin=True)
+    assert not torch.allclose(network(higher).pooled, network(view).pooled, atol=1e-2)
+
+
+def test_the_level_of_the_future_is_refused_to_tokens_that_may_not_see_it():
+    with pytest.raises(ValueError, match="its future included"):
+        Transformer.Config(revin=True, causal=True)
+    for view in (ids(), images(), View(torch.rand(2, 8, 160), rate=8_000)):
+        with pytest.raises(UsageError, match="are for series"):
+            made(view, apart=True)
+
+
+def test_gradients_are_numbers_where_a_channel_has_no_value():
+    view = gaps()
+    network = made(view, revin=True, apart=True).train()
+    network(view).pooled.square().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())
