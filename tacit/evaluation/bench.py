@@ -141,7 +141,8 @@ def _remembered(
     }
     if (found := memory.recall(facts)) is None:
         found = dict(setup.measure(row, tasks))
-        memory.keep(facts, found)
+        if found:  # what is left out for now, and why, is told again
+            memory.keep(facts, found)
     return found
 
 

@@ -14,6 +14,7 @@ from tacit.core import Augmentation, Modality, Pieces, Raw
 from tacit.modalities import curves, steps
 from tacit.modalities.described import raw_values, spectrum, statistics
 from tacit.modalities.neighbours import euclid, warped
+from tacit.modalities.rocket import minirocket
 from tacit.modalities.stretches import LONGEST, SeriesLayout, collate, read, survey, windows
 from tacit.nn.fcn import FCN
 from tacit.nn.tcn import TCN
@@ -94,7 +95,7 @@ SERIES = Modality(
     augment=_augment,
     encoders={"tcn": TCN, "fcn": FCN, "transformer": Transformer},
     floors={"raw values": raw_values, "statistics": statistics, "spectrum": spectrum},
-    classifiers={"1-NN Euclid": euclid, "1-NN DTW": warped},
+    classifiers={"1-NN Euclid": euclid, "1-NN DTW": warped, "MiniRocket": minirocket},
     recipes={
         "simclr": {"method": {"local": 0, "temperature": 0.2}, "optimiser": {"lr": 1e-3}},
         # crops alone: what is a pair must be the same moment as it is

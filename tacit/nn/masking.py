@@ -35,15 +35,15 @@ def _geometric(valid: Tensor, share: float, mean: float, numbers: Tensor) -> Ten
     `numbers [N, L + 2]` in [0, 1) say how long the runs are, whether the first one is hidden, and which token is where
     none would be.
     """
-    lengths, first, lone = numbers.split([valid.shape[1], 1, 1], dim=1)
+    lengths, first, lone = numbers[:, :-2], numbers[:, -2:-1] < share, numbers[:, -1:]
     odd = torch.arange(valid.shape[1], device=valid.device) % 2 == 1
-    stop = 1 / torch.where((first < share) ^ odd, mean, max(1.0, mean * (1 - share) / share))
+    stop = 1 / torch.where(first ^ odd, mean, max(1.0, mean * (1 - share) / share))
     ends = (1 + (torch.log1p(-lengths) / torch.log1p(-stop)).floor()).cumsum(dim=1)
     place = valid.cumsum(dim=1) - 1  # what is no token lies in no run
     run = torch.searchsorted(ends, place.float(), right=True)
-    hide = ((first < share) ^ (run % 2 == 1)) & valid
+    hide: Tensor = (first ^ (run % 2 == 1)) & valid
     alone = (place == (lone * valid.sum(dim=1, keepdim=True)).long()) & valid
-    return hide | (alone & ~hide.any(dim=1, keepdim=True))
+    return torch.where(hide.any(dim=1, keepdim=True), hide, alone)
 
 
 def covered(tokens: Tokens, hide: Tensor, mask: Tensor, changed: float, kept: float, draws: Draws) -> Tokens:

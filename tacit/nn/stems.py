@@ -122,7 +122,7 @@ def _scale(values: Tensor, rows: int) -> tuple[Tensor, Tensor]:
 
     Both of what is known; a channel without any value has level 0.
     """
-    each = values.unflatten(1, (rows, -1))
+    each = values.reshape(len(values), rows, -1, *values.shape[2:])
     level = each.nanmean(dim=(2, 3), keepdim=True).nan_to_num()
     spread = ((each - level).square().nanmean(dim=(2, 3), keepdim=True).nan_to_num() + TINY).sqrt()
     level, spread = (x.expand(-1, -1, each.shape[2], -1, -1).flatten(1, 2) for x in (level, spread))

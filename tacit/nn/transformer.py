@@ -125,7 +125,8 @@ class Transformer(TokenEncoder):
 
     def _side_by_side(self, tokens: Tokens, states: Tensor, view: View) -> Features:
         """Features of channels that were read apart, from their `states [B, C L, D]`."""
-        states, valid = (x.unflatten(1, (tokens.rows, -1)) for x in (states, tokens.valid))  # [B, C, L, D], [B, C, L]
+        valid = tokens.valid.view(len(states), tokens.rows, -1)  # [B, C, L]
+        states = states.view(*valid.shape, -1)
         pooled = states.float().sum(dim=2) / valid.sum(dim=2)[..., None].clamp_min(1)
         where = None if view.where is None else tokens.where[:, : valid.shape[2], 0]
         return Features(pooled.flatten(1), states.transpose(1, 2).flatten(2), valid.any(dim=1), where)
