@@ -42,3 +42,20 @@ def wide(x, times=None, names=None, sign=","):
         cells = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
         rows.append(cells if times is None else [str(times[step]), *cells])
     return "\n".join(sign.join(row) for row in rows) + "\n"
+
+
+def watched(path: Path, count=8, length=240, split=True, seed=0):
+    """A table of waves, of which something is wrong for 20 steps in the later half, and its marks `[count, length]`."""
+    generator = np.random.default_rng(seed)
+    lines = ["series,time,value,anomaly" + (",split" if split else "")]
+    marks = np.zeros((count, length), bool)
+    for number in range(count):
+        x = np.sin(2 * np.pi * (np.arange(length) + 3 * number) / 12) + 0.1 * generator.standard_normal(length)
+        begin = int(generator.integers(length // 2, length - 30))
+        marks[number, begin : begin + 20] = True
+        x[marks[number]] = 0.1 * generator.standard_normal(20)  # it stops, at the mean that it always had
+        for step, value in enumerate(x):
+            part = f",{'train' if step < length // 3 else 'test'}" if split else ""
+            lines.append(f"pump-{number},{step},{value:.5f},{int(marks[number, step])}{part}")
+    path.write_text("\n".join(lines) + "\n")
+    return marks

@@ -6,7 +6,21 @@ from importlib.metadata import version
 
 from cyclopts import App, Group
 
-from tacit.commands import adapt, collect, inspect, judge, label, learn, look, recommend, retrieve, show, use, write
+from tacit.commands import (
+    adapt,
+    alarm,
+    collect,
+    inspect,
+    judge,
+    label,
+    learn,
+    look,
+    recommend,
+    retrieve,
+    show,
+    use,
+    write,
+)
 
 WAY = {
     "First steps": ("demo", "methods", "doctor"),
@@ -14,7 +28,7 @@ WAY = {
     "Learn without labels": ("train", "show"),
     "Judge what was learnt": ("evaluate", "runs"),
     "Use it: vectors and search": ("embed", "index", "search", "export"),
-    "Use it: labels and answers": ("select", "finetune", "predict", "recommend", "generate"),
+    "Use it: labels and answers": ("select", "finetune", "predict", "recommend", "anomalies", "generate"),
 }
 """The commands by what they are for, in the order in which somebody new needs them."""
 OTHER = Group("This program", sort_key=len(WAY))
@@ -39,7 +53,7 @@ for flag in ("--help", "--version"):
     app[flag].group = (OTHER,)
 COMMANDS = {
     command.__name__: (command, examples)
-    for module in (collect, inspect, learn, judge, use, label, adapt, recommend, retrieve, show, look, write)
+    for module in (collect, inspect, learn, judge, use, label, adapt, recommend, alarm, retrieve, show, look, write)
     for command, examples in module.COMMANDS
 }
 for place, (title, names) in enumerate(WAY.items()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,10 @@ class Source:
     """What the user should know."""
     stretches: Ints | None = None
     """`[N]`, equal for samples that follow each other in time and together are one series; None: each is a whole."""
+    times: Callable[[int], Sequence[object]] | None = None
+    """Row -> when each of its steps was, as it is written; None where the source does not say."""
+    marks: Callable[[int], npt.NDArray[np.bool_]] | None = None
+    """Row -> which of its steps are marked as anomalies; None where the source does not say."""
     in_order: bool = False
     """Whether rows are cheap to read in rising order alone: then one thread reads, and the others decode."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tacit import interrupt
 from tacit.data.lines import Cells, ending, rows, whole
@@ -31,6 +32,9 @@ from tacit.modalities.stamps import SERIES_COLUMNS, TIME_COLUMNS, in_order, mome
 from tacit.modalities.steps import MOST, number_in
 
 _ONE_EACH = tuple(extra for extra in EXTRA_COLUMNS if extra != "split")
+MARKS = "anomaly"
+"""The column that says of a step whether something was wrong at it."""
+_WORDS = {"true": 1, "false": 0}
 
 
 @dataclass
@@ -43,26 +47,27 @@ class _Series:
     """The number of each step's row in the file, from 1."""
     splits: list[str] = field(default_factory=list)
     """What each step's row says of it."""
+    marks: array[int] = field(default_factory=lambda: array("b"))
+    """1 where a step is marked as an anomaly."""
     extras: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     """Why it cannot be read; the first that was met."""
 
 
 def is_long(columns: list[str]) -> bool:
-    """Whether a table of these columns holds many series, or the parts of one: a column says which, and one when."""
+    """Whether a table of these columns holds series, one or many, a row a step: a column says when each was."""
     names = {name.strip().lower() for name in columns}
-    divided = "split" in names and not names & set(PATH_COLUMNS)
-    return (divided or bool(names & set(SERIES_COLUMNS))) and bool(names & set(TIME_COLUMNS))
+    return bool(names & set(TIME_COLUMNS)) and not names & set(PATH_COLUMNS)
 
 
 def open_long(path: Path) -> Source:
     """The series of a table, each an array float64 `[L, C]` in the order of its times, NaN where a value is missing.
 
     Known columns: `series` or `id`, without which all rows are one series; `time`, `timestamp`, `date` or `datetime`;
-    if present `label`, `group`, `fold`, one of each a series, and `split`. All others are channels. A series whose
-    rows say more than one split is a sample a part, each a stretch of time. A series with a damaged row, two rows of
-    one time, two labels or parts that overlap in time is a sample that cannot be read. Raises `DataError` where columns
-    contradict each other or the table is too large.
+    if present `label`, `group`, `fold`, one of each a series, `split`, and `anomaly` (0 or 1, empty for 0). All others
+    are channels. A series whose rows say more than one split is a sample a part, each a stretch of time. A series with
+    a damaged row, two rows of one time, two labels or parts that overlap in time is a sample that cannot be read.
+    Raises `DataError` where columns contradict each other or the table is too large.
     """
     found: dict[str, _Series] = {}
     notes: list[str] = []
@@ -77,7 +82,7 @@ def open_long(path: Path) -> Source:
         if not known:
             known = _known(path, list(cells))
             channels = [name for name in cells if name not in known.values()]
-            notes += near_misses(str(path), [name.lower() for name in cells])
+            notes += near_misses(str(path), [name.lower() for name in cells], MARKS)
         name = _text(cells[known["series"]]) if "series" in known else path.name
         if not name:
             nameless.append(number)
@@ -91,10 +96,10 @@ def open_long(path: Path) -> Source:
     if nameless:
         some = ", ".join(map(str, nameless[:5])) + (", ..." if len(nameless) > 5 else "")
         notes.append(f"{printable(str(path))}: {len(nameless):,} rows name no series or are cut short (rows {some})")
-    return _source(path, found, len(channels), tuple(notes))
+    return _source(path, found, len(channels), tuple(notes), marked=MARKS in known)
 
 
-def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tuple[str, ...]) -> Source:
+def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tuple[str, ...], *, marked: bool) -> Source:
     builder, codes = NamesBuilder(1 + len(EXTRA_COLUMNS)), {extra: Codes() for extra in EXTRA_COLUMNS}
     held: list[tuple[_Series, str | None]] = []
     for number, (name, series) in enumerate(found.items()):
@@ -110,11 +115,20 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
     groups, group_names = grouped(group, codes["group"])
     folds, fold_names = grouped(fold, codes["fold"])
 
-    def read(row: int) -> np.ndarray:
+    def steps(row: int) -> npt.NDArray[np.int64]:
+        """The steps of a sample, in the order of time."""
         series, part = held[row]
-        values = np.frombuffer(series.values).reshape(-1, channels)
         order = in_order(moments(series.times, series.rows), series.rows)
-        return values[order if part is None else [step for step in order if series.splits[step] == part]]
+        return order if part is None else np.array([step for step in order if series.splits[step] == part])
+
+    def read(row: int) -> np.ndarray:
+        return np.frombuffer(held[row][0].values).reshape(-1, channels)[steps(row)]
+
+    def when(row: int) -> list[object]:
+        return [held[row][0].times[step] for step in steps(row)]
+
+    def marks(row: int) -> npt.NDArray[np.bool_]:
+        return np.frombuffer(held[row][0].marks, np.int8)[steps(row)] > 0
 
     return Source(
         title=str(path),
@@ -130,6 +144,8 @@ def _source(path: Path, found: Mapping[str, _Series], channels: int, notes: tupl
         fold_names=fold_names,
         refused={row: series.reason for row, (series, _) in enumerate(held) if series.reason},
         stretches=whole.astype(np.int32) if len(held) > len(found) else None,
+        times=when,
+        marks=marks if marked else None,
         notes=notes,
     )
 
@@ -164,10 +180,13 @@ def _add(series: _Series, number: int, cells: Mapping[str, Any], known: Mapping[
         if told != before:
             series.reason = series.reason or f"row {number} gives the {extra} {told!r}, and rows before it {before!r}"
     try:
-        series.values.extend([number_in(cells[name], number, name) for name in channels])
+        values = [number_in(cells[name], number, name) for name in channels]
+        mark = _mark(cells[known[MARKS]], number) if MARKS in known else 0
     except Unreadable as error:
         series.reason = series.reason or str(error)
         return
+    series.values.extend(values)
+    series.marks.append(mark)
     series.times.append(cells[known["time"]])
     series.rows.append(number)
     series.splits.append(_text(cells[known["split"]]) if "split" in known else "")
@@ -179,6 +198,7 @@ def _known(path: Path, header: list[str]) -> dict[str, str]:
     for what, names in (
         ("series", SERIES_COLUMNS),
         ("time", TIME_COLUMNS),
+        (MARKS, (MARKS,)),
         *((each, (each,)) for each in EXTRA_COLUMNS),
     ):
         have = [name for name in header if name.strip().lower() in names]
@@ -215,6 +235,15 @@ def _table(path: Path) -> Iterator[tuple[int, Cells]]:
                     yield number, dict(zip(header, cells, strict=True))
         except csv.Error as error:
             raise DataError(f"{printable(str(path))} is no valid table: {error}") from None
+
+
+def _mark(cell: object, row: int) -> int:
+    """1 for an anomaly, 0 for none or an empty cell. Raises `Unreadable` for anything else."""
+    told = _WORDS.get(cell.strip().lower()) if isinstance(cell, str) else None
+    value = number_in(cell, row, MARKS) if told is None else told
+    if value not in (0, 1) and value == value:
+        raise Unreadable(f"row {row}, column {MARKS}: {value:g} is neither 0 nor 1")
+    return int(value == 1)
 
 
 def _text(value: Any) -> str:

@@ -156,12 +156,12 @@ def _path_column(path: Path, where: dict[str, int]) -> int:
     )
 
 
-def near_misses(title: str, columns: Iterable[str]) -> list[str]:
-    """Notes on columns that look like misspelt ones."""
+def near_misses(title: str, columns: Iterable[str], *more: str) -> list[str]:
+    """Notes on columns that look like misspelt ones; `more`: known names beside those of all tables."""
     notes = []
-    present = tuple(columns)
-    for column in (*EXTRA_COLUMNS, TRANSCRIPT):
-        unused = [name for name in present if name not in (*EXTRA_COLUMNS, TRANSCRIPT, *PATH_COLUMNS)]
+    present, known = tuple(columns), (*EXTRA_COLUMNS, TRANSCRIPT, *more)
+    for column in known:
+        unused = [name for name in present if name not in (*known, *PATH_COLUMNS)]
         close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7 if len(column) > 4 else 0.85)
         if column not in present and close:
             notes.append(f"{title}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")

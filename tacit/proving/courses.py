@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -45,10 +46,37 @@ class Course:
     """How it was divided, in words."""
     given: bool
     """Whether the data say so themselves."""
+    source: Source
+    pieces: Sequence[tuple[int, Span]]
+    """Rows of the source, and the steps that are theirs."""
+    marks: Tensor | None
+    """Boolean `[T]`, which steps are marked as anomalies; None where the data do not say."""
 
     def origins(self, part: str, horizon: int) -> Tensor:
         """The steps, long, from which forecasts start whose `horizon` steps all lie in one stretch of `part`."""
         return origins(self.spans[part], self.begins, horizon)
+
+
+def in_deviations(course: Course, title: str) -> tuple[Tensor, Tensor]:
+    """The values about the mean of the training part, in deviations there, float32 `[T, C]`, and which of all channels
+    these are, boolean `[C']`: those that change there.
+
+    Raises `DataError` where none does, or a part has no value of those that do.
+    """
+    train = torch.cat([course.values[begin:end] for begin, end in course.spans["train"]]).double()
+    mean = train.nanmean(0)
+    deviation = (train - mean).square().nanmean(0).sqrt()
+    moves = deviation > 1e-6 * train.nan_to_num().abs().amax(0)
+    if not bool(moves.all()):
+        numbers = ", ".join(str(int(at) + 1) for at in (~moves).nonzero().flatten()[:10])
+        if not bool(moves.any()):
+            raise DataError(f"{title}: no channel changes in the training part, so there is nothing to foretell")
+        say(f"note: channels that never change in the training part are not foretold: {numbers} (counted from 1)")
+    values = ((course.values.double() - mean) / deviation)[:, moves].float()
+    for part in ("val", "test"):
+        if all(bool(values[begin:end].isnan().all()) for begin, end in course.spans[part]):
+            raise DataError(f"{title}: the {part} part has no value of a channel that changes in the training part")
+    return values, moves
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +118,16 @@ def apart(x: Tensor, encoder: TrainedEncoder) -> Tensor:
     return x if encoder.layout.shape[1] == x.shape[2] else x.transpose(1, 2).reshape(-1, x.shape[1], 1)
 
 
-def open_course(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float) -> tuple[Course, Dataset]:
+def open_course(
+    encoder: TrainedEncoder, data: str, *, task: str, max_bad: float, shares: tuple[Fraction, Fraction] = SHARES
+) -> tuple[Course, Dataset]:
     """The series of DATA, whole, and the data set that they are.
 
     Parts are those that the source gives to its samples, or to stretches of them; else each series is divided by time,
-    three fifths for training, a fifth for validation, a fifth for testing. Raises as `open_dataset`, `UsageError` where
-    samples are no series, and `DataError` where there are too many steps or parts are not in the order of time.
+    at `shares` of it: by default three fifths for training, a fifth for validation, a fifth for testing. A validation
+    part that `shares` ask for and the source does not have is the last fifth of training. Raises as `open_dataset`,
+    `UsageError` where samples are no series, and `DataError` where there are too many steps or parts are not in the
+    order of time.
     """
     modality = encoder.modality
     if modality.steps is None:
@@ -106,17 +138,16 @@ def open_course(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float
         for note in source.notes:
             say(f"note: {note}")
         part_of = _parts(source, dataset)
-        held, total = [], 0
+        held: list[_Held] = []
+        total = 0
         for rows in _series(source, dataset):
             interrupt.check()
             steps = [modality.steps(source.raw(row)) for row in rows]
             total += sum(map(len, steps))
             if total > MOST:
-                raise DataError(
-                    f"{printable(data)} holds more than {MOST:,} steps: forecast some of the series at a time"
-                )
-            held.append((steps, None if part_of is None else [int(part_of[row]) for row in rows]))
-    course = _course(held, printable(data))
+                raise DataError(f"{printable(data)} holds more than {MOST:,} steps: give some of the series at a time")
+            held.append((rows, steps, None if part_of is None else [int(part_of[row]) for row in rows]))
+        course = _course(source, held, shares, printable(data))
     return course, replace(dataset, protocol=course.protocol, parts={})
 
 
@@ -155,20 +186,26 @@ def _parts(source: Source, dataset: Dataset) -> Longs | None:
     return found
 
 
-def _course(held: Sequence[tuple[Sequence[np.ndarray], Sequence[int] | None]], title: str) -> Course:
+_Held = tuple[Sequence[int], Sequence[np.ndarray], Sequence[int] | None]
+"""Of one series the rows of the source, their steps, and their places in `PARTS`."""
+
+
+def _course(source: Source, held: Sequence[_Held], shares: tuple[Fraction, Fraction], title: str) -> Course:
     spans: dict[str, list[Span]] = {part: [] for part in PARTS}
     begins, ends, at = [], [], 0
     values: list[np.ndarray] = []
-    for steps, parts in held:
+    pieces: list[tuple[int, Span]] = []
+    for rows, steps, parts in held:
         length = sum(map(len, steps))
         begins.append(torch.full((length,), at))
         values += steps
+        inner = np.cumsum([at, *map(len, steps)]).tolist()
+        pieces += zip(rows, pairwise(inner), strict=True)
         if parts is None:
-            first, second = (int(share * length) for share in SHARES)
+            first, second = (int(share * length) for share in shares)
             cuts = [(0, first, 0), (first, second, 1), (second, length, 2)]
         else:
-            edges = np.cumsum([0, *map(len, steps)]).tolist()
-            cuts = list(zip(edges, edges[1:], parts, strict=False))
+            cuts = [(begin - at, end - at, part) for (begin, end), part in zip(pairwise(inner), parts, strict=True)]
             told = [part for part in parts if part >= 0]
             if told != sorted(told):
                 raise DataError(
@@ -180,14 +217,17 @@ def _course(held: Sequence[tuple[Sequence[np.ndarray], Sequence[int] | None]], t
                 spans[PARTS[part]].append((at + begin, at + end))
         at += length
         ends.append(at)
-    given = any(parts is not None for _, parts in held)
-    how = "split as the source gives it" if given else "each series by time, 60 % train, 20 % val, 20 % test"
-    if not spans["val"]:
+    given = any(parts is not None for *_, parts in held)
+    sizes = [100 * share for share in (shares[0], shares[1] - shares[0], 1 - shares[1])]
+    shown = ", ".join(f"{float(size):g} % {part}" for size, part in zip(sizes, PARTS, strict=True) if size)
+    how = "split as the source gives it" if given else f"each series by time, {shown}"
+    if shares[1] > shares[0] and not spans["val"]:
         spans["train"], spans["val"] = _held_out(spans["train"])
         how += ", val the last fifth of train"
-    counts = ", ".join(f"{part} {sum(end - begin for begin, end in spans[part]):,}" for part in PARTS)
+    counts = ", ".join(f"{part} {sum(end - begin for begin, end in spans[part]):,}" for part in PARTS if spans[part])
     found = torch.from_numpy(np.concatenate(values).astype(np.float32))
-    return Course(found, torch.cat(begins), ends, spans, f"{how}: {counts} steps", given)
+    marks = None if source.marks is None else torch.from_numpy(np.concatenate([source.marks(row) for row, _ in pieces]))
+    return Course(found, torch.cat(begins), ends, spans, f"{how}: {counts} steps", given, source, pieces, marks)
 
 
 def _held_out(train: Sequence[Span]) -> tuple[list[Span], list[Span]]:

@@ -8,6 +8,7 @@ from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.tasks import TASKS
 from tacit.proving import (
+    anomalies,
     choosing,
     copies,
     detection,
@@ -33,6 +34,7 @@ Exam = Callable[..., Proof]
 """Called as `exam(encoder, data, seed=..., max_bad=...)`."""
 
 EXAMS: Mapping[str, Exam] = {
+    anomalies.TASK: anomalies.anomaly,
     copies.TASK: copies.copies,
     forecasting.TASK: forecasting.forecast,
     language.TASK: language.language,

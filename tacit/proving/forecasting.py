@@ -22,7 +22,7 @@ from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.forecasting import Forecaster
 from tacit.evaluation.resampled import Resampled, compare
 from tacit.evaluation.verdict import Verdict
-from tacit.proving.courses import Course, Rows, open_course
+from tacit.proving.courses import Course, Rows, in_deviations, open_course
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.moments import must_see_no_future, steps_of_a_token, tokens
 from tacit.proving.outcome import Proof, name_of
@@ -122,19 +122,7 @@ def acquaintance(encoder: TrainedEncoder, dataset: Dataset, course: Course) -> s
 
 
 def _task(course: Course, horizons: Sequence[int], title: str) -> Task:
-    train = torch.cat([course.values[begin:end] for begin, end in course.spans["train"]]).double()
-    mean = train.nanmean(0)
-    deviation = (train - mean).square().nanmean(0).sqrt()
-    moves = deviation > 1e-6 * train.nan_to_num().abs().amax(0)
-    if not bool(moves.all()):
-        numbers = ", ".join(str(int(at) + 1) for at in (~moves).nonzero().flatten()[:10])
-        if not bool(moves.any()):
-            raise DataError(f"{title}: no channel changes in the training part, so there is nothing to foretell")
-        say(f"note: channels that never change in the training part are not foretold: {numbers} (counted from 1)")
-    values = ((course.values.double() - mean) / deviation)[:, moves].float()
-    for part in ("val", "test"):
-        if all(bool(values[begin:end].isnan().all()) for begin, end in course.spans[part]):
-            raise DataError(f"{title}: the {part} part has no value of a channel that changes in the training part")
+    values, moves = in_deviations(course, title)
     period = rules.period(values, course.spans["train"])
     longest = max(end - begin for begin, end in course.spans["train"])
     lags = min(SEASONS * period if period else LAGS, MOST_LAGS, max(1, longest // 4))
