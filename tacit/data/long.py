@@ -82,7 +82,7 @@ def open_long(path: Path) -> Source:
         if not known:
             known = _known(path, list(cells))
             channels = [name for name in cells if name not in known.values()]
-            notes += near_misses(str(path), [name.lower() for name in cells], MARKS)
+            notes += near_misses(str(path), [name.lower() for name in cells], MARKS, others="a channel")
         name = _text(cells[known["series"]]) if "series" in known else path.name
         if not name:
             nameless.append(number)

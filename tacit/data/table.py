@@ -156,15 +156,16 @@ def _path_column(path: Path, where: dict[str, int]) -> int:
     )
 
 
-def near_misses(title: str, columns: Iterable[str], *more: str) -> list[str]:
-    """Notes on columns that look like misspelt ones; `more`: known names beside those of all tables."""
+def near_misses(title: str, columns: Iterable[str], *more: str, others: str = "not read") -> list[str]:
+    """Notes on columns that look like misspelt ones; `more`: known names beside those of all tables; `others`: what
+    columns are that are not known."""
     notes = []
     present, known = tuple(columns), (*EXTRA_COLUMNS, TRANSCRIPT, *more)
     for column in known:
         unused = [name for name in present if name not in (*known, *PATH_COLUMNS)]
         close = difflib.get_close_matches(column, unused, n=1, cutoff=0.7 if len(column) > 4 else 0.85)
         if column not in present and close:
-            notes.append(f"{title}: column {close[0]!r} is not read; rename it to {column!r} if that is meant")
+            notes.append(f"{title}: column {close[0]!r} is {others}; rename it to {column!r} if that is meant")
     return notes
 
 

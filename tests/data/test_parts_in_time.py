@@ -72,3 +72,20 @@ def test_a_hundred_thousand_steps_are_divided_in_seconds(tmp_path):
     source = table(tmp_path, f"time,x,split\n{rows}\n")
     assert [len(source.raw(row)) for row in range(2)] == [80_000, 20_000]
     assert np.array_equal(source.raw(1).ravel()[:3], [80_000 % 7, 80_001 % 7, 80_002 % 7])
+
+
+def test_marked_steps_are_no_channel_and_follow_the_parts(tmp_path):
+    rows = ["2024-01-03,7,True,test", "2024-01-01,5,0,train", "2024-01-02,6,,train", "2024-01-04,8,1.0,test"]
+    source = table(tmp_path, "date,x,anomaly,split\n" + "\n".join(rows) + "\n")
+    assert [source.raw(row).tolist() for row in range(2)] == [[[5], [6]], [[7], [8]]]
+    assert [source.marks(row).tolist() for row in range(2)] == [[False, False], [True, True]]
+    assert [source.times(row) for row in range(2)] == [["2024-01-01", "2024-01-02"], ["2024-01-03", "2024-01-04"]]
+
+
+def test_marks_that_are_none_and_columns_that_look_like_them_are_said(tmp_path):
+    source = table(tmp_path, "time,x,anomaly\n1,5,0\n2,6,2\n")
+    with pytest.raises(Unreadable, match="row 3, column anomaly: 2 is neither 0 nor 1"):
+        source.raw(0)
+    source = table(tmp_path, "time,x,is_anomaly\n1,5,0\n2,6,1\n")
+    assert source.marks is None
+    assert "column 'is_anomaly' is a channel; rename it to 'anomaly'" in source.notes[0]
