@@ -43,8 +43,9 @@ def evaluate(
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
         state (what episodes know beside observations), detect, segment, tag (tags of words), recognise (transcripts),
-        translate, language, forecast (what comes next in series), next-item (of users, and theirs where none is given),
-        layers (where in a transformer it stands), copies, few-label-finetuned, select.
+        translate, language, forecast (what comes next in series), anomaly (steps that are marked), imputation (values
+        that are hidden), next-item (of users, and theirs where none is given), layers (where in a transformer it
+        stands), copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of
@@ -132,6 +133,7 @@ COMMANDS: Commands = (
   tacit evaluate runs/clips clips.csv --leave-out fold --metric balanced
   tacit evaluate runs/speech spoken.csv --task recognise --labels 50,100
   tacit evaluate runs/grid grid.csv --task forecast --horizons 24,48
+  tacit evaluate runs/pumps pumps.csv --task anomaly     does it know when something is wrong?
   tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?
   tacit evaluate runs/pong pong --task state             does it know where the ball is?
   tacit evaluate runs/gaps reviews.jsonl --task layers   which layers say most, and their sum""",
