@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from baskets import histories, log
-from curves import folder_of_waves, wave, wide
+from curves import folder_of_waves, watched, wave, wide
 from folder_toys import bert
 from sounds import emodb, esc50, folder_of_tones
 from token_toys import conll
@@ -41,8 +41,8 @@ def texts_of_others(folder: Path, texts: list[str]) -> None:
 
 
 def series(folder: Path) -> None:
-    """A folder in the archives' format, a list of files of three axes with persons, a table of many series, and one of
-    a single series whose parts follow each other in time."""
+    """A folder in the archives' format, a list of files of three axes with persons, a table of many series, one of
+    a single series whose parts follow each other in time, and one of series with marked steps."""
     folder_of_waves(folder / "machines", each=20, test=10)
     (folder / "wrists").mkdir()
     listed, table = ["path,label,group"], ["series,time,temperature,pressure,label,group"]
@@ -59,6 +59,7 @@ def series(folder: Path) -> None:
     (folder / "sensors.csv").write_text("\n".join(table) + "\n")
     load, parts = wave(0, 0, length=300, channels=2), ("train",) * 180 + ("val",) * 60 + ("test",) * 60
     grid = [f"2016-07-{1 + n // 24:02} {n % 24:02}:00:00,{x},{y},{parts[n]}" for n, (x, y) in enumerate(load)]
+    watched(folder / "pumps.csv")
     (folder / "grid.csv").write_text("\n".join(["date,load,temperature,split", *grid]) + "\n")
 
 
