@@ -183,7 +183,7 @@ def runs(paths: Sequence[Path]) -> None:
     shown = Table(box=None, padding=(0, 2, 0, 0))
     measured = [title for title, *key in HEADLINES if any(_accuracy(run, *key) for run in chosen)]
     tested = any(_tested(run) for run in chosen)
-    last = ("test part",) if tested else ()
+    last = ("tested",) if tested else ()
     for title in ("run", "method", "data", "steps", "loss", "of", "state", *measured, *last):
         shown.add_column(title)
     for run in chosen:
@@ -206,8 +206,8 @@ def _row(run: Path) -> tuple[str, ...]:
     state = "done" if _ended(run) else "unfinished"
     return (
         str(run),
-        config["method"]["name"],
-        str(config["data"]),
+        (config.get("dqn") or config["method"])["name"],
+        str(config.get("data") or config["env"]),
         str(last.get("step", "")),
         loss,
         nothing_learnt,
@@ -224,10 +224,11 @@ def _accuracy(run: Path, task: str, metric: str) -> str:
 
 
 def _tested(run: Path) -> str:
-    """The deciding figure of a fine-tuned run, with its interval; empty for other runs."""
+    """The deciding figure of a fine-tuned run, or an agent's, with its interval; empty for other runs."""
     for figure in _json(run / "finetune.json").get("figures", ())[:1]:
         return f"{figure['metric']} {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-    return ""
+    agent = _json(run / "agent.json").get("agent")
+    return f"return {agent['value']:.4g} [{agent['low']:.4g}, {agent['high']:.4g}]" if agent else ""
 
 
 def _is_run(path: Path) -> bool:

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import io
 import json
-import runpy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tacit import console, interrupt
+from tacit.collecting.policies import RANDOM, Act, agent_of, policy_of
 from tacit.collecting.worlds import Array, World, open_world
 from tacit.engine import files
 from tacit.errors import UsageError
 from tacit.modalities.episodes import ACTIONS, ENDS, OBSERVATIONS, REWARDS
 
-RANDOM = "random"
 LONGEST = 27_000
 """Steps after which an episode that has not ended is cut: half an hour of an Atari game."""
 ABOUT = ".collection.json"
 """Hidden, so that a folder of episodes holds nothing else to a reader."""
-Act = Callable[[Any, np.random.Generator], Any]
-"""(what the environment observes, random numbers) -> what is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One step, as it is stored."""
+
+    before: Array
+    action: Array
+    reward: float
+    terminated: bool
+    truncated: bool
+    after: Array
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Wish:
     seed: int = 0
     pixels: int | None = None
     colour: bool = False
+    repeat: int | None = None
+    """How often an action is repeated; None: once, or as the agent does that plays."""
 
 
 def collect(wish: Wish, out: Path, *, resume: bool = False) -> tuple[int, int]:
@@ -48,14 +59,20 @@ def collect(wish: Wish, out: Path, *, resume: bool = False) -> tuple[int, int]:
     if wish.steps < 1:
         raise UsageError(f"--steps {wish.steps}: give 1 or more")
     with interrupt.listening():
-        world = open_world(wish.env, pixels=wish.pixels, colour=wish.colour)
+        agent = agent_of(wish.policy)
+        if agent is not None:  # it plays what it sees
+            told = {"pixels": wish.pixels, "colour": wish.colour or None, "repeat": wish.repeat}
+            wish = replace(wish, **agent.sight(told))
+        wish = replace(wish, repeat=1 if wish.repeat is None else wish.repeat)
+        assert wish.repeat is not None
+        world = open_world(wish.env, pixels=wish.pixels, colour=wish.colour, repeat=wish.repeat)
         try:
-            act = _policy(wish.policy, world)
+            act = policy_of(wish.policy, world, agent)
             number, done = _begun(wish, world, out, resume=resume)
             with console.progress(f"playing {wish.env}", wish.steps) as tick:
                 while done < wish.steps:
                     episode = play(world, act, seed=wish.seed, number=number)
-                    files.write(out / f"episode-{number:06}.npz", _bytes(episode))
+                    files.write(out / f"episode-{number:06}.npz", written(episode))
                     number, done = number + 1, done + len(episode[REWARDS])
                     tick(min(done, wish.steps), f"{number:,} episodes")
         finally:
@@ -63,8 +80,10 @@ def collect(wish: Wish, out: Path, *, resume: bool = False) -> tuple[int, int]:
     return number, done
 
 
-def play(world: World, act: Act, *, seed: int, number: int) -> dict[str, Array]:
-    """Episode `number`, as arrays by name: T + 1 observations and states, T of all else."""
+def play(
+    world: World, act: Act, *, seed: int, number: int, after: Callable[[Turn], None] = lambda turn: None
+) -> dict[str, Array]:
+    """Episode `number`, as arrays by name: T + 1 observations and states, T of all else; `after` is told each step."""
     start, own = np.random.SeedSequence([seed, number]).spawn(2)
     generator = np.random.default_rng(own)
     observation, info = world.reset(int(start.generate_state(1)[0]))
@@ -72,12 +91,13 @@ def play(world: World, act: Act, *, seed: int, number: int) -> dict[str, Array]:
     done: list[tuple[Array, float, bool, bool]] = []
     while not done or not (done[-1][2] or done[-1][3]):
         interrupt.check()
-        action = act(observation, generator)
-        observation, reward, terminated, truncated, info = world.env.step(action)
-        cut = bool(truncated) or len(done) + 1 == LONGEST
-        done.append((world.stored(action), float(reward), bool(terminated), cut))
+        action = act(observation, observed, generator)
+        observation, reward, terminated, truncated, info = world.step(action)
+        cut = truncated or len(done) + 1 == LONGEST
+        done.append((world.stored(action), reward, terminated, cut))
         observed.append(world.seen(observation))
         known.append(world.known(observation, info))
+        after(Turn(observed[-2], *done[-1], observed[-1]))
     actions, rewards, *ends = zip(*done, strict=True)
     arrays = {OBSERVATIONS: np.stack(observed), ACTIONS: np.stack(actions), REWARDS: np.array(rewards, np.float32)}
     arrays |= {name: np.array(end, bool) for name, end in zip(ENDS, ends, strict=True)}
@@ -91,39 +111,6 @@ def _states(known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Array]]:
         yield name, np.array([np.nan if value is None else value for value in told])
 
 
-def _policy(policy: str, world: World) -> Act:
-    if policy == RANDOM:
-        return lambda observation, generator: world.env.action_space.sample()
-    path = Path(policy)
-    if not path.is_file() or path.suffix != ".py":
-        raise UsageError(
-            f"--policy {policy}: give {RANDOM}, or a Python file that defines act(observation, generator), which "
-            "returns an action"
-        )
-    try:
-        act = runpy.run_path(str(path)).get("act")
-    except Exception as error:  # it is the user's own program
-        raise UsageError(f"--policy {policy} cannot be run: {type(error).__name__}: {error}") from None
-    if not callable(act):
-        raise UsageError(f"--policy {policy} defines no function act(observation, generator)")
-    return _checked(act, world, policy)
-
-
-def _checked(act: Act, world: World, policy: str) -> Act:
-    def checked(observation: Any, generator: np.random.Generator) -> Any:
-        try:
-            action = act(observation, generator)
-        except Exception as error:
-            raise UsageError(f"act of {policy} fails: {type(error).__name__}: {error}") from None
-        space = world.env.action_space
-        fitting = action if space.contains(action) else np.asarray(action, space.dtype)
-        if not space.contains(fitting):
-            raise UsageError(f"act of {policy} returns {action!r}, and an action here is one of {space}")
-        return fitting
-
-    return checked
-
-
 def _begun(wish: Wish, world: World, out: Path, *, resume: bool) -> tuple[int, int]:
     """How many episodes and steps are there. Raises `UsageError` where these are others than are wished for."""
     about = {name: value for name, value in asdict(wish).items() if name != "steps"} | {"version": world.version}
@@ -134,8 +121,8 @@ def _begun(wish: Wish, world: World, out: Path, *, resume: bool) -> tuple[int, i
         files.write(out / ABOUT, json.dumps(about).encode())
         return 0, 0
     try:
-        before = json.loads((out / ABOUT).read_bytes())
-    except (OSError, ValueError):
+        before = {"repeat": 1, **json.loads((out / ABOUT).read_bytes())}
+    except (OSError, ValueError, TypeError):
         raise UsageError(
             f"{out} holds no collection to go on with: leave --resume out, or name another --out"
         ) from None
@@ -150,7 +137,8 @@ def _begun(wish: Wish, world: World, out: Path, *, resume: bool) -> tuple[int, i
     return len(lengths), sum(lengths)
 
 
-def _bytes(arrays: Mapping[str, Array]) -> bytes:
+def written(arrays: Mapping[str, Array]) -> bytes:
+    """An episode as the bytes of an `.npz`."""
     held = io.BytesIO()
     np.savez_compressed(held, allow_pickle=False, **arrays)
     return held.getvalue()

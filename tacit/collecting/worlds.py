@@ -31,12 +31,24 @@ class World:
     """Whether frames are red, green and blue, not grey."""
     version: str
     """Of what provides it."""
+    repeat: int = 1
+    """How often an action is repeated before something is observed again."""
 
     def reset(self, seed: int) -> tuple[Any, Mapping[str, Any]]:
         """A new episode, a function of `seed`: what the environment observes, and what else it says."""
         self.env.action_space.seed(seed)
         observation, info = self.env.reset(seed=seed)
         return observation, info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
+        """What gymnasium's `step` returns, after as many repetitions as the world has, or the end; rewards add up."""
+        total = 0.0
+        for _ in range(self.repeat):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, bool(terminated), bool(truncated), info
 
     def seen(self, observation: Any) -> Array:
         """What is stored as the observation: a frame uint8 `[H, W(, 3)]`, or a vector float32 `[D]`."""
@@ -70,6 +82,18 @@ class World:
         return np.asarray(action, np.float32).reshape(-1)
 
     @property
+    def choices(self) -> int | None:
+        """How many actions there are to choose from; None where an action is something else."""
+        from gymnasium.spaces import Discrete
+
+        space = self.env.action_space
+        return int(space.n) if isinstance(space, Discrete) else None
+
+    def choice(self, number: int) -> int:
+        """The environment's own action for a choice as it is stored, from 0 on."""
+        return number + int(self.env.action_space.start)
+
+    @property
     def _game(self) -> str:
         return str(self.env.spec.id).removeprefix(ATARI).partition("-")[0]
 
@@ -84,8 +108,10 @@ class World:
         return np.asarray(flatten(self.env.observation_space, observation), np.float32).reshape(-1)
 
 
-def open_world(name: str, *, pixels: int | None, colour: bool) -> World:
+def open_world(name: str, *, pixels: int | None, colour: bool, repeat: int = 1) -> World:
     """The environment called `name`. Raises `UsageError` where there is none, or what it needs is not installed."""
+    if repeat < 1:
+        raise UsageError(f"--repeat {repeat}: give 1 or more")
     if pixels is not None and not 1 <= pixels <= LARGEST:
         raise UsageError(f"--pixels {pixels}: give a side of 1 to {LARGEST:,}")
     if colour and pixels is None:
@@ -112,7 +138,7 @@ def open_world(name: str, *, pixels: int | None, colour: bool) -> World:
         raise UsageError(f"{name} cannot be rendered as frames: leave --pixels out, and its own observations are kept")
     if not isinstance(env.action_space, Box | Discrete | MultiBinary | MultiDiscrete):
         raise UsageError(f"actions of {name} are {env.action_space}; choices and arrays of numbers can be stored")
-    return World(env, pixels, colour, version)
+    return World(env, pixels, colour, version, repeat)
 
 
 def _atari(gymnasium: Any) -> str:

@@ -15,6 +15,7 @@ from tacit.commands import (
     label,
     learn,
     look,
+    play,
     recommend,
     retrieve,
     show,
@@ -29,6 +30,7 @@ WAY = {
     "Judge what was learnt": ("evaluate", "runs"),
     "Use it: vectors and search": ("embed", "index", "search", "export"),
     "Use it: labels and answers": ("select", "finetune", "predict", "recommend", "anomalies", "generate"),
+    "Use it: act": ("play",),
 }
 """The commands by what they are for, in the order in which somebody new needs them."""
 OTHER = Group("This program", sort_key=len(WAY))
@@ -53,7 +55,22 @@ for flag in ("--help", "--version"):
     app[flag].group = (OTHER,)
 COMMANDS = {
     command.__name__: (command, examples)
-    for module in (collect, inspect, learn, judge, use, label, adapt, recommend, alarm, retrieve, show, look, write)
+    for module in (
+        collect,
+        inspect,
+        learn,
+        judge,
+        use,
+        label,
+        adapt,
+        recommend,
+        alarm,
+        retrieve,
+        show,
+        look,
+        write,
+        play,
+    )
     for command, examples in module.COMMANDS
 }
 for place, (title, names) in enumerate(WAY.items()):

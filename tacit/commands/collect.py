@@ -19,6 +19,7 @@ def collect(
     steps: int = 10_000,
     side: Annotated[int | None, Parameter(name="--pixels", show_default=False)] = None,
     colour: Annotated[bool, Switch] = False,
+    repeat: int | None = None,
     seed: int = 0,
     resume: Annotated[bool, Switch] = False,
 ) -> None:
@@ -35,13 +36,16 @@ def collect(
     out
         A new or empty folder for the episodes.
     policy
-        random, or a Python file that defines act(observation, generator), which returns an action.
+        random, the run of an agent (see `tacit play`), which then sees what it learnt on, or a Python file that defines
+        act(observation, generator), which returns an action.
     steps
         Whole episodes are played until there are as many steps.
     side
         Observe rendered frames of as many pixels a side, grey ones; by default what the environment observes.
     colour
         Keep the frames' colours.
+    repeat
+        Do each action as often before the next is chosen and something is stored.
     seed
         Each episode is a function of it and of the episode's number.
     resume
@@ -50,7 +54,7 @@ def collect(
     from tacit.collecting.collect import Wish
     from tacit.collecting.collect import collect as play
 
-    wish = Wish(env=env, policy=policy, steps=steps, seed=seed, pixels=side, colour=colour)
+    wish = Wish(env=env, policy=policy, steps=steps, seed=seed, pixels=side, colour=colour, repeat=repeat)
     episodes, done = play(wish, out, resume=resume)
     sys.stdout.write(f"{out}\n")
     sys.stderr.write(f"{episodes:,} episodes, {done:,} steps\n\nnext:\n  tacit train {out}\n")
@@ -63,6 +67,7 @@ COMMANDS: Commands = (
   tacit collect CartPole-v1 --steps 20000 --out cartpole
   tacit collect CartPole-v1 --pixels 84 --steps 20000 --out cartpole-frames
   tacit collect ALE/Pong-v5 --pixels 84 --steps 20000 --out pong
+  tacit collect CartPole-v1 --policy runs/agent --out skilled
   tacit collect CartPole-v1 --policy mine.py --out mine      act(observation, generator) -> action""",
     ),
 )

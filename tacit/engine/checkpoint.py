@@ -66,7 +66,7 @@ class Checkpoint:
         return {name.removeprefix(prefix): value for name, value in own.items() if name.startswith(prefix)}
 
 
-def pack(learner: Learner, optimiser: Optimizer | None = None) -> State:
+def pack(learner: nn.Module, optimiser: Optimizer | None = None) -> State:
     """The state of a learner and its optimiser, by reference."""
     tensors = {_LEARNER + name: value for name, value in learner.state_dict().items()}
     numbers: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def pack(learner: Learner, optimiser: Optimizer | None = None) -> State:
     return State(tensors, numbers)
 
 
-def unpack(state: State, learner: Learner, optimiser: Optimizer | None = None) -> None:
+def unpack(state: State, learner: nn.Module, optimiser: Optimizer | None = None) -> None:
     """Put `state` back into a learner and an optimiser that were built as those it was packed from.
 
     The optimiser's tensors get the strides of their parameters (channels_last, say): another memory format would

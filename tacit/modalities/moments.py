@@ -130,7 +130,7 @@ def cut(raw: Raw, layout: MomentLayout) -> Iterator[tuple[np.ndarray, str]]:
     Before the first observation stands the first one. Raises `Unreadable` before the first moment.
     """
     episode = decode(raw)
-    observed = _fitting(episode, layout)
+    observed = fitting(episode, layout)
     acted = _acted(episode, layout)
     count = moments_of(len(observed), layout)
     if count < 1:
@@ -151,7 +151,7 @@ def moments_of(observations: int, layout: MomentLayout) -> int:
 
 def read(raw: Raw, layout: MomentLayout) -> np.ndarray:
     """The last moment of an episode, as an agent sees it now; nothing is known of what comes next."""
-    observed = _fitting(decode(raw), layout)
+    observed = fitting(decode(raw), layout)
     window = np.arange(1 - layout.stack, layout.ahead + 1) + len(observed) - 1
     none = np.full((layout.ahead, layout.width), np.nan, np.float32)
     return _packed(observed[np.clip(window, 0, len(observed) - 1)], none, layout)
@@ -163,12 +163,14 @@ def collate(packed: Tensor, layout: MomentLayout) -> View:
     rows, size = len(packed), layout.observed_bytes
     window = (rows, layout.stack + layout.ahead, *layout.observed)
     held = packed[:, :size].contiguous()
-    if layout.frames:
-        x = held[:, : int(np.prod(window[1:]))].view(window).float().div_(255)
-    else:
-        x = held.view(torch.float32).view(window)
-    now, later = x[:, : layout.stack].flatten(1, 2), x[:, layout.stack :]
-    return View(now, later=later, actions=_actions(packed[:, size:], layout))
+    x = held[:, : int(np.prod(window[1:]))].view(window) if layout.frames else held.view(torch.float32).view(window)
+    return viewed(x, _actions(packed[:, size:], layout), layout)
+
+
+def viewed(observed: Tensor, actions: Tensor | None, layout: MomentLayout) -> View:
+    """Moments and what comes after them, `[B, K + N, ...]`, as `collate` makes them a view."""
+    x = observed.float().div_(255) if layout.frames else observed
+    return View(x[:, : layout.stack].flatten(1, 2), later=x[:, layout.stack :], actions=actions)
 
 
 def _actions(packed: Tensor, layout: MomentLayout) -> Tensor | None:
@@ -189,7 +191,7 @@ def _packed(observed: Array, acted: npt.NDArray[np.float32], layout: MomentLayou
     return packed
 
 
-def _fitting(episode: Episode, layout: MomentLayout) -> Array:
+def fitting(episode: Episode, layout: MomentLayout) -> Array:
     """The observations in the layout's shape. Raises `Unreadable`."""
     found = episode.observations
     if found.shape[1:] == layout.observed:

@@ -10,12 +10,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.core import Encoder, View, concatenate
+from tacit.nn.standardise import Standardise
 
 
 def mlp(dim: int, hidden: int, out: int, *, norm: bool = True) -> nn.Sequential:
     """Linear, BatchNorm (where `norm`), ReLU, Linear: the projector of SimCLR and, without norm, of MoCo v2."""
     middle = [nn.BatchNorm1d(hidden)] if norm else []
     return nn.Sequential(nn.Linear(dim, hidden, bias=not norm), *middle, nn.ReLU(), nn.Linear(hidden, out))
+
+
+def scores(features: Tensor, hidden: int, choices: int) -> nn.Sequential:
+    """A score for each choice, from features such as those of a sample, `[B, D]`, by which they are standardised: what
+    tells moments apart is little beside what all have in common. The norm keeps scores that learn from themselves from
+    diverging (Gallici et al. 2024, Simplifying Deep Temporal Difference Learning, arXiv 2407.04811)."""
+    return nn.Sequential(
+        Standardise(features),
+        nn.Linear(features.shape[1], hidden),
+        nn.LayerNorm(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, choices),
+    )
 
 
 class Embedder(nn.Module):

@@ -134,7 +134,7 @@ def test_policies_that_do_not_act_are_refused(program, said, tmp_path, capsys):
         (["CartPole-v1", "--steps", "0"], "give 1 or more"),
         (["CartPole-v1", "--pixels", "0"], "give a side"),
         (["CartPole-v1", "--colour"], "give --pixels"),
-        (["CartPole-v1", "--policy", "good"], "random, or a Python file"),
+        (["CartPole-v1", "--policy", "good"], "give random, the run of an agent"),
         (["CartPole-v1", "--resume"], "no collection to go on with"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_missing_library_is_named_with_how_to_install_it(missing, env, extra, 
 def test_the_memory_of_a_game_is_stored_by_name(tmp_path):
     pytest.importorskip("ale_py")
     world = open_world("ALE/Pong-v5", pixels=36, colour=False)
-    noop = lambda observation, generator: 0  # noqa: E731
+    noop = lambda observation, observed, generator: 0  # noqa: E731
     monkey = {"cut": 0}
 
     class Short:

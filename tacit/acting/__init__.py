@@ -1,0 +1,1 @@
+"""Learning to act: values of actions on top of an encoder."""
