@@ -12,19 +12,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tacit.acting.faces import environment, features_extractor
+    from tacit.agent import load_agent
     from tacit.applying.transformer import EncoderTransformer
     from tacit.encoder import load
-    from tacit.library import evaluate, finetune, predict, select, train
+    from tacit.library import evaluate, finetune, play, predict, select, train
     from tacit.model import load_model
 
-__all__ = ["EncoderTransformer", "evaluate", "finetune", "load", "load_model", "predict", "select", "train"]
+__all__ = [
+    "EncoderTransformer",
+    "environment",
+    "evaluate",
+    "features_extractor",
+    "finetune",
+    "load",
+    "load_agent",
+    "load_model",
+    "play",
+    "predict",
+    "select",
+    "train",
+]
 
 _HOMES = {
     "EncoderTransformer": "tacit.applying.transformer",
+    "environment": "tacit.acting.faces",
     "evaluate": "tacit.library",
+    "features_extractor": "tacit.acting.faces",
     "finetune": "tacit.library",
     "load": "tacit.encoder",
+    "load_agent": "tacit.agent",
     "load_model": "tacit.model",
+    "play": "tacit.library",
     "predict": "tacit.library",
     "select": "tacit.library",
     "train": "tacit.library",

@@ -221,11 +221,15 @@ def _read_spec(folder: Path) -> Spec:
                 f"{folder} holds a fine-tuned model, not an encoder: `tacit predict` uses it; its run's folder holds "
                 "its encoder, too"
             )
+        if values.get("kind") == "agent":
+            raise UsageError(
+                f"{folder} holds an agent: `tacit collect --policy` uses it; its run's folder holds its encoder, too"
+            )
         spec = Spec(**values)
         known = spec.format == FORMAT and spec.modality["name"] in MODALITIES
     except UsageError:
         raise
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         raise RunError(f"{path} is damaged: {error}. Copy the encoder anew, or train it again.") from None
     if not known:
         raise RunError(f"{path} was written by another version of tacit (format {spec.format}): upgrade tacit")

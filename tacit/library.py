@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tacit.acting.learning import learn
+from tacit.acting.settings import configure as configure_play
 from tacit.adapting import finetuning
+from tacit.agent import TrainedAgent
 from tacit.applying import predicting, selecting
 from tacit.encoder import TrainedEncoder, load
 from tacit.model import TrainedModel, load_model
@@ -129,6 +132,33 @@ def evaluate(
         metric=metric,
         horizons=horizons,
     )
+
+
+def play(
+    env: str,
+    out: str | Path,
+    *,
+    init_from: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> TrainedAgent:
+    """Learn to act in an environment of gymnasium; the run stands in the folder `out`, its returns in `out/agent.json`.
+
+    Args:
+        env: the environment's id, one whose actions are choices.
+        out: a folder that is new or empty, or, with `resume`, that of the run to go on with.
+        init_from: the encoder to start from: a run, an encoder or a checkpoint.
+        settings: any other settings, nested as in `tacit play --print-config`.
+        resume: go on with the run in `out`, from its last checkpoint.
+
+    Raises:
+        tacit.errors.TacitError: with what was given, what was expected and what to do.
+    """
+    told: list[Mapping[str, Any]] = [settings or {}, {"env": env}]
+    if init_from is not None:
+        told.append({"init_from": str(init_from)})
+    agent, _ = learn(configure_play(told, resume=Path(out) if resume else None), Path(out), resume=resume)
+    return agent
 
 
 def select(

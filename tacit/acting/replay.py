@@ -16,6 +16,8 @@ from tacit.modalities.episodes import ACTIONS, ENDS, OBSERVATIONS, REWARDS, Arra
 from tacit.modalities.moments import MomentLayout, fitting, viewed
 
 Places = npt.NDArray[np.int64]
+_NEVER = np.iinfo(np.int64).max
+"""Last number of an episode that goes on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +63,9 @@ class Replay:
         here = (self.count - 1) % self.capacity
         self._action[here], self._reward[here], self._ended[here] = int(turn.action), turn.reward, turn.terminated
         self._put(turn.after)
-        self._last[np.arange(max(self._begin, self._oldest), self.count) % self.capacity] = self.count - 1
         self._open = not (turn.terminated or turn.truncated)
+        if not self._open:
+            self._last[np.arange(max(self._begin, self._oldest), self.count) % self.capacity] = self.count - 1
 
     def add_all(self, episode: Mapping[str, Array]) -> None:
         """Remember a whole episode, its arrays by name."""
@@ -83,13 +86,17 @@ class Replay:
     def _put(self, seen: Array) -> None:
         here = self.count % self.capacity
         self._observed[here] = fitting(decode(seen[None]), self.layout)[0]
-        self._first[here] = self._begin
+        self._first[here], self._last[here] = self._begin, _NEVER
         self.count += 1
 
     def _moments(self) -> Places:
         """The numbers of all moments that have a later one."""
         numbers = np.arange(self._oldest, self.count)
-        return numbers[self._last[numbers % self.capacity] > numbers]
+        return numbers[self._last_of(numbers) > numbers]
+
+    def _last_of(self, numbers: Places) -> Places:
+        """The last observation that there is of the episodes of `numbers`."""
+        return np.minimum(self._last[numbers % self.capacity], self.count - 1)
 
     def everything(self, count: int) -> Memory:
         """At most `count` moments, spread evenly."""
@@ -101,12 +108,12 @@ class Replay:
         drawn = np.empty(0, np.int64)
         while len(drawn) < count:  # few places are last ones, so that looking for the others would cost more
             some = generator.integers(self._oldest, self.count, 2 * count)
-            drawn = np.concatenate([drawn, some[self._last[some % self.capacity] > some]])
+            drawn = np.concatenate([drawn, some[self._last_of(some) > some]])
         return self.at(drawn[:count], steps, gamma)
 
     def at(self, numbers: Places, steps: int, gamma: float) -> Memory:
         """The moments `numbers`, `[B]`."""
-        layout, last = self.layout, self._last[numbers % self.capacity]
+        layout, last = self.layout, self._last_of(numbers)
         first = np.maximum(self._first[numbers % self.capacity], self._oldest)
         ahead = numbers[:, None] + np.arange(steps)
         happened = ahead < last[:, None]

@@ -54,7 +54,7 @@ class PlayConfig(Config):
             world.env.close()
             raise UsageError(
                 f"an action of {self.env} is one of {world.env.action_space}: `tacit play` learns to choose among a "
-                "few, as in CartPole-v1; `tacit.features_extractor` puts an encoder into agents for others"
+                "few, as in CartPole-v1; tacit.features_extractor puts an encoder into agents for others"
             )
         return world
 

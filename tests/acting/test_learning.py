@@ -50,6 +50,8 @@ def test_a_run_leaves_an_agent_its_encoder_its_episodes_and_what_it_got(played):
     by_chance = [line["return"] for line in lines if line["step"] <= 40]
     assert judged["chance"]["value"] == pytest.approx(np.mean(by_chance))
     assert tacit.load(played).dim == 16
+    with pytest.raises(UsageError, match="holds an agent"):
+        tacit.load(played / "agent")
     agent = load_agent(played)
     frame = np.zeros((40, 40), np.uint8)
     assert agent.of([frame]).shape == (2,)

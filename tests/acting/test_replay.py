@@ -57,7 +57,7 @@ def test_moments_are_those_of_the_files(lengths, stack, ahead):
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 5))
 @FEW
 def test_rewards_are_summed_as_a_loop_would(lengths, n):
-    replay, episodes, layout = remembered(lengths)
+    replay, episodes, _ = remembered(lengths)
     memory = replay.at(numbers_of(replay).numpy(), n, DISCOUNT)
     reward, discount, seen = [], [], []
     for episode in episodes:
