@@ -18,6 +18,7 @@ from tacit.encoder import CARD, CONFIG, WEIGHTS, Spec, TrainedEncoder, blank, bu
 from tacit.engine import checkpoint, files
 from tacit.errors import RunError, Unreadable, UsageError
 from tacit.evaluation.features import inference
+from tacit.modalities.moments import MomentLayout
 from tacit.nn.heads import Embedder, scores
 
 FORMAT = 1
@@ -63,7 +64,8 @@ class TrainedAgent:
     def of(self, observed: Sequence[np.ndarray]) -> Tensor:
         """The values of all choices, `[A]`."""
         layout = self.base.layout
-        held = np.stack(observed[-layout.model_dump()["stack"] :])
+        assert isinstance(layout, MomentLayout), "agents see moments"
+        held = np.stack(observed[-layout.stack :])
         packed = torch.from_numpy(self.base.modality.read(held, layout))[None]
         with inference(self.values):
             said: Tensor = self.values(self.base.modality.collate(packed, layout).to(self.base.device))
