@@ -21,7 +21,7 @@ from tacit.evaluation.anomalies import BUFFER, volumes
 from tacit.evaluation.bench import Evaluation, Kind
 from tacit.evaluation.forecasting import Span
 from tacit.evaluation.resampled import Resampled, compare, sample_weights
-from tacit.evaluation.verdict import Verdict
+from tacit.evaluation.verdict import Verdict, figure
 from tacit.proving import scores
 from tacit.proving.courses import Course, Rows
 from tacit.proving.fitting import UNTRAINED, untrained
@@ -147,11 +147,14 @@ def _cautious(evaluation: Evaluation, series: int) -> Evaluation:
     """Of few series nothing is said beyond chance, and of one there is no interval."""
     if series >= FEW:
         return evaluation
-    say(f"note: {counted(series, 'series')} with anomalies: intervals over so few are too narrow")
     assert evaluation.verdict is not None
-    sentence = evaluation.verdict.sentence.replace(": it helped.", ": it did not help beyond chance.")
-    said = f"{sentence} It takes {FEW} series with anomalies to tell a gain from chance."
-    results = evaluation.results
-    if series == 1:
-        results = tuple(replace(result, low=None, high=None) for result in results)
-    return replace(evaluation, results=results, verdict=Verdict(False, said))
+    said = evaluation.verdict.sentence.replace(": it helped.", ": it did not help beyond chance.")
+    needed = f"It takes {FEW} series with anomalies to tell a gain from chance."
+    if series > 1:
+        say(f"note: {series} series with anomalies: intervals over so few are too narrow")
+        return replace(evaluation, verdict=Verdict(False, f"{said} {needed}"))
+    own, *floors = (result for result in evaluation.results if result.metric == METRICS[0])
+    best = max(floors, key=lambda floor: floor.value)
+    said = f"On one series pre-training reaches {METRICS[0]} {figure(own.value)}, {best.row} {figure(best.value)}."
+    results = tuple(replace(result, low=None, high=None) for result in evaluation.results)
+    return Evaluation(results, (), Verdict(False, f"{said} {needed}"), {})

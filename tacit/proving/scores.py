@@ -111,9 +111,13 @@ def _normal(wholes: Iterable[Whole], length: int) -> Tensor:
     found = [torch.empty(0)]
     for one in wholes:
         for begin, end in one.normal:
-            starts = begins(end - begin, length, FINE)
+            starts = _evenly(begins(end - begin, length, FINE))
             found.append(_told(cut(one.values[begin:end], starts, length), starts)[1])
-    rows = torch.cat(found)
+    return _evenly(torch.cat(found))
+
+
+def _evenly(rows: Tensor) -> Tensor:
+    """At most `MOST` of them."""
     return rows[torch.linspace(0, len(rows) - 1, min(MOST, len(rows))).long()]
 
 

@@ -52,13 +52,13 @@ def groups(own, half):
     return found
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_volumes_are_those_of_a_loop(seed):
     generator = np.random.default_rng(seed)
-    marks = np.zeros(60, bool)
-    for begin in generator.integers(0, 55, 3):
+    marks = np.zeros(40, bool)
+    for begin in generator.integers(0, 36, 3):
         marks[begin : begin + generator.integers(1, 9)] = True
-    scores = generator.normal(size=60) + marks
+    scores = generator.normal(size=40) + marks
     scores = np.round(scores) if seed % 2 else scores
     assert volumes(scores[None], marks, 7)[0] == pytest.approx(loop(scores, marks, 7), abs=1e-9)
 

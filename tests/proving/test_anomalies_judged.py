@@ -8,8 +8,9 @@ import torch
 from curves import watched
 
 import tacit
+from tacit import desk
 from tacit.cli import run
-from tacit.errors import DataError, UsageError
+from tacit.errors import DataError
 from tacit.evaluation.anomalies import volumes
 from tacit.proving import scores
 from tacit.proving.anomalies import anomaly
@@ -99,8 +100,12 @@ def test_of_few_series_nothing_is_said_beyond_chance(encoder, tmp_path, capfd):
     assert "It takes 7 series" in found.verdict.sentence
     assert "intervals over so few are too narrow" in capfd.readouterr().err
     watched(tmp_path / "one.csv", count=1)
-    found = anomaly(encoder, str(tmp_path / "one.csv")).evaluation
-    assert {result.low for result in found.results} == {None}
+    one = anomaly(encoder, str(tmp_path / "one.csv"))
+    assert {result.low for result in one.evaluation.results} == {None}
+    assert "On one series pre-training reaches VUS-PR" in one.evaluation.verdict.sentence
+    assert "[" not in one.evaluation.verdict.sentence
+    desk.show(one.evaluation)
+    assert "ts2vec" in capfd.readouterr().out
 
 
 def test_series_without_a_training_part_are_held_against_those_of_others(encoder, tmp_path):
@@ -127,9 +132,6 @@ def test_what_cannot_be_judged_is_refused(encoder, folder, tmp_path):
     (tmp_path / "late.csv").write_text("\n".join(line.replace("train", "val") for line in text) + "\n")
     with pytest.raises(DataError, match="no value is taken for normal"):
         anomaly(encoder, str(tmp_path / "late.csv"))
-    pictures = tacit.train("digits", tmp_path / "pictures", settings={"budget": {"steps": 1}, "batch": 16})
-    with pytest.raises(UsageError, match="this encoder reads images"):
-        anomaly(pictures, "digits")
 
 
 def test_gaps_constant_channels_and_short_series_are_scored(encoder, tmp_path, capfd):
