@@ -13,6 +13,8 @@ from tacit.collecting.worlds import World, open_world
 from tacit.errors import Interrupted, UsageError
 from tacit.modalities.episodes import decode, states
 
+EPISODE = "episode-000000.npz"
+
 
 def arrays(path):
     with np.load(path, allow_pickle=False) as held:
@@ -62,6 +64,25 @@ def test_actions_that_are_numbers_and_episodes_that_are_cut(tmp_path):
     assert not held["terminated"].any()
 
 
+def test_an_action_may_be_repeated_before_something_is_stored(tmp_path):
+    (tmp_path / "right.py").write_text("def act(observation, generator):\n    return 1\n")
+    once, twice = (
+        arrays(collected(tmp_path / f"by-{count}", policy=str(tmp_path / "right.py"), repeat=count) / EPISODE)
+        for count in (1, 2)
+    )
+    steps = len(once["actions"])
+    assert len(twice["actions"]) == -(-steps // 2)
+    assert np.array_equal(
+        twice["observations"][:-1], once["observations"][:-1][: steps + 1 : 2][: len(twice["actions"])]
+    )
+    assert np.array_equal(twice["observations"][-1], once["observations"][-1]), "an end cuts the repetition short"
+    assert twice["rewards"].sum() == once["rewards"].sum()
+    with pytest.raises(UsageError, match="repeat 2 then and 3 now"):
+        collected(tmp_path / "by-2", policy=str(tmp_path / "right.py"), repeat=3, steps=99, resume=True)
+    with pytest.raises(UsageError, match="give 1 or more"):
+        collected(tmp_path / "by-0", repeat=0)
+
+
 def test_a_collection_that_was_stopped_goes_on_to_the_same_files(tmp_path):
     collect(Wish("CartPole-v1", steps=90, seed=3), tmp_path / "whole")
     collect(Wish("CartPole-v1", steps=20, seed=3), tmp_path / "parts")
@@ -76,8 +97,8 @@ def test_a_collection_that_was_stopped_goes_on_to_the_same_files(tmp_path):
     assert not np.array_equal(other["observations"][0], whole[0]["observations"][0])
 
 
-def collected(folder, **wishes):
-    collect(Wish("CartPole-v1", **{"steps": 1, **wishes}), folder)
+def collected(folder, resume=False, **wishes):
+    collect(Wish("CartPole-v1", **{"steps": 1, **wishes}), folder, resume=resume)
     return folder
 
 
