@@ -61,6 +61,8 @@ class Step:
     """Scalars worth a line in the log."""
     carry: Mapping[str, Tensor] = field(default_factory=dict)
     """Detached rows `[B, ...]` by name that `update` needs, each gathered over micro-batches and ranks."""
+    surprise: Tensor | None = None
+    """`[B]`, detached: the part of `loss` that a curious agent is paid, where that is not all of it."""
 
 
 @dataclass(frozen=True, eq=False)

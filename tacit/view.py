@@ -81,9 +81,18 @@ class View:
         """The same samples with other values `x [B, ...]`."""
         return replace(self, x=x)
 
+    def after(self, steps: int) -> View:
+        """The moments `steps` later, 1 to N, where samples are moments: of as many observations, the latest of them
+        from `later`."""
+        assert self.later is not None, "samples of moments say what comes next"
+        rows, _, width, *shape = self.later.shape
+        held = torch.cat([self.x.view(rows, -1, width, *shape), self.later], dim=1)
+        count = self.x.shape[1] // width
+        return replace(self, x=held[:, steps : steps + count].flatten(1, 2), later=None)
+
 
 def concatenate(views: Sequence[View]) -> View:
-    """Views of one shape as one batch, in order: `[B1 + B2 + ..., ...]`."""
+    """Views of one shape as one batch, in order: `[B1 + B2 + ..., ...]`. What is observed later is left out."""
 
     def join(parts: Sequence[Tensor | None]) -> Tensor | None:
         present = [part for part in parts if part is not None]
@@ -96,7 +105,7 @@ def concatenate(views: Sequence[View]) -> View:
         valid=join([view.valid for view in views]),
         where=join([view.where for view in views]),
         index=join([view.index for view in views]),
-        later=join([view.later for view in views]),
+        later=None,  # encoders do not read it, and not every kind of view has it
         actions=join([view.actions for view in views]),
     )
 

@@ -33,33 +33,38 @@ class Recipe(Config):
 
 
 def moment_view(view: View, recipe: Recipe, draws: Draws) -> View:
-    """The moment as `recipe` shows it: frames `[B, K C, H, W]` in [0, 1], vectors `[B, K D]`.
+    """The moment as `recipe` shows it, and what is observed later alike: frames `[B, K C, H, W]` in [0, 1], vectors
+    `[B, K D]`.
 
     All frames of a moment move together, by whole pixels (Yarats et al. 2021, DrQ, arXiv 2004.13649; CURL's crops do
     the same), and are lit by one factor 1 + light min(max(n, -2), 2), n normal (Schwarzer et al. 2021, SPR, arXiv
     2007.05929). Numbers of vectors are scaled, each alike in all observations of a moment (Laskin et al. 2020, RAD,
     arXiv 2004.14990).
     """
-    x = view.x
+    if recipe == Recipe():
+        return view
+    x, later = view.x, view.later
+    seen = x if later is None else torch.cat([x, later.flatten(1, 2)], dim=1)
     if x.dim() == 4:
         if recipe.shift:
-            x = _moved(x, recipe.shift, draws)
+            seen = _moved(seen, recipe.shift, draws)
         if recipe.light:
             factor = 1 + recipe.light * draws.normal().clamp(-2, 2)
-            x = (x * factor[:, None, None, None]).clamp(0, 1)
+            seen = (seen * factor[:, None, None, None]).clamp(0, 1)
     elif recipe.scale != (1.0, 1.0):
-        width = x.shape[1] if view.later is None else view.later.shape[2]
+        width = x.shape[1] if later is None else later.shape[2]
         factor = draws.uniform(math.log(recipe.scale[0]), math.log(recipe.scale[1]), (width,)).exp()
-        x = x * factor.repeat(1, x.shape[1] // width)
-    return replace(view, x=x, later=None)
+        seen = seen * factor.repeat(1, seen.shape[1] // width)
+    if later is None:
+        return view.with_x(seen)
+    now, after = seen[:, : x.shape[1]], seen[:, x.shape[1] :]
+    return replace(view, x=now, later=after.view_as(later))
 
 
 def next_view(view: View, recipe: Recipe, draws: Draws) -> View:
     """The moment N steps later, shown as `recipe` says."""
     assert view.later is not None, "samples of moments say what comes next"
-    rows, steps, *observed = view.later.shape
-    held = torch.cat([view.x.view(rows, -1, *observed), view.later], dim=1)
-    return moment_view(view.with_x(held[:, steps:].flatten(1, 2)), recipe, draws)
+    return moment_view(view.after(view.later.shape[1]), recipe, draws)
 
 
 def _moved(x: Tensor, share: float, draws: Draws) -> Tensor:

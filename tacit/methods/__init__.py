@@ -8,6 +8,7 @@ from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
 from tacit.methods.electra import Electra
+from tacit.methods.forward_model import ForwardModel
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
@@ -16,8 +17,10 @@ from tacit.methods.mixup import MixUp
 from tacit.methods.moco import MoCo
 from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
+from tacit.methods.rnd import RND
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
+from tacit.methods.spr import SPR
 from tacit.methods.st_dim import STDIM
 from tacit.methods.ts2vec import TS2Vec
 from tacit.methods.tsdae import TSDAE
@@ -44,5 +47,8 @@ METHODS: dict[str, type[Learner]] = {
     "electra": Electra,
     "st-dim": STDIM,
     "inverse-dynamics": InverseDynamics,
+    "forward-model": ForwardModel,
+    "spr": SPR,
+    "rnd": RND,
     "patches": Patches,
 }

@@ -11,11 +11,9 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.errors import DataError
 from tacit.losses.moments import action_loss
+from tacit.nn.actions import Actions
 from tacit.nn.heads import mlp
-
-_SAME = 1e-6
 
 
 class InverseDynamics(Method):
@@ -29,9 +27,6 @@ class InverseDynamics(Method):
     formula = "loss = -log p(a_t | f(t), f(t+1)),  or of numbers |answer - a_t|^2 / A"
     presets = {"default": {"optimiser": {"lr": 1e-3}, "usual_batch": 128}}
     views = ("plain", "next")
-    mean: Tensor
-    std: Tensor
-    nothing: Tensor
 
     class Config(Named):
         name: Literal["inverse-dynamics"] = "inverse-dynamics"
@@ -39,25 +34,9 @@ class InverseDynamics(Method):
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
-        if sample.actions is None:
-            raise DataError(
-                "inverse-dynamics tells what was done, and these episodes have no array `actions`: add it, or choose "
-                "another method, such as st-dim"
-            )
-        done = sample.actions[:, 0].float()
-        mean, std = done.mean(dim=0), done.std(dim=0, correction=0)
-        if bool((std < _SAME).all()):
-            raise DataError(
-                "in all these moments the same was done, so that there is nothing to tell: vary the actions"
-            )
-        choices = sample.actions.dtype == torch.bool
         self.backbone = encoder
-        self.head = mlp(2 * encoder.dim, config.hidden, done.shape[1])
-        # choices are told by their numbers, numbers in their own spread; those that never change are all 0
-        self.register_buffer("mean", torch.zeros_like(mean) if choices else mean)
-        self.register_buffer("std", torch.ones_like(std) if choices else std.where(std >= _SAME, 1.0))
-        # who knows nothing else answers by how often each choice was taken, or by the mean
-        self.register_buffer("nothing", torch.special.entr(mean).sum() if choices else (std >= _SAME).float().mean())
+        self.actions = Actions(sample, config.name)
+        self.head = mlp(2 * encoder.dim, config.hidden, self.actions.width)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
@@ -71,15 +50,13 @@ class InverseDynamics(Method):
         answer, action = self._answered(views)
         loss = action_loss(answer, action)
         right = (answer.argmax(dim=1) == action.int().argmax(dim=1)).float().mean()
-        return Step(loss, self.nothing, {"accuracy": right} if action.dtype == torch.bool else {})
+        return Step(loss, self.actions.nothing, {"accuracy": right} if action.dtype == torch.bool else {})
 
     def _answered(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
         """What is said of the action and what it was, `[B, A]` each, numbers in their own spread."""
-        assert views[0].actions is not None, "samples of a set have actions or have none"
-        action = views[0].actions[:, 0]
         pooled = torch.cat([self.backbone(view).pooled for view in views], dim=1)
         answer: Tensor = self.head(pooled).float()
-        return answer, action if action.dtype == torch.bool else (action - self.mean) / self.std
+        return answer, self.actions(views[0])[:, 0]
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         answer, action = self._answered(views)
@@ -90,7 +67,7 @@ class InverseDynamics(Method):
             said = [f"action {k}, p = {share:.2f}" for k, share in zip(guess.tolist(), p.tolist(), strict=True)]
             done, right = [f"action {k}" for k in truth.tolist()], (guess == truth).tolist()
         else:
-            said, done = (_numbers(each * self.std + self.mean) for each in (answer, action))
+            said, done = (_numbers(each * self.actions.std + self.actions.mean) for each in (answer, action))
             right = ((answer - action).square().mean(dim=1) < action.square().mean(dim=1)).tolist()
         return [
             Exhibit("a moment", views[0][:count], said),

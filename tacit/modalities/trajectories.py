@@ -85,6 +85,10 @@ TRAJECTORIES = Modality(
     recipes={
         "st-dim": _AS_THEY_ARE,
         "inverse-dynamics": _AS_THEY_ARE,
+        "forward-model": _AS_THEY_ARE,
+        "rnd": _AS_THEY_ARE,
+        # five steps ahead in the paper; each more makes a packed moment a frame larger
+        "spr": {"modality": {"ahead": 3}},
         "simclr": {"method": {"local": 0}, "optimiser": {"lr": 1e-3}},
         "masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}},
     },

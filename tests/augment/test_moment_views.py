@@ -37,7 +37,20 @@ def test_all_frames_of_a_moment_move_together_by_whole_pixels():
         found |= set(fits)
     assert len(found) > 3
     assert torch.equal(moved.actions, view.actions)
-    assert moved.later is None
+
+
+def test_what_is_observed_later_is_shown_as_the_moment_is():
+    view = view_of(choices=4, ahead=3)
+    recipe = Recipe(shift=0.1, light=0.05)
+    shown = moment_view(view, recipe, draws(len(view)))
+    alone = moment_view(view.after(2), recipe, draws(len(view)))
+    assert torch.equal(shown.after(2).x, alone.x)
+    assert torch.equal(shown.after(2).x[:, :2], shown.x[:, 2:])
+    assert torch.equal(shown.after(2).x[:, 2:], shown.later[:, :2, 0])
+    ball_view = view_of(ball, numbers=1)
+    scaled = moment_view(ball_view, Recipe(scale=(0.5, 2.0)), draws(len(ball_view)))
+    crossed = scaled.x[:, -3:] * ball_view.later[:, 0], scaled.later[:, 0] * ball_view.x[:, -3:]
+    assert torch.allclose(*crossed, atol=1e-5)
 
 
 def test_light_is_one_factor_a_moment():
@@ -74,4 +87,4 @@ def test_a_view_does_not_depend_on_its_batch(kind, world):
     whole = augment(view, draws(len(view)))
     part = augment(view[4:8], draws(4, first=4))
     assert torch.equal(whole.x[4:8], part.x)
-    assert whole.later is None
+    assert (whole.later is None) == (kind == "next")

@@ -78,13 +78,13 @@ def interactions():
     return torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in raws])), layout
 
 
-def moments(world=walk):
+def moments(world=walk, **settings):
     """Four short episodes of a dot that walks through frames, or of a ball on a line."""
     held = [io.BytesIO() for _ in range(4)]
     for number, file in enumerate(held):
         np.savez(file, **world(number, steps=16))
     raws = [file.getvalue() for file in held]
-    layout = TRAJECTORIES.survey(raws, TRAJECTORIES.config())
+    layout = TRAJECTORIES.survey(raws, TRAJECTORIES.config(**settings))
     return torch.from_numpy(np.stack([row for raw in raws for row, _ in TRAJECTORIES.pieces.cut(raw, layout)])), layout
 
 
