@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from tacit.acting.faces import environment, features_extractor
     from tacit.agent import load_agent
     from tacit.applying.transformer import EncoderTransformer
+    from tacit.curious import curiosity
     from tacit.encoder import load
     from tacit.library import evaluate, finetune, play, predict, select, train
     from tacit.model import load_model
 
 __all__ = [
     "EncoderTransformer",
+    "curiosity",
     "environment",
     "evaluate",
     "features_extractor",
@@ -36,6 +38,7 @@ __all__ = [
 
 _HOMES = {
     "EncoderTransformer": "tacit.applying.transformer",
+    "curiosity": "tacit.curious",
     "environment": "tacit.acting.faces",
     "evaluate": "tacit.library",
     "features_extractor": "tacit.acting.faces",

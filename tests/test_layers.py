@@ -21,7 +21,7 @@ LAYERS = [
     {"modalities", "report"},
     {"data"},
     {"settings", "encoder", "truth"},
-    {"model", "initial", "writer", "agent"},
+    {"model", "initial", "writer", "agent", "curious"},
     {"ranker"},
     {"training"},
     {"adapting", "applying", "collecting", "searching", "proving"},
