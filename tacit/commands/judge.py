@@ -42,10 +42,10 @@ def evaluate(
     task
         Some of knn, linear, few-label, health, scratch, retrieval, semi, joined by commas; the first four where none is
         given. Or one of those with rows of their own: similarity (pairs with scores), search (queries and judgements),
-        state (what episodes know beside observations), detect, segment, tag (tags of words), recognise (transcripts),
-        translate, language, forecast (what comes next in series), anomaly (steps that are marked), imputation (values
-        that are hidden), next-item (of users, and theirs where none is given), layers (where in a transformer it
-        stands), copies, few-label-finetuned, select.
+        state (what episodes know beside observations), reward (what comes of their moments), detect, segment, tag (tags
+        of words), recognise (transcripts), translate, language, forecast (what comes next in series), anomaly (steps
+        that are marked), imputation (values that are hidden), next-item (of users, and theirs where none is given),
+        layers (where in a transformer it stands), copies, few-label-finetuned, select.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of
@@ -136,6 +136,7 @@ COMMANDS: Commands = (
   tacit evaluate runs/pumps pumps.csv --task anomaly     does it know when something is wrong?
   tacit evaluate runs/cifar cifar10 --task select        does choosing what to label help?
   tacit evaluate runs/pong pong --task state             does it know where the ball is?
+  tacit evaluate runs/pong pong --task reward            does it know whether a point is about to be made?
   tacit evaluate runs/gaps reviews.jsonl --task layers   which layers say most, and their sum""",
     ),
 )

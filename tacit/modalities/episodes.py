@@ -72,6 +72,33 @@ def decode(raw: Raw) -> Episode:
     return Episode(observations, actions, rewards)
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of an episode of T steps."""
+
+    steps: int
+    """T."""
+    rewards: npt.NDArray[np.float32] | None
+    """`[T]`; None where the file says nothing of them."""
+    terminated: npt.NDArray[np.bool_] | None
+    """`[T]`, whether the episode came to its end there, rather than being cut off; None where that is not said."""
+
+
+def outcome(raw: bytes) -> Outcome:
+    """What came of the episode in the bytes of an `.npz`. Raises `Unreadable`."""
+    rewards = decode(raw).rewards
+    with _opened(raw) as archive:
+        members = _members(archive)
+        ended = _load(archive, members[ENDS[0]]) if ENDS[0] in members else None
+        shapes = [_shape(archive, members[name]) for name in (REWARDS, ACTIONS, ENDS[0]) if name in members]
+        steps = next((shape[0] for shape in shapes if shape), 0)
+    if ended is None or ended.ndim == 0:  # one value for the whole says nothing of a step
+        return Outcome(steps, rewards, None)
+    if ended.ndim != 1 or ended.dtype.kind not in "iub":
+        raise Unreadable(f"{ENDS[0]} of shape {list(ended.shape)} and type {ended.dtype}; expected truths [T]")
+    return Outcome(steps, rewards, ended.astype(bool))
+
+
 def states(raw: bytes, count: int) -> dict[str, Array]:
     """What is known of the state at each of the first `count` moments: name -> `[count]`, numbers or truths.
 

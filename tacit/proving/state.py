@@ -1,13 +1,12 @@
 """Does an encoder know the state? Probes of all that episodes say of it beside observations: `--task state`.
 
-N training moments, M test moments, E test episodes, R resamples of these.
+N training moments, M test moments, R resamples of the test episodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,63 +14,45 @@ from torch import Tensor
 
 from tacit import console, interrupt
 from tacit.console import say
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
 from tacit.encoder import TrainedEncoder
-from tacit.errors import DataError, UsageError
-from tacit.evaluation.bench import Kind
-from tacit.evaluation.bootstrap import RESAMPLES, counts
-from tacit.evaluation.features import extract_floor, must_be_finite
+from tacit.errors import DataError
+from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.linear import linear_probe
 from tacit.evaluation.resampled import Resampled, compare
-from tacit.evaluation.states import LOW_ENTROPY, entropy, f1, numbered, r2, regress
-from tacit.proving.fitting import UNTRAINED, untrained
-from tacit.proving.outcome import Proof, name_of
-from tacit.proving.proof import features_of
-from tacit.proving.shelf import digest
+from tacit.evaluation.states import LOW_ENTROPY, entropy, f1, r2, regress
+from tacit.proving.episodes import Moments, Row, must_have_moments, parted, rows_of, still
+from tacit.proving.outcome import Proof
 from tacit.truth.states import states_of
 
 TASK = "state"
-TRAINED, TESTED = 4_000, 10_000
-"""Moments that probes learn from and are tested on, evenly spread where there are more: neighbours are nearly alike."""
-MOST, FEW_EPISODES = 32, 10
-"""States that are asked for at most; test episodes under which a word is said on intervals."""
+MOST = 32
+"""States that are asked for at most."""
 CLASSES = 256
 """Whole numbers with as many values at most are classes, as in Anand et al. 2019; others are numbers."""
 MEAN_F1, MEAN_WEIGHTED, MEAN_R2 = "mean F1", "mean weighted F1", "mean R2"
-
-Features = Callable[[Subset, int], Tensor]
-"""Moments, number of the network -> `[N, D]`."""
+PROBES = (
+    "logistic regression on classes, its penalty chosen for the state of most entropy; ridge regression on numbers, a "
+    "penalty each; chosen on training episodes"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
     """The moments, and what is known of them."""
 
-    train: Subset
-    test: Subset
+    moments: Moments
     classes: Mapping[str, tuple[Tensor, Tensor]]
     """State -> its classes at training and test moments, long `[N]` and `[M]`; those that are learnt come first."""
     numbers: Mapping[str, tuple[Tensor, Tensor]]
     """State -> its values there, float."""
-    weights: Tensor
-    """`[1 + R, E]`, how often each test episode counts: once in the first row."""
-    protocol: Mapping[str, Any]
+    left_out: Sequence[str]
 
     @property
-    def episodes(self) -> Tensor:
-        """Of the test moments, long `[M]`."""
-        return numbered(torch.from_numpy(self.test.source_rows))
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """Something that turns moments into features."""
-
-    name: str
-    kind: Kind
-    features: Features
-    members: int = 1
+    def protocol(self) -> dict[str, object]:
+        """What is stored with every result."""
+        return {**self.moments.protocol, "left_out": list(self.left_out), "probes": PROBES}
 
 
 def state(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01) -> Proof:
@@ -81,37 +62,31 @@ def state(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float =
     R2); both are fitted and judged on different episodes, which are what intervals resample. States that hardly change
     are left out. Raises `UsageError` for other kinds of data, `DataError` where nothing is known or can be judged.
     """
-    if not encoder.modality.moments:
-        raise UsageError(
-            f"task {TASK} asks what moments of episodes say of their state, and {encoder.modality.unit} are none: "
-            "leave --task out"
-        )
+    must_have_moments(encoder, TASK)
     with interrupt.listening():
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         asked = _asked(dataset, seed)
-        measured = [each for row in _rows(encoder, asked) for each in _measured(row, asked, seed)]
+        measured = [each for row in rows_of(encoder, asked.moments) for each in _measured(row, asked, seed)]
         measured += _majority(asked)
         deciding = {}
         for metric, known in ((MEAN_F1, asked.classes), (MEAN_R2, asked.numbers)):
             if known:
-                deciding[metric] = f"{console.counted(len(known), 'states')} of {asked.weights.shape[1]} test episodes"
+                episodes = asked.moments.weights.shape[1]
+                deciding[metric] = f"{console.counted(len(known), 'states')} of {episodes} test episodes"
         return Proof(compare(TASK, measured, deciding, seed=seed), dataset, encoder, TASK)
 
 
 def _asked(dataset: Dataset, seed: int) -> Asked:
     known = states_of(dataset)
-    train, test = (_some(dataset, part, most) for part, most in (("train", TRAINED), ("test", TESTED)))
-    seen = set(_digests(dataset.everything().select(train)))
-    new = torch.tensor([digest not in seen for digest in _digests(dataset.everything().select(test))])
-    if not new.any():
-        raise DataError(f"all test moments of {printable(dataset.name)} are among those for training: nothing is new")
-    test = test[new]
+    moments = parted(dataset, seed)
     classes, numbers, dull = {}, {}, []
     for name, values in known.items():
-        first, second = (torch.from_numpy(values[rows.numpy()].astype(np.float64)) for rows in (train, test))
+        first, second = (
+            torch.from_numpy(values[rows.numpy()].astype(np.float64)) for rows in (moments.train, moments.test)
+        )
         finite = bool(first.isfinite().all() and second.isfinite().all())
         coded = _coded(first, second) if values.dtype.kind in "iub" and finite else None
-        if not finite or (entropy(coded[0]) < LOW_ENTROPY if coded else _still(first)):
+        if not finite or (entropy(coded[0]) < LOW_ENTROPY if coded else still(first)):
             dull.append(name)
         elif coded:
             classes[name] = coded
@@ -121,39 +96,7 @@ def _asked(dataset: Dataset, seed: int) -> Asked:
     _say_left_out(dull, len(known) - len(dull) - len(classes) - len(numbers))
     if not classes and not numbers:
         raise DataError(f"no state of {printable(dataset.name)} changes enough to be asked for: {', '.join(known)}")
-    samples = dataset.everything()
-    subset = samples.select(test)
-    count = int(numbered(torch.from_numpy(subset.source_rows)).max()) + 1
-    if count < FEW_EPISODES:
-        say(f"note: {count} test episodes are few, and intervals over so few are too narrow: collect more")
-    drawn = counts(RESAMPLES, count, torch.Generator().manual_seed(seed))
-    protocol = {
-        "data": dataset.name,
-        "content_hash": dataset.content_hash,
-        "split": dataset.protocol,
-        "moments": [len(train), len(test)],
-        "test_moments_seen_in_training": int((~new).sum()),
-        "test_episodes": count,
-        "left_out": dull,
-        "probes": "logistic regression on classes, its penalty chosen for the state of most entropy; ridge regression "
-        "on numbers, a penalty each; chosen on training episodes",
-        "seed": seed,
-    }
-    weights = torch.cat([torch.ones(1, count, dtype=torch.float64), drawn])
-    return Asked(samples.select(train), subset, classes, numbers, weights, protocol)
-
-
-def _some(dataset: Dataset, part: str, most: int) -> Tensor:
-    dataset.part(part)  # says what parts there are where this one is missing
-    rows = torch.from_numpy(dataset.parts[part])
-    return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
-
-
-def _digests(samples: Subset) -> Iterator[str]:
-    """A hash of each moment, as the encoder sees it."""
-    for rows in torch.split(torch.arange(len(samples)), 256):
-        interrupt.check()
-        yield from map(digest, samples.view(rows).x)
+    return Asked(moments, classes, numbers, dull)
 
 
 def _coded(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -166,10 +109,6 @@ def _coded(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor] | None:
     order = {value: code for code, value in enumerate([*values.tolist(), *new.tolist()])}
     first, second = (torch.tensor([order[value] for value in each.tolist()]) for each in (train, test))
     return first, second
-
-
-def _still(values: Tensor) -> bool:
-    return bool(values.std() <= 1e-6 * values.abs().amax().clamp_min(1e-12))
 
 
 def _most(known: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -186,46 +125,28 @@ def _say_left_out(dull: Sequence[str], more: int) -> None:
         say(f"note: {more} further states are not asked for: these {MOST} change most")
 
 
-def _rows(encoder: TrainedEncoder, asked: Asked) -> Iterator[Row]:
-    """The encoder, untrained ones, raw values and principal components of these."""
-
-    def trained(samples: Subset, _: int) -> Tensor:
-        return features_of(encoder.network, samples, device=encoder.device, title="features of the encoder")
-
-    def fresh(samples: Subset, number: int) -> Tensor:
-        network = untrained(encoder, asked.train, number)
-        return features_of(network, samples, device=encoder.device, title="features of an untrained encoder")
-
-    yield Row(name_of(encoder), "encoder", trained)
-    if not encoder.network.solved:
-        yield Row("untrained", "untrained", fresh, UNTRAINED)
-    for name, floor in encoder.modality.floors.items():
-        yield Row(name, "raw", lambda samples, _, floor=floor: extract_floor(floor, samples))  # type: ignore[misc]
-    for name, rival in encoder.modality.rivals.items():
-        fitted = rival(asked.train)
-        yield Row(name, "raw", lambda samples, _, fitted=fitted: extract_floor(fitted, samples))  # type: ignore[misc]
-
-
 def _measured(row: Row, asked: Asked, seed: int) -> list[Resampled]:
     """Each state by one row, and the means over states."""
     found: dict[str, list[Tensor]] = {}
     work = row.members * (len(asked.classes) + len(asked.numbers))
+    moments = asked.moments
     with console.progress(row.name, work) as tick:
         for member in range(row.members):
-            train, test = (must_be_finite(row.features(each, member), row.name) for each in (asked.train, asked.test))
+            train, test = (
+                must_be_finite(row.features(each, member), row.name) for each in (moments.learnt, moments.asked)
+            )
             answers: dict[str, Tensor] = {}
-            groups = numbered(torch.from_numpy(asked.train.source_rows))
             penalty: float | None = None
             for name in sorted(asked.classes, key=lambda name: -entropy(asked.classes[name][0])):
                 interrupt.check()
                 labels = asked.classes[name][0]
                 kinds = int(labels.max()) + 1
-                probe = linear_probe(train, labels, test, kinds, groups=groups, seed=seed, c=penalty)
+                probe = linear_probe(train, labels, test, kinds, groups=moments.groups, seed=seed, c=penalty)
                 answers[name], penalty = probe.predictions, probe.c
                 tick(member * (work // row.members) + len(answers), name)
             if asked.numbers:
                 values = torch.stack([first for first, _ in asked.numbers.values()], dim=1)
-                told = regress(train, values, test, groups=groups, seed=seed)
+                told = regress(train, values, test, groups=moments.groups, seed=seed)
                 answers |= dict(zip(asked.numbers, told.T, strict=True))
             for metric, values in _judged(answers, asked).items():
                 found.setdefault(metric, []).append(values)
@@ -238,7 +159,7 @@ def _measured(row: Row, asked: Asked, seed: int) -> list[Resampled]:
 
 def _judged(answers: Mapping[str, Tensor], asked: Asked) -> dict[str, Tensor]:
     """Metric -> its value with all episodes and on each resample, `[1 + R]`; means over states first."""
-    episodes, weights = asked.episodes, asked.weights
+    episodes, weights = asked.moments.episodes, asked.moments.weights
     both = {name: f1(answers[name], labels, episodes, weights) for name, (_, labels) in asked.classes.items()}
     share = {name: r2(answers[name], values, episodes, weights) for name, (_, values) in asked.numbers.items()}
     found: dict[str, Tensor] = {}
@@ -253,7 +174,7 @@ def _judged(answers: Mapping[str, Tensor], asked: Asked) -> dict[str, Tensor]:
 
 def _majority(asked: Asked) -> list[Resampled]:
     """The commonest class and the mean of the training part, whatever the moment."""
-    count = len(asked.test)
+    count = len(asked.moments.test)
     answers = {name: first.mode().values.expand(count) for name, (first, _) in asked.classes.items()}
     answers |= {name: first.mean().expand(count) for name, (first, _) in asked.numbers.items()}
     return [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from worlds import ball, walk
 
 from tacit.errors import Unreadable
-from tacit.modalities.episodes import decode, is_episode, states
+from tacit.modalities.episodes import decode, is_episode, outcome, states
 
 
 def file(arrays, save=np.savez_compressed):
@@ -107,6 +107,22 @@ def test_damage_anywhere_is_unreadable_or_harmless(place, value):
     with suppress(Unreadable):
         decode(bytes(raw))
         states(bytes(raw), 3)
+        outcome(bytes(raw))
+
+
+def test_what_came_of_an_episode_is_read_where_it_stands():
+    came = outcome(file(walk(steps=3)))
+    assert came.steps == 3
+    assert came.terminated.tolist() == [False, False, True]
+    assert came.rewards.shape == (3,)
+    held = {name: walk(steps=3)[name] for name in ("observations", "actions")}
+    for ended, known in ((None, None), (np.array(True), None), (np.array([0, 0, 1]), [False, False, True])):
+        came = outcome(file(held if ended is None else held | {"terminated": ended}))
+        assert (None if came.terminated is None else came.terminated.tolist()) == known
+        assert came.rewards is None
+        assert came.steps == 3
+    with pytest.raises(Unreadable, match="terminated of shape"):
+        outcome(file(held | {"terminated": np.zeros((3, 2))}))
 
 
 def test_an_episode_is_known_by_what_it_holds(tmp_path):
