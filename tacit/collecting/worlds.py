@@ -127,11 +127,14 @@ def open_world(name: str, *, pixels: int | None, colour: bool, repeat: int = 1) 
     if name.startswith(ATARI):
         version += f", ale-py {_atari(gymnasium)}"
     try:
-        env = gymnasium.make(name, render_mode="rgb_array" if pixels else None, disable_env_checker=True)
+        rendered = {"render_mode": "rgb_array"} if pixels else {}  # not every environment knows the word
+        env = gymnasium.make(name, disable_env_checker=True, **rendered)
         env.reset(seed=0)
         drawn = env.render() if pixels else None
     except gymnasium.error.DependencyNotInstalled as error:
         raise UsageError(f"{name} needs more than is installed: {error}") from None
+    except TypeError as error:  # it has no such argument
+        raise UsageError(f"{name} cannot be rendered as frames ({error}): leave --pixels out") from None
     except gymnasium.error.Error:
         raise UsageError(f"no environment {name!r}; {_near(name, gymnasium.registry)}") from None
     if pixels and not isinstance(drawn, np.ndarray):

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -209,3 +210,22 @@ def test_the_memory_of_a_game_is_stored_by_name(tmp_path):
     assert episode["ball_x"].dtype == np.uint8
     assert len(episode["player_y"]) == 6
     assert "info_lives" in episode
+
+
+class Bare(gymnasium.Env):
+    """An environment that knows nothing of rendering."""
+
+    observation_space, action_space = gymnasium.spaces.Box(0, 1, (2,)), gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.ones(2, np.float32), 1.0, True, False, {}
+
+
+def test_an_environment_needs_not_know_how_to_render(tmp_path):
+    gymnasium.register("Bare-v0", Bare)
+    assert collect(Wish("Bare-v0", steps=2), tmp_path / "set") == (2, 2)
+    with pytest.warns(UserWarning, match="render_mode"), pytest.raises(UsageError, match="cannot be rendered"):
+        collect(Wish("Bare-v0", steps=2, pixels=40), tmp_path / "frames")
