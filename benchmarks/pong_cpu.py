@@ -1,14 +1,15 @@
 """Pong and Boxing on a CPU: what a linear probe tells of the game's memory, after learning from random play.
 
     python benchmarks/pong_cpu.py                       20,000 random steps a game, ST-DIM, then the judgement
-    python benchmarks/pong_cpu.py --games Pong --play 10000 --steps 300
+    python benchmarks/pong_cpu.py --games Pong --steps 300 --set modality.frames=1 --set optimiser.lr=1e-3
     python benchmarks/pong_cpu.py --write               the table of what was measured into docs/trajectories.md
 
 Needs pip install 'tacit[atari]'. Protocol: gymnasium's v5 games (4 frames a step, actions repeated with chance .25),
-grey frames at 84 pixels; learning without labels from four fifths of the episodes by the default recipe, the last
-step's encoder; probes, floors and intervals are those of `tacit evaluate --task state`. Folders that are there already
-are not made again. AtariARI (Anand et al. 2019) plays 100,000 steps, reads single frames at 160 x 210, and weights
-classes by how often they are true, so its figures stand beside `mean weighted F1` and by another protocol.
+grey frames at 84 pixels; learning without labels from four fifths of the episodes by the default recipe unless --set
+says otherwise, the last step's encoder; probes, floors and intervals are those of `tacit evaluate --task state`.
+Folders that are there already are not made again. AtariARI (Anand et al. 2019) plays 100,000 steps, reads single frames
+at 160 x 210, and weights classes by how often they are true, so its figures stand beside `mean weighted F1` and by
+another protocol.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def main() -> None:
     arguments.add_argument("--method", default="st-dim")
     arguments.add_argument("--play", type=int, default=20_000, help="steps of random play")
     arguments.add_argument("--steps", type=int, default=2_000, help="optimiser steps")
+    arguments.add_argument("--set", action="append", default=[], help="a setting of the training, as of tacit train")
     arguments.add_argument("--runs", type=Path, default=Path("runs/pong_cpu"))
     arguments.add_argument("--write", action="store_true")
     given = arguments.parse_args()
@@ -45,13 +47,15 @@ def main() -> None:
 
 def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """The evaluation of one game, made where it is not there yet."""
-    data, run = given.runs / f"{name}-{given.play}", given.runs / f"{name}-{given.play}-{given.method}"
+    recipe = "-".join((given.method, str(given.steps), *given.set))
+    data, run = given.runs / f"{name}-{given.play}", given.runs / f"{name}-{given.play}-{recipe}"
     if not data.is_dir():
         played = ("--pixels", 84, "--steps", given.play, "--out", data)
         print(f"played in {tacit('collect', f'ALE/{name}-v5', *played)} s")
     if not (run / "encoder" / "model.safetensors").is_file():
         words = ("--method", given.method, "--steps", given.steps, "--out", run)
-        print(f"trained in {tacit('train', data, *words)} s")
+        more = [word for setting in given.set for word in ("--set", setting)]
+        print(f"trained in {tacit('train', data, *words, *more)} s")
     if not (run / "state.json").is_file():
         print(f"evaluated in {tacit('evaluate', run, data, '--task', 'state')} s")
     evaluation: dict[str, Any] = json.loads((run / "state.json").read_text())
