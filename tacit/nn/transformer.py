@@ -20,6 +20,8 @@ SIZES = {"micro": (2, 64), "tiny": (2, 128), "mini": (4, 256), "small": (4, 512)
 """Layers and width, as in the small BERTs of Turc et al. 2019, arXiv 1908.08962."""
 HEAD = 64
 """Width of a head."""
+SHORT = 8
+"""Samples of so many tokens or fewer are looked at together."""
 Turn = tuple[Tensor, Tensor]
 """Cosines and sines of the angles of places; see `rotation`."""
 
@@ -149,19 +151,14 @@ class Rows:
 
     def __init__(self, valid: Tensor, causal: bool) -> None:
         """`valid`: boolean `[B, L]`."""
-        self.shape = valid.shape
+        self.shape, self.causal = valid.shape, causal
         self.places = None if bool(valid.all()) else valid.flatten().nonzero().flatten()
-        self.causal, self.mask = causal, None
         if self.places is not None:
-            self.mask = valid[:, None, None, :]
-            if causal:
-                square = torch.ones(valid.shape[1], valid.shape[1], dtype=torch.bool, device=valid.device)
-                itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
-                self.mask = self.mask & square.tril() | itself  # a token that sees nothing would be no number
+            self.groups, self.back = _by_length(valid.sum(dim=1))
 
     def flat(self, x: Tensor) -> Tensor:
         """`[B, L, ...]` -> `[T, ...]`."""
-        return x.flatten(0, 1) if self.places is None else x.flatten(0, 1)[self.places]
+        return x.flatten(0, 1) if self.places is None else x.flatten(0, 1).index_select(0, self.places)
 
     def padded(self, x: Tensor) -> Tensor:
         """`[T, ...]` -> `[B, L, ...]`, zeros elsewhere."""
@@ -172,9 +169,43 @@ class Rows:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Each token's mixture of the values it sees: `[T, H, d]` each -> `[T, H d]`."""
-        q, k, v = (self.padded(x).transpose(1, 2) for x in (query, key, value))
-        mixed = F.scaled_dot_product_attention(q, k, v, self.mask, is_causal=self.causal and self.mask is None)
-        return self.flat(mixed.transpose(1, 2)).flatten(1)
+        if self.places is None:
+            q, k, v = (x.view(*self.shape, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+            return mixed.transpose(1, 2).flatten(0, 1).flatten(1)
+        found = [query[:0].flatten(1)]
+        for tokens, seen in self.groups:
+            q, k, v = (
+                x.index_select(0, tokens).view(*seen.shape, *x.shape[1:]).transpose(1, 2) for x in (query, key, value)
+            )
+            # padding stands behind: what sees no future does not see it either
+            mask = None if self.causal else seen[:, None, None]
+            mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)
+            found.append(mixed.transpose(1, 2).flatten(0, 1).flatten(1))
+        return torch.cat(found).index_select(0, self.back)
+
+
+def _by_length(count: Tensor) -> tuple[Sequence[tuple[Tensor, Tensor]], Tensor]:
+    """Samples of similar length in groups, so that few of the places that attention sees are padding; `count [B]`.
+
+    Of each group of G samples, the longest of which has N tokens: which tokens they are, long `[G N]`, the first of all
+    where there is none; and boolean `[G, N]`, whether there is one. Then where each token stands in all groups one
+    behind the other, long `[T]`.
+    """
+    device, count = count.device, count.cpu()  # once, rather than a wait for the device at each question
+    start, groups, whose = count.cumsum(0) - count, [], [count[:0]]
+    power = count.clamp_min(SHORT).double().log2().ceil()
+    for each in power[count > 0].unique():
+        chosen = (power == each) & (count > 0)
+        step = torch.arange(int(count[chosen].max()))
+        seen = step < count[chosen, None]
+        tokens = torch.where(seen, start[chosen, None] + step, 0).flatten()
+        whose.append(torch.where(seen.flatten(), tokens, -1))
+        groups.append((tokens.to(device), seen.to(device)))
+    place = torch.cat(whose)
+    back = torch.empty(int(count.sum()), dtype=torch.long)
+    back[place[place >= 0]] = (place >= 0).nonzero().flatten()
+    return groups, back.to(device)
 
 
 class Block(nn.Module):

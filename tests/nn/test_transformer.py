@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from tacit.core import View
 from tacit.errors import UsageError
-from tacit.nn.transformer import HEAD, SIZES, Transformer, rotated, rotation
+from tacit.nn.transformer import HEAD, SIZES, Rows, Transformer, rotated, rotation
 
 
 def ids(rows=4, length=12, vocabulary=40, seed=0):
@@ -202,3 +202,35 @@ def test_gradients_are_numbers_where_a_channel_has_no_value():
     network = made(view, revin=True, apart=True).train()
     network(view).pooled.square().sum().backward()
     assert all(weight.grad.isfinite().all() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kind", ["at the left", "anywhere", "all", "none"])
+def test_samples_of_any_length_are_looked_at_as_if_each_were_alone(kind, causal):
+    generator = torch.Generator().manual_seed(0)
+    count = torch.tensor([0, 40, 1, 3, 8, 9, 17, 40, 33])[:, None]
+    valid = {
+        "at the left": torch.arange(40) < count,
+        "anywhere": torch.rand(9, 40, generator=generator).argsort(dim=1) < count,
+        "all": torch.ones(9, 40, dtype=torch.bool),
+        "none": torch.zeros(9, 40, dtype=torch.bool),
+    }[kind]
+    q, k, v = torch.randn(3, int(valid.sum()), 2, HEAD, generator=generator).requires_grad_().unbind()
+    found = Rows(valid, causal).attend(q, k, v)
+    alone = [q[:0].flatten(1)]
+    for number in range(len(valid)):
+        own = torch.repeat_interleave(valid.sum(dim=1)) == number
+        heads = [x[own].transpose(0, 1) for x in (q, k, v)]
+        alone.append(F.scaled_dot_product_attention(*heads, is_causal=causal).transpose(0, 1).flatten(1))
+    assert torch.allclose(found, torch.cat(alone), atol=1e-5)
+    weights = torch.randn(found.shape, generator=generator)
+    slopes = [
+        torch.autograd.grad((each * weights).sum(), q, retain_graph=True)[0] for each in (found, torch.cat(alone))
+    ]
+    assert torch.allclose(*slopes, atol=1e-5)
+
+
+def test_few_long_samples_among_short_ones_make_little_padding():
+    valid = torch.arange(1_000) < torch.tensor([1_000] + [5] * 200)[:, None]
+    rows = Rows(valid, causal=True)
+    assert sum(seen.numel() for _, seen in rows.groups) == valid.sum()
