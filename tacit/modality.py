@@ -168,6 +168,8 @@ class Modality:
     """The closed list of file formats, lower case with the dot."""
     survey: Callable[[Iterable[Raw], Any], Layout]
     """(a few raw samples, config) -> layout that fits them."""
+    beside: Callable[[Any], Sequence[Path]] = lambda _: ()
+    """config -> the files that a layout is made from beside the samples."""
     read: Callable[[Raw, Any], np.ndarray]
     """(raw sample, layout) -> array of the layout's shape. Raises `Unreadable` with the reason, nothing else."""
     read_many: Callable[[Sequence[Raw], Any], Sequence[np.ndarray | Unreadable]] | None = None

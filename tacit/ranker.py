@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit import interrupt
 from tacit.core import TokenEncoder, View
-from tacit.encoder import TrainedEncoder
+from tacit.encoder import TrainedEncoder, build
 from tacit.engine import checkpoint
 from tacit.errors import UsageError
 from tacit.evaluation.chains import Chains, Floats
 from tacit.evaluation.features import inference
+from tacit.modalities.histories import HistoryLayout
 from tacit.nn.heads import Vocabulary
 from tacit.view import FIRST_WORD, MASK
 from tacit.writer import WRITER, seen_at_once
@@ -95,6 +98,28 @@ def _of_run(encoder: TrainedEncoder, network: TokenEncoder, what: str) -> tuple[
         )
     assert network.table is not None
     head = Vocabulary(network.width, len(network.table))
-    head.load_state_dict(own)
+    more = len(head.bias) - len(own["bias"])  # items that came later are neither likely nor unlikely by themselves
+    head.load_state_dict({**own, "bias": F.pad(own["bias"], (0, more))})
     device = network.table.device
     return head.to(device).eval(), tensors[_MARK].to(device)
+
+
+def grown(encoder: TrainedEncoder, names: Sequence[str], facts: Sequence[str]) -> TrainedEncoder:
+    """The encoder with more items, of which it knows `facts` alone, a line each (see `catalogue.facts_of`).
+
+    Their vectors are those of what is known of them. Raises `UsageError` where that is not how it reads items.
+    """
+    layout = encoder.layout
+    if not isinstance(layout, HistoryLayout) or layout.catalogue is None:
+        raise UsageError(
+            f"{encoder.path or 'this encoder'} knows items by their names alone, and of a new one it can say nothing: "
+            "train one with --set modality.features=items.csv"
+        )
+    spec = replace(encoder.spec, layout=layout.with_items(names, facts).model_dump(mode="json"))
+    network = build(spec)
+    own, state = network.state_dict(), dict(encoder.network.state_dict())
+    for name, value in state.items():
+        if len(value) != len(own[name]):  # a table of items
+            state[name] = F.pad(value, (0, 0, 0, len(own[name]) - len(value)))
+    network.load_state_dict(state)
+    return TrainedEncoder(network, spec, encoder.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,6 +140,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
             write_spec(folder.encoder, spec)
             folder.write(folder.config, config.to_yaml())
         fingerprint = {"data": dataset.content_hash, "split": dataset.protocol, **_identity(config)}
+        if config.kind.beside(config.modality):  # the layout says more than the samples and the settings do
+            fingerprint |= {"layout": hashlib.sha256(dataset.layout.model_dump_json().encode()).hexdigest()}
         done = _fit(learner, samples, config, folder, fingerprint, resume=resume, allow_changes=allow_changes)
         finished = Spec(**{**vars(spec), "training": {**spec.training, "steps": done.step}})
         encoder = TrainedEncoder(learner.encoder, finished, folder.encoder)

@@ -24,6 +24,20 @@ FIRST_WORD = 4
 
 
 @dataclass(frozen=True, eq=False)
+class Traits:
+    """What is known of each id beside which one it is: a sparse matrix `[V, K]`, row by row."""
+
+    starts: Tensor
+    """Long `[V]`, where each id's terms begin."""
+    places: Tensor
+    """Long `[N]`, which of the K terms they are."""
+    values: Tensor
+    """Float `[N]`."""
+    width: int
+    """K."""
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """One view of a batch: the only thing an encoder reads."""
 
@@ -37,6 +51,8 @@ class View:
     """Long `[B]`, each sample's row in its data set: what banks, labels and masks of true negatives look up."""
     vocabulary: int | None = None
     """How many ids there are where `x` holds token ids: 0 is padding, 1 what is not in the vocabulary."""
+    traits: Traits | None = None
+    """What is known of the ids, where `x` holds token ids and more is known of them than which ones they are."""
     stops: tuple[int, ...] = ()
     """The ids that end a sentence, where `x` holds token ids and there are such."""
     rate: int | None = None

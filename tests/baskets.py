@@ -40,3 +40,16 @@ def log(path, taken, sign=","):
     ]
     path.write_text(f"user{sign}item{sign}time\n" + "".join(f"{row}\n" for *_, row in sorted(rows)))
     return path
+
+
+def shelves(users=150, shelves=6, each=8, seed=0):
+    """Users who go from shelf to shelf around a ring and take any item of each, and a table of what stands where."""
+    generator = np.random.default_rng(seed)
+    taken = []
+    for _ in range(users):
+        at = int(generator.integers(shelves))
+        picked = [(at + step) % shelves * each + int(generator.integers(each)) for step in range(10)]
+        taken.append([f"item-{item}" for item in picked])
+    names = ["tea", "cups", "books", "lamps", "rugs", "toys"]
+    rows = [f"item-{item},{names[item // each]},{item % 3}.5" for item in range(shelves * each)]
+    return taken, "item,shelf,price\n" + "".join(f"{row}\n" for row in rows)

@@ -142,6 +142,8 @@ def test_the_pages_commands_run_in_order(page, tmp_path, monkeypatch, capfd):
     (tmp_path / "spoken.csv").write_text("path,transcript\n" + "\n".join(said) + "\n")
     if "shop.csv" in page.read_text():
         log(tmp_path / "shop.csv", histories(60, 40))
+        rows = "".join(f"item-{number},shelf {number // 5},{number % 7}\n" for number in range(41))
+        (tmp_path / "items.csv").write_text(f"item,shelf,price\n{rows}")
     if "ESC-50" in page.read_text():
         esc50(tmp_path / "ESC-50")
         emodb(tmp_path / "emodb")

@@ -20,8 +20,10 @@ from tacit.errors import DataError, RunError, UsageError, nearest
 from tacit.evaluation import mixing
 from tacit.evaluation.chains import Chains, Floats, Longs, Scorer, without_seen
 from tacit.evaluation.lists import blocks_of
+from tacit.modalities.catalogue import facts_of
 from tacit.modalities.histories import HistoryLayout, ids_of, numbers_of
-from tacit.ranker import ranker
+from tacit.modalities.item_table import open_items
+from tacit.ranker import grown, ranker
 from tacit.view import FIRST_WORD
 
 COLUMNS = ("user", "rank", "item", "score")
@@ -113,6 +115,30 @@ def similar(encoder: TrainedEncoder, item: str, *, k: int = 10) -> Listed:
         cosine[place] = -torch.inf
         best, which = cosine.topk(min(k, len(names) - 1))
     return [(names[number], value) for number, value in zip(which.tolist(), best.tolist(), strict=True)]
+
+
+def with_items(encoder: TrainedEncoder, path: str) -> TrainedEncoder:
+    """The encoder with the items that the table at `path` describes and that it does not know yet.
+
+    Raises `UsageError` for an encoder that knows items by their names alone, `DataError` for a table that cannot be
+    read or has none of the columns that the encoder knows.
+    """
+    layout = _layout(encoder)
+    if layout.catalogue is None:
+        return grown(encoder, (), ())  # which says what is lacking
+    table, columns = open_items(path), layout.catalogue.columns
+    if not any(column.name in table.columns for column in columns):
+        raise DataError(
+            f"{path} has none of the columns by which the encoder knows items: "
+            f"{', '.join(column.name for column in columns)}"
+        )
+    known = numbers_of(layout.items)
+    names = [name for name in table.rows if name not in known]
+    facts = facts_of(columns, table, names)
+    told = [(name, fact) for name, fact in zip(names, facts, strict=True) if fact]
+    say(f"note: {len(told):,} of {len(table.rows):,} items of {path} are new, and {len(names) - len(told):,} are left "
+        "out, of which the table says nothing that the encoder knows")  # fmt: skip
+    return grown(encoder, *zip(*told, strict=True)) if told else encoder
 
 
 def _layout(encoder: TrainedEncoder) -> HistoryLayout:

@@ -20,6 +20,7 @@ def recommend(
     out: Path | None = None,
     history: Annotated[str | None, Parameter(show_default=False)] = None,
     similar: Annotated[str | None, Parameter(show_default=False)] = None,
+    items: Path | None = None,
     mix: Annotated[bool, Switch] = False,
     again: Annotated[bool, Switch] = False,
     max_bad: float = 0.01,
@@ -41,6 +42,9 @@ def recommend(
         What somebody took, the oldest first, joined by commas.
     similar
         An item: those with the most similar vectors are listed.
+    items
+        A table of what is known of items, as was given for modality.features: those in it that the encoder does not
+        know yet are ranked, too, by what is known of them.
     mix
         Add closed forms that are fitted to the log (transitions, item-kNN, EASE), by weights learnt on each user's last
         item: the row `mix` of `tacit evaluate` says what that is worth.
@@ -60,6 +64,7 @@ def recommend(
     if mix and data is None:
         raise UsageError("--mix fits closed forms to a log: name it as DATA")
     loaded = load(encoder)
+    loaded = recommending.with_items(loaded, str(items)) if items is not None else loaded
     if data is not None and out is not None:
         count = recommending.recommend_to(loaded, data, out, k=k, again=again, mix=mix, max_bad=max_bad)
         sys.stdout.write(f"{out}: lists of {count} users\n")
@@ -82,6 +87,7 @@ COMMANDS: Commands = (
   tacit recommend runs/shop log.csv --out recommendations.csv
   tacit recommend runs/shop log.csv --mix --k 20 --out best.csv
   tacit recommend runs/shop --history kettle,teapot
-  tacit recommend runs/shop --similar teapot""",
+  tacit recommend runs/shop --similar teapot
+  tacit recommend runs/shop log.csv --items items-of-today.csv --out recommendations.csv""",
     ),
 )

@@ -78,7 +78,8 @@ def survey(
 ) -> Layout:
     """The layout that `modality` finds for the raw samples `raws`, remembered so that a second start reads nothing."""
     folder = cache_folder(cache_dir)
-    known = folder / f"{_key(source.fingerprint, modality.name, wanted)}.layout.json"
+    beside = "".join(_sha256(path) for path in modality.beside(wanted))
+    known = folder / f"{_key(source.fingerprint + beside, modality.name, wanted)}.layout.json"
     try:
         return modality.layout.parse(json.loads(known.read_bytes()))
     except (*_DAMAGED, TacitError):
@@ -89,6 +90,15 @@ def survey(
         with hold(folder / "publish.lock", _PUBLISHING):
             write_atomic(known, layout.model_dump_json().encode())
     return layout
+
+
+def _sha256(path: Path) -> str:
+    """Of what the file holds; nothing where it cannot be read: whoever reads it says why."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def pack(

@@ -17,6 +17,8 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.core import Layout, Raw, View
 from tacit.errors import DataError, Unreadable
+from tacit.modalities.catalogue import Catalogue, catalogue_of, traits_of
+from tacit.modalities.item_table import ItemTable
 from tacit.view import FIRST_WORD
 
 LONGEST = 1024
@@ -35,7 +37,11 @@ class HistoryLayout(Layout):
     """The items, a line each, in the order of their ids."""
     core: int = Field(default=1, ge=1)
     """k of the k-core that they are: items that fewer users took are none of them."""
-    fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "items", "core"})
+    catalogue: Catalogue | None = None
+    """What is known of the items and then of those in `cold`, an item a line; None: which ones they are."""
+    cold: str = ""
+    """Items that are kept out, a line each: they have no id, so that nothing that is learnt knows of them."""
+    fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "items", "core", "catalogue", "cold"})
 
     @property
     def shape(self) -> tuple[int]:
@@ -55,7 +61,17 @@ class HistoryLayout(Layout):
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
         known: dict[str, object] = {"length": self.length, "items": self.count}
-        return known | ({"core": self.core} if self.core > 1 else {})
+        known |= {"core": self.core} if self.core > 1 else {}
+        return known | ({"features": [each.name for each in self.catalogue.columns]} if self.catalogue else {})
+
+    def with_items(self, names: Sequence[str], facts: Sequence[str]) -> HistoryLayout:
+        """The same with more items behind those that there are, of which `facts` are known, a line each."""
+        assert self.catalogue is not None
+        known = Catalogue(
+            columns=self.catalogue.columns, facts="\n".join([*self.catalogue.lines[: self.count], *facts])
+        )
+        more = {"vocabulary": self.vocabulary + len(names), "items": "\n".join([self.items, *names])}
+        return self.model_copy(update={**more, "catalogue": known, "cold": ""})
 
 
 def written(items: Sequence[str]) -> bytes:
@@ -88,9 +104,12 @@ def ids_of(raw: Raw, layout: HistoryLayout) -> Longs:
     return np.array([known[name] for name in items_of(raw) if name in known], np.int64)
 
 
-def survey(raws: Iterable[Raw], core: int, length: int | None) -> HistoryLayout:
+def survey(
+    raws: Iterable[Raw], core: int, length: int | None, table: ItemTable | None = None, cold: float = 0.0
+) -> HistoryLayout:
     """The items of `raws`, in an order that says nothing, and the length of the longest, up to 1,024.
 
+    `table`: what is known of them; `cold`: the share of them, by a hash of the name, that is kept out.
     Raises `DataError` where there are fewer than two items, or none are left of the `core`.
     """
     histories = []
@@ -109,11 +128,18 @@ def survey(raws: Iterable[Raw], core: int, length: int | None) -> HistoryLayout:
             f"of {len(total):,} items {len(kept)} are left of the {core}-core: ask for a smaller one (modality.core)"
         )
     longest = max(sum(name in kept for name in history) for history in histories)
+    items = _shuffled(kept)
+    out = [name for name in items if table and name in table.rows and _place(f"cold {name}") < cold]
+    items = [name for name in items if name not in set(out)]
+    if len(items) < 2:
+        raise DataError(f"of {len(kept):,} items {len(items)} are left to learn from: keep fewer out (modality.cold)")
     return HistoryLayout(
         length=length or min(LONGEST, max(8, longest)),
-        vocabulary=FIRST_WORD + len(kept),
-        items="\n".join(_shuffled(kept)),
+        vocabulary=FIRST_WORD + len(items),
+        items="\n".join(items),
         core=core,
+        catalogue=catalogue_of(table, items, out) if table else None,
+        cold="\n".join(out),
     )
 
 
@@ -136,6 +162,11 @@ def _shuffled(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (blake2b(name.encode(), digest_size=8).digest(), name))
 
 
+def _place(text: str) -> float:
+    """In [0, 1), by a hash."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=7).digest()) / 2**56
+
+
 def read(raw: Raw, layout: HistoryLayout) -> npt.NDArray[np.generic]:
     """Ids of a user's latest items `[L]`, 0 behind the end; those that the layout does not know are left out.
 
@@ -152,7 +183,8 @@ def collate(packed: Tensor, layout: HistoryLayout) -> View:
     ids = packed.long()
     longest = max(1, int((ids != 0).sum(dim=1).max()) if len(ids) else 1)
     where = torch.arange(longest).expand(len(ids), longest)
-    return View(ids[:, :longest], ids[:, :longest] != 0, where, vocabulary=layout.vocabulary)
+    known = None if layout.catalogue is None else traits_of(layout.catalogue, layout.count)
+    return View(ids[:, :longest], ids[:, :longest] != 0, where, vocabulary=layout.vocabulary, traits=known)
 
 
 def within(packed: npt.NDArray[np.generic], layout: HistoryLayout, hold_out: int) -> npt.NDArray[np.bool_]:

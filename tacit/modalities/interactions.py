@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from tacit.augment.items import Recipe, held_back, items_view
@@ -19,6 +20,7 @@ from tacit.config import Config
 from tacit.core import Augmentation, Draws, Modality, Raw, View
 from tacit.modalities import habits, histories
 from tacit.modalities.histories import HistoryLayout, collate, read
+from tacit.modalities.item_table import open_items
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
 from tacit.view import FIRST_WORD
@@ -40,12 +42,27 @@ class InteractionsConfig(Config):
     hold_out: int = Field(
         default=2, ge=0, description="last items of each user that training never sees: one to test, one to choose by"
     )
+    features: str | None = Field(default=None, description="a table of what is known of items: item, and any columns")
+    cold: float = Field(
+        default=0.0, ge=0, le=0.5, description="share of the items that is kept out, to judge how new ones are ranked"
+    )
     weak: Recipe = Recipe()
     strong: Recipe = Recipe(crop=(0.6, 0.9), reorder=0.2, mask=0.3)
 
+    @model_validator(mode="after")
+    def _cold_ones_are_known(self) -> Self:
+        if self.cold and self.features is None:
+            raise ValueError(f"cold={self.cold:g} keeps items out that are known by their features alone: name those")
+        return self
+
 
 def _survey(raws: Iterable[Raw], config: InteractionsConfig) -> HistoryLayout:
-    return histories.survey(raws, config.core, config.length)
+    table = None if config.features is None else open_items(config.features)
+    return histories.survey(raws, config.core, config.length, table, config.cold)
+
+
+def _beside(config: InteractionsConfig) -> Sequence[Path]:
+    return [] if config.features is None else [Path(config.features)]
 
 
 def _within(
@@ -81,6 +98,7 @@ INTERACTIONS = Modality(
     layout=HistoryLayout,
     suffixes=frozenset({".inter", ".dat", ".data", ".csv", ".tsv", ".txt", ".parquet"}),
     survey=_survey,
+    beside=_beside,
     surveyed=2_000_000,
     read=read,
     collate=collate,

@@ -35,6 +35,8 @@ class Bag(Encoder):
         super().__init__()
         if sample.vocabulary is None:
             raise UsageError("encoder bag reads words, and these samples are none: choose another encoder")
+        if sample.traits is not None:
+            raise UsageError("encoder bag reads no features of items: leave --encoder or modality.features out")
         self.dim = config.width
         self.words = nn.Embedding(sample.vocabulary, config.width)
         nn.init.normal_(self.words.weight, std=0.1)

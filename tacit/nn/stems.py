@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from tacit.core import Tokens, View
 from tacit.errors import UsageError
 from tacit.nn.standardise import Standardise
+from tacit.view import Traits
 
 SPREAD = 0.02
 """Standard deviation of random vectors of ids (GPT-2, BERT)."""
 TINY = 1e-5
 """Added to the variance of a series, of which that of the whole set is 1 (RevIN)."""
+ALONE = 0.1
+"""How often an id has to do without its own vector, where more is known of it."""
 
 
 class Stem(nn.Module, ABC):
@@ -30,7 +33,7 @@ class Stem(nn.Module, ABC):
 
 
 class Ids(Stem):
-    """A vector an id: words, pieces of words, items."""
+    """A vector an id: words, pieces of words, items. Where more is known of ids, the vectors of that are added."""
 
     def __init__(self, sample: View, width: int) -> None:
         super().__init__()
@@ -38,17 +41,47 @@ class Ids(Stem):
         self.vocabulary = sample.vocabulary
         self.vectors = nn.Embedding(sample.vocabulary, width)
         nn.init.normal_(self.vectors.weight, std=SPREAD)
+        self.known = None if sample.traits is None else Known(sample.traits, width)
 
     @property
     def table(self) -> Tensor:  # type: ignore[override]  # an attribute there, the weights themselves here
-        return self.vectors.weight
+        own: Tensor = self.vectors.weight
+        return own if self.known is None else self.known(own)
 
     def forward(self, view: View) -> Tokens:
         valid = _all_of(view.x) if view.valid is None else view.valid
         where = torch.arange(view.x.shape[1], device=view.x.device).expand_as(view.x)
         if view.where is not None:
             where = view.where
-        return Tokens(self.vectors(view.x), view.x, where[..., None].float(), valid, self.vocabulary)
+        return Tokens(F.embedding(view.x, self.table), view.x, where[..., None].float(), valid, self.vocabulary)
+
+
+class Known(nn.Module):
+    """What is known of ids as vectors that are added to their own: each term has one.
+
+    In training an id now and then has nothing but what is known of it, as one that nobody has seen yet will have
+    (Volkovs et al. 2017, DropoutNet).
+    """
+
+    starts: Tensor
+    places: Tensor
+    values: Tensor
+
+    def __init__(self, traits: Traits, width: int) -> None:
+        super().__init__()
+        for name in ("starts", "places", "values"):  # they are the layout's, and stand there
+            self.register_buffer(name, getattr(traits, name), persistent=False)
+        self.vectors = nn.Embedding(traits.width, width)
+        nn.init.normal_(self.vectors.weight, std=SPREAD)
+
+    def forward(self, own: Tensor) -> Tensor:
+        """`[V, D]`, of the ids' own vectors `[V, D]`."""
+        if self.training:
+            own = own * (torch.rand(len(own), 1, device=own.device) >= ALONE)
+        terms = self.vectors.weight
+        return own + F.embedding_bag(
+            self.places, terms, self.starts, mode="sum", per_sample_weights=self.values.to(terms.dtype)
+        )
 
 
 class Frames(Stem):

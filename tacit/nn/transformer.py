@@ -195,7 +195,7 @@ def _by_length(count: Tensor) -> tuple[Sequence[tuple[Tensor, Tensor]], Tensor]:
     device, count = count.device, count.cpu()  # once, rather than a wait for the device at each question
     start, groups, whose = count.cumsum(0) - count, [], [count[:0]]
     power = count.clamp_min(SHORT).double().log2().ceil()
-    for each in power[count > 0].unique():
+    for each in sorted(set(power[count > 0].tolist())):
         chosen = (power == each) & (count > 0)
         step = torch.arange(int(count[chosen].max()))
         seen = step < count[chosen, None]

@@ -10,6 +10,7 @@ from tacit.evaluation.tasks import TASKS
 from tacit.proving import (
     anomalies,
     choosing,
+    cold_start,
     copies,
     detection,
     few_labels,
@@ -37,6 +38,7 @@ Exam = Callable[..., Proof]
 
 EXAMS: Mapping[str, Exam] = {
     anomalies.TASK: anomalies.anomaly,
+    cold_start.TASK: cold_start.cold_start,
     copies.TASK: copies.copies,
     forecasting.TASK: forecasting.forecast,
     imputation.TASK: imputation.imputation,
