@@ -55,6 +55,19 @@ CASES = [
     ("not parquet", written("x.parquet", b"PAR1 and more"), 3, ("cannot be read as a table",)),
     ("binary lines", written("x.txt", b"a \xff\xfe b\n"), 3, ("is no UTF-8",)),
     ("other format", written("x.dat", "1;2;3;4\n"), 3, ("not as MovieLens writes it",)),
+    ("no events", many(lambda row: row), 3, ("no column event",), ("--set", "modality.event=buy")),
+    ("no values", many(lambda row: row), 3, ("no column value",), ("--set", "modality.least_value=4")),
+    ("a moment too late", many(lambda row: row), 3, ("on one side",), ("--set", "modality.split=2090-01-01")),
+    ("no moment", many(lambda row: row), 3, ("a date such as",), ("--set", "modality.split=soon")),
+    (
+        "lines by time",
+        lambda tmp: sequences(tmp / "x.txt", histories(12, 10)),
+        3,
+        ("a log with times",),
+        ("--set", "modality.split=time"),
+    ),
+    ("no table", many(lambda row: row), 3, ("no file", "column item"), ("--set", "modality.features=none.csv")),
+    ("cold without features", many(lambda row: row), 2, ("by their features alone",), ("--set", "modality.cold=0.1")),
     ("too deep a core", many(lambda row: row), 3, ("modality.core",), ("--set", "modality.core=500")),
 ]
 

@@ -31,6 +31,13 @@ def held_back(view: View, count: int) -> View:
     return replace(view, x=view.x * left, valid=left)
 
 
+def before(view: View) -> View:
+    """What of the histories stands at places below 0."""
+    assert view.valid is not None
+    left = view.valid if view.where is None else view.valid & (view.where < 0)
+    return replace(view, x=view.x * left, valid=left)
+
+
 def items_view(view: View, recipe: Recipe, draws: Draws) -> View:
     """The view that `recipe` describes; no history loses all of its items."""
     view = text_view(view, Runs(keep="window", tokens=recipe.window), draws)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from hashlib import blake2b
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +12,34 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from tacit import interrupt
 from tacit.core import Layout, Raw, View
-from tacit.errors import DataError, Unreadable
-from tacit.modalities.catalogue import Catalogue, catalogue_of, traits_of
-from tacit.modalities.item_table import ItemTable
+from tacit.errors import Unreadable
+from tacit.modalities.catalogue import Catalogue, traits_of
 from tacit.view import FIRST_WORD
 
-LONGEST = 1024
-"""Items that a row keeps of a user, unless another length is asked for."""
 Longs = npt.NDArray[np.int64]
+
+
+SIGN = "\x1f"
+"""Stands between an item and what is known of its taking."""
+
+
+class Record(NamedTuple):
+    """One interaction of a user."""
+
+    name: str
+    time: float | None = None
+    """When, in whatever the log counts by; None where it says the order alone."""
+    event: str = ""
+    value: float | None = None
+
+    @classmethod
+    def of(cls, line: str) -> Record:
+        """As `written` writes it. Raises `ValueError`."""
+        if SIGN not in line:
+            return cls(line)
+        name, time, event, value, *_ = *line.split(SIGN), "", ""
+        return cls(name, float(time) if time else None, event, float(value) if value else None)
 
 
 class HistoryLayout(Layout):
@@ -41,12 +57,21 @@ class HistoryLayout(Layout):
     """What is known of the items and then of those in `cold`, an item a line; None: which ones they are."""
     cold: str = ""
     """Items that are kept out, a line each: they have no id, so that nothing that is learnt knows of them."""
-    fixed: ClassVar[frozenset[str]] = frozenset({"vocabulary", "items", "core", "catalogue", "cold"})
+    events: str = ""
+    """The events that count, a line each; none: all of them."""
+    least: float | None = None
+    """The smallest value that counts; None: all of them."""
+    moment: float | None = None
+    """From when on what was taken tests; None: what each user took last does. A row then ends with the number of its
+    items before that."""
+    fixed: ClassVar[frozenset[str]] = frozenset(
+        {"vocabulary", "items", "core", "catalogue", "cold", "events", "least", "moment"}
+    )
 
     @property
     def shape(self) -> tuple[int]:
-        """`(L,)`."""
-        return (self.length,)
+        """`(L,)`, one more where users are divided at a moment."""
+        return (self.length if self.moment is None else self.length + 1,)
 
     @property
     def count(self) -> int:
@@ -56,12 +81,15 @@ class HistoryLayout(Layout):
     @property
     def dtype(self) -> str:
         """numpy's name of the ids' type."""
-        return "uint16" if self.vocabulary <= 2**16 else "int32"
+        return "uint16" if max(self.vocabulary, self.length + 1) <= 2**16 else "int32"
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
         known: dict[str, object] = {"length": self.length, "items": self.count}
         known |= {"core": self.core} if self.core > 1 else {}
+        known |= {"events": self.events.split("\n")} if self.events else {}
+        known |= {"least value": self.least} if self.least is not None else {}
+        known |= {"tests from": self.moment} if self.moment is not None else {}
         return known | ({"features": [each.name for each in self.catalogue.columns]} if self.catalogue else {})
 
     def with_items(self, names: Sequence[str], facts: Sequence[str]) -> HistoryLayout:
@@ -74,22 +102,53 @@ class HistoryLayout(Layout):
         return self.model_copy(update={**more, "catalogue": known, "cold": ""})
 
 
-def written(items: Sequence[str]) -> bytes:
-    """A history as a raw sample."""
-    return "\n".join(items).encode()
+def written(records: Iterable[Record | str]) -> bytes:
+    """A history as a raw sample: a line an item, behind its name what is known of when and how it was taken."""
+    lines = []
+    for record in records:
+        name, *more = (record,) if isinstance(record, str) else record
+        cells = ["" if cell is None else repr(cell) if isinstance(cell, float) else str(cell) for cell in more]
+        lines.append(SIGN.join([name, *cells]).rstrip(SIGN))
+    return "\n".join(lines).encode()
+
+
+def records_of(raw: Raw) -> list[Record]:
+    """What a user took, the oldest first. Raises `Unreadable`."""
+    if isinstance(raw, np.ndarray):
+        raise Unreadable("an array of numbers, where the items of a user are expected, a line each")
+    try:
+        lines = [line for line in raw.decode().split("\n") if line]
+        found = [Record.of(line) for line in lines]
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"no UTF-8 at byte {error.start:,}") from None
+    except ValueError:
+        raise Unreadable("a line of a history that was not written by tacit") from None
+    if not found:
+        raise Unreadable("it holds no item")
+    return found
 
 
 def items_of(raw: Raw) -> list[str]:
     """The names of a user's items, the oldest first. Raises `Unreadable`."""
-    if isinstance(raw, np.ndarray):
-        raise Unreadable("an array of numbers, where the items of a user are expected, a line each")
-    try:
-        found = [name for name in raw.decode().split("\n") if name]
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"no UTF-8 at byte {error.start:,}") from None
-    if not found:
-        raise Unreadable("it holds no item")
-    return found
+    return [record.name for record in chosen(records_of(raw), "", None)]
+
+
+def chosen(records: Iterable[Record], events: str, least: float | None) -> list[Record]:
+    """Those that count: of some `events` (a line each; none: all) and of `least` value, an item at one time once."""
+    asked = events.split("\n") if events else ()
+    left: dict[tuple[str, float], Record] = {}
+    for place, record in enumerate(records):
+        if asked and record.event not in asked:
+            continue
+        if least is not None and (record.value is None or record.value < least):
+            continue
+        left.setdefault((record.name, place if record.time is None else record.time), record)
+    return [*left.values()]
+
+
+def taken(raw: Raw, layout: HistoryLayout) -> list[Record]:
+    """What of a user's interactions counts for `layout`, items among it that it does not know. Raises `Unreadable`."""
+    return chosen(records_of(raw), layout.events, layout.least)
 
 
 @lru_cache(maxsize=8)
@@ -99,72 +158,21 @@ def numbers_of(items: str) -> dict[str, int]:
 
 
 def ids_of(raw: Raw, layout: HistoryLayout) -> Longs:
-    """The ids of all items of a user that the layout knows, the oldest first, `[T]`. Raises `Unreadable`."""
+    """The ids of all items of a user that count and that the layout knows, the oldest first, `[T]`. Raises
+    `Unreadable`."""
+    return np.array([number for number, _ in _numbered(raw, layout)], np.int64)
+
+
+def early_of(raw: Raw, layout: HistoryLayout) -> int:
+    """How many of `ids_of` were taken before the layout's moment. Raises `Unreadable`."""
+    assert layout.moment is not None
+    moment = layout.moment
+    return sum(record.time is not None and record.time < moment for _, record in _numbered(raw, layout))
+
+
+def _numbered(raw: Raw, layout: HistoryLayout) -> list[tuple[int, Record]]:
     known = numbers_of(layout.items)
-    return np.array([known[name] for name in items_of(raw) if name in known], np.int64)
-
-
-def survey(
-    raws: Iterable[Raw], core: int, length: int | None, table: ItemTable | None = None, cold: float = 0.0
-) -> HistoryLayout:
-    """The items of `raws`, in an order that says nothing, and the length of the longest, up to 1,024.
-
-    `table`: what is known of them; `cold`: the share of them, by a hash of the name, that is kept out.
-    Raises `DataError` where there are fewer than two items, or none are left of the `core`.
-    """
-    histories = []
-    for raw in raws:
-        interrupt.check()
-        try:
-            histories.append(items_of(raw))
-        except Unreadable:
-            continue  # it is listed when the set is packed
-    total = {name for history in histories for name in history}
-    if len(total) < 2:
-        raise DataError(f"{len(total)} item in {len(histories):,} histories: there is nothing to tell apart")
-    kept = _core(histories, core)
-    if len(kept) < 2:
-        raise DataError(
-            f"of {len(total):,} items {len(kept)} are left of the {core}-core: ask for a smaller one (modality.core)"
-        )
-    longest = max(sum(name in kept for name in history) for history in histories)
-    items = _shuffled(kept)
-    out = [name for name in items if table and name in table.rows and _place(f"cold {name}") < cold]
-    items = [name for name in items if name not in set(out)]
-    if len(items) < 2:
-        raise DataError(f"of {len(kept):,} items {len(items)} are left to learn from: keep fewer out (modality.cold)")
-    return HistoryLayout(
-        length=length or min(LONGEST, max(8, longest)),
-        vocabulary=FIRST_WORD + len(items),
-        items="\n".join(items),
-        core=core,
-        catalogue=catalogue_of(table, items, out) if table else None,
-        cold="\n".join(out),
-    )
-
-
-def _core(histories: Sequence[Sequence[str]], core: int) -> set[str]:
-    """The items of the k-core: each is taken `core` times by users who took as many of them, repeats counted."""
-    left = histories
-    while True:
-        interrupt.check()
-        counts = Counter(name for history in left for name in history)
-        kept = {name for name, count in counts.items() if count >= core}
-        fewer = [[name for name in history if name in kept] for history in left]
-        fewer = [history for history in fewer if len(history) >= core]
-        if sum(map(len, fewer)) == sum(map(len, left)):
-            return kept
-        left = fewer
-
-
-def _shuffled(names: Iterable[str]) -> list[str]:
-    """In the order of a hash: numbers by first appearance or by popularity would give the next item away."""
-    return sorted(names, key=lambda name: (blake2b(name.encode(), digest_size=8).digest(), name))
-
-
-def _place(text: str) -> float:
-    """In [0, 1), by a hash."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=7).digest()) / 2**56
+    return [(known[record.name], record) for record in taken(raw, layout) if record.name in known]
 
 
 def read(raw: Raw, layout: HistoryLayout) -> npt.NDArray[np.generic]:
@@ -172,24 +180,32 @@ def read(raw: Raw, layout: HistoryLayout) -> npt.NDArray[np.generic]:
 
     Of a user of whom it knows none nothing is left. Raises `Unreadable`.
     """
-    kept = ids_of(raw, layout)[-layout.length :]
-    packed = np.zeros(layout.length, layout.dtype)
+    ids = ids_of(raw, layout)
+    kept = ids[-layout.length :]
+    packed = np.zeros(layout.shape, layout.dtype)
     packed[: len(kept)] = kept
+    if layout.moment is not None:
+        packed[-1] = max(0, early_of(raw, layout) - (len(ids) - len(kept)))
     return packed
 
 
 def collate(packed: Tensor, layout: HistoryLayout) -> View:
-    """Ids `[B, L]` as long, cut at the longest of the batch."""
-    ids = packed.long()
+    """Ids `[B, L]` as long, cut at the longest of the batch; where users are divided at a moment, places count from it:
+    those before are below 0."""
+    ids = packed[:, : layout.length].long()
     longest = max(1, int((ids != 0).sum(dim=1).max()) if len(ids) else 1)
     where = torch.arange(longest).expand(len(ids), longest)
+    if layout.moment is not None:
+        where = where - packed[:, -1:].long()
     known = None if layout.catalogue is None else traits_of(layout.catalogue, layout.count)
     return View(ids[:, :longest], ids[:, :longest] != 0, where, vocabulary=layout.vocabulary, traits=known)
 
 
 def within(packed: npt.NDArray[np.generic], layout: HistoryLayout, hold_out: int) -> npt.NDArray[np.bool_]:
-    """Which of the packed users `[N, L]` can be learnt from: without the last `hold_out` items two are left, and as
-    many as the core asks for with them."""
-    least = max(hold_out + 2, layout.core)
-    many: npt.NDArray[np.bool_] = (packed != 0).sum(axis=1) >= min(least, layout.length)
+    """Which of the packed users `[N, ...]` can be learnt from: without what is held out two items are left, and with it
+    as many as the core asks for."""
+    count = (packed[:, : layout.length] != 0).sum(axis=1)
+    left = count if layout.moment is None else packed[:, -1].astype(np.int64)
+    least = hold_out + 2 if layout.moment is None else max(0, hold_out - 1) + 2
+    many: npt.NDArray[np.bool_] = (count >= min(layout.core, layout.length)) & (left >= min(least, layout.length))
     return many

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor
 
-from tacit.augment.items import Recipe, held_back, items_view
+from tacit.augment.items import Recipe, before, held_back, items_view
 from tacit.augment.kinds import by_kind, recipes_of
 from tacit.config import Config
 from tacit.core import Augmentation, Draws, Modality, Raw, View
 from tacit.modalities import habits, histories
 from tacit.modalities.histories import HistoryLayout, collate, read
 from tacit.modalities.item_table import open_items
+from tacit.modalities.surveying import LAST, Wishes, survey
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
 from tacit.view import FIRST_WORD
 
 COUNTED = 2_000
 """Columns of the raw features: items fall into them by their ids."""
+
+
+def _told(value: Any) -> Any:
+    """YAML takes a date or a number for one."""
+    return str(value) if isinstance(value, date | int | float) and not isinstance(value, bool) else value
+
+
+Told = Annotated[str, BeforeValidator(_told)]
 
 
 class InteractionsConfig(Config):
@@ -40,8 +50,15 @@ class InteractionsConfig(Config):
         default=1, ge=1, description="k-core: users and items with fewer interactions are left out, until none is left"
     )
     hold_out: int = Field(
-        default=2, ge=0, description="last items of each user that training never sees: one to test, one to choose by"
+        default=2,
+        ge=0,
+        description="last items of each user that training never sees: one to test, one to choose by; 1 fewer by time",
     )
+    split: Told = Field(
+        default=LAST, description="last items of each user test; or all from a moment on: time (the last tenth), a date"
+    )
+    event: Told | None = Field(default=None, description="interactions that count, such as purchase,cart; all")
+    least_value: float | None = Field(default=None, description="the smallest value (rating) that counts; all")
     features: str | None = Field(default=None, description="a table of what is known of items: item, and any columns")
     cold: float = Field(
         default=0.0, ge=0, le=0.5, description="share of the items that is kept out, to judge how new ones are ranked"
@@ -57,8 +74,16 @@ class InteractionsConfig(Config):
 
 
 def _survey(raws: Iterable[Raw], config: InteractionsConfig) -> HistoryLayout:
-    table = None if config.features is None else open_items(config.features)
-    return histories.survey(raws, config.core, config.length, table, config.cold)
+    wishes = Wishes(
+        core=config.core,
+        length=config.length,
+        table=None if config.features is None else open_items(config.features),
+        cold=config.cold,
+        events="" if config.event is None else "\n".join(each.strip() for each in config.event.split(",")),
+        least=config.least_value,
+        split=config.split,
+    )
+    return survey(raws, wishes)
 
 
 def _beside(config: InteractionsConfig) -> Sequence[Path]:
@@ -72,11 +97,13 @@ def _within(
 
 
 def _augment(config: InteractionsConfig) -> Mapping[str, Augmentation]:
-    return by_kind(recipes_of(config), partial(_seen, hold_out=config.hold_out))
+    return by_kind(recipes_of(config), partial(_seen, hold_out=config.hold_out, by_time=config.split != LAST))
 
 
-def _seen(view: View, recipe: Recipe, draws: Draws, hold_out: int) -> View:
-    """What training sees of a history."""
+def _seen(view: View, recipe: Recipe, draws: Draws, hold_out: int, by_time: bool) -> View:
+    """What training sees of a history: nothing from the moment on that divides users, or else not the last items."""
+    if by_time:
+        return items_view(held_back(before(view), max(0, hold_out - 1)), recipe, draws)
     return items_view(held_back(view, hold_out), recipe, draws)
 
 

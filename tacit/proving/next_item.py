@@ -1,7 +1,8 @@
 """Does an encoder know what users take next? Leave one out, among all items: `--task next-item`.
 
 Each user's last item tests, the one before it chooses what has to be chosen (penalty, weights), and training saw
-neither. M users are judged, N items.
+neither. Where a moment divides users, the first item from then on tests and the last one before it chooses. M users are
+judged, N items.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tacit.evaluation.bench import Kind
 from tacit.evaluation.chains import Chains, Doubles, Longs, Scorer, hit, ndcg, ranks, reciprocal, without_seen
 from tacit.evaluation.lists import best_penalty, blocks_of, closed_forms
 from tacit.evaluation.resampled import Resampled, compare, sample_weights
-from tacit.modalities.histories import HistoryLayout, ids_of, items_of
+from tacit.modalities.histories import HistoryLayout, early_of, ids_of, taken
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import Proof, name_of
 from tacit.ranker import Ranker, ranker
@@ -50,15 +51,19 @@ class Held:
     """What users took, and who of them is judged."""
 
     chains: Chains
-    """Of all users, whole."""
+    """Of all users: up to the item that tests, where there is one."""
     users: Longs
     """`[M]`, those who are judged."""
+    held: Longs
+    """`[U, 2]`: how many items of each user test, one or none, and how many choose."""
     unknown: int
     """Interactions with items that the encoder does not know: they are left out."""
+    moment: float | None
+    """From when on items test; None: the last one of each user does."""
 
     def before(self, last: int) -> Chains:
-        """All users without the `last` items of those who have enough."""
-        return self.chains.without(np.where(self.chains.lengths >= FEWEST, last, 0))
+        """All users without what tests (1), and without what chooses as well (2)."""
+        return self.chains.without(self.held[:, :last].sum(axis=1))
 
     @cached_property
     def repeats(self) -> float:
@@ -105,20 +110,21 @@ def held_of(encoder: TrainedEncoder, dataset: Dataset) -> Held:
     layout = encoder.layout
     if not isinstance(layout, HistoryLayout):
         raise UsageError(f"--task {TASK} judges encoders of users, and this one reads {encoder.modality.unit}")
-    users, total = [], 0
+    users, early, total = [], [], 0
     for row in dataset.everything().source_rows.tolist():
         interrupt.check()
         raw = dataset.raw(row)
         users.append(ids_of(raw, layout) - FIRST_WORD)
-        total += len(items_of(raw))
-    chains = Chains.of(users, layout.count)
-    enough = np.flatnonzero(chains.lengths >= max(FEWEST, layout.core))
+        early.append(len(users[-1]) if layout.moment is None else early_of(raw, layout))
+        total += len(taken(raw, layout))
+    unknown = total - sum(map(len, users))
+    chains, held = _divided(users, np.array(early), layout)
+    enough = np.flatnonzero(held.all(axis=1) & (chains.lengths >= max(FEWEST, layout.core)))
     if len(enough) < 2:
         raise DataError(
             f"{len(enough)} of {len(users):,} users of {printable(dataset.name)} have {max(FEWEST, layout.core)} items "
-            "or more that the encoder knows, and judging takes 2, better hundreds"
+            f"or more that the encoder knows{_when(layout)}, and judging takes 2, better hundreds"
         )
-    unknown = total - len(chains.items)
     for count, why in (
         (unknown, f"of {total:,} interactions are with items that the encoder does not know: they are left out"),
         (len(users) - len(enough), f"of {len(users):,} users have too few items to be judged"),
@@ -126,7 +132,22 @@ def held_of(encoder: TrainedEncoder, dataset: Dataset) -> Held:
         if count:
             say(f"note: {count:,} {why}")
     some = np.unique(np.linspace(0, len(enough) - 1, min(TESTED, len(enough))).astype(np.int64))
-    return Held(chains, enough[some], unknown)
+    return Held(chains, enough[some], held, unknown, layout.moment)
+
+
+def _divided(users: Sequence[Longs], early: Longs, layout: HistoryLayout) -> tuple[Chains, Longs]:
+    """What each user took up to the item that tests, and how many items test and choose, `[U, 2]`; `early [U]`: how
+    many were taken before the layout's moment."""
+    if layout.moment is None:
+        chains = Chains.of(users, layout.count)
+        return chains, np.repeat((chains.lengths >= FEWEST).astype(np.int64)[:, None], 2, axis=1)
+    lengths = np.array([len(user) for user in users])
+    chains = Chains.of([user[: count + 1] for user, count in zip(users, early, strict=True)], layout.count)
+    return chains, np.stack([lengths > early, early >= FEWEST - 1], axis=1).astype(np.int64)
+
+
+def _when(layout: HistoryLayout) -> str:
+    return "" if layout.moment is None else f", one of them from {layout.moment:.15g} on and two before"
 
 
 def _must_not_know(encoder: TrainedEncoder, dataset: Dataset) -> None:
@@ -191,8 +212,14 @@ def _ranked(
 
 def _protocol(own: Ranker, held: Held) -> dict[str, Any]:
     seen = "left out of lists" if held.filtered else "offered again"
+    split = "leave one out: each user's last item tests, the one before it chooses, training sees neither"
+    if held.moment is not None:
+        split = (
+            f"by time: each user's first item from {held.moment:.15g} on tests, the last one before it chooses, "
+            "training sees neither, nor anything later of anybody"
+        )
     return {
-        "split": "leave one out: each user's last item tests, the one before it chooses, training sees neither",
+        "split": split,
         "users": len(held.users),
         "items": held.chains.count,
         "candidates": "all items",
@@ -200,7 +227,7 @@ def _protocol(own: Ranker, held: Held) -> dict[str, Any]:
         "ties": "half of the equal ones above",
         "window": own.window,
         "unknown": held.unknown,
-        "floors": "fitted on all but each user's last item",
+        "floors": "fitted on all but the items that test, and nothing later",
     }
 
 

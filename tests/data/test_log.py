@@ -10,7 +10,7 @@ from tacit.data.kind import kind_of
 from tacit.data.source import open_source
 from tacit.errors import DataError
 from tacit.modalities import MODALITIES
-from tacit.modalities.histories import items_of
+from tacit.modalities.histories import Record, items_of, records_of
 from tacit.modalities.interactions import INTERACTIONS
 
 GOOD = """user,item,time,rating
@@ -156,3 +156,19 @@ def test_the_kind_is_told_by_the_columns(tmp_path):
     (tmp_path / "reviews.csv").write_text("user,item,time,text\na,x,1,a good book\n")
     assert kind_of(str(tmp_path / "log.csv"), MODALITIES) == "interactions"
     assert kind_of(str(tmp_path / "reviews.csv"), MODALITIES) == "text"
+
+
+def test_events_and_values_are_read_where_a_column_says_so(tmp_path):
+    text = "user,item,time,Event_Type,rating\na,x,1,view,\na,x,1,buy,4.5\na,x,1,buy,4.5\na,y,2,,5\n"
+    source = table(tmp_path, text)
+    assert records_of(source.raw(0)) == [Record("x", 1, "view"), Record("x", 1, "buy", 4.5), Record("y", 2, "", 5)]
+    assert held(source) == {"a": ["x", "y"]}, "seen and bought at once is one step"
+    columns = {
+        "user": ["a", "a"],
+        "item": ["x", "y"],
+        "time": pyarrow.array([0, 86_400_000_000], pyarrow.timestamp("us")),
+        "event": [1, None],
+        "value": ["much", "little"],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    assert records_of(opened(tmp_path / "x.parquet").raw(0)) == [Record("x", 0, "1"), Record("y", 86_400)]

@@ -8,7 +8,16 @@ from baskets import histories, log, sequences
 from tacit.core import Draws
 from tacit.data.dataset import open_dataset
 from tacit.errors import DataError, Unreadable
-from tacit.modalities.histories import HistoryLayout, ids_of, items_of, numbers_of, written
+from tacit.modalities.histories import (
+    HistoryLayout,
+    Record,
+    early_of,
+    ids_of,
+    items_of,
+    numbers_of,
+    records_of,
+    written,
+)
 from tacit.modalities.interactions import INTERACTIONS
 from tacit.view import FIRST_WORD
 
@@ -98,7 +107,9 @@ def test_a_log_and_lines_of_the_same_users_are_the_same_samples(tmp_path):
     first = open_dataset(str(log(tmp_path / "x.csv", taken)), INTERACTIONS, INTERACTIONS.config())
     second = open_dataset(str(sequences(tmp_path / "x.txt", taken)), INTERACTIONS, INTERACTIONS.config())
     assert first.layout == second.layout
-    assert first.content_hash == second.content_hash
+    rows = torch.arange(12)
+    assert torch.equal(first.everything().view(rows).x, second.everything().view(rows).x)
+    assert first.content_hash != second.content_hash, "a log also says when"
     assert items_of(first.raw(3)) == taken[3]
 
 
@@ -108,3 +119,81 @@ def test_the_raw_features_count_items():
     found = INTERACTIONS.floors["item counts"](view)
     assert torch.allclose(found.norm(dim=1), torch.ones(3))
     assert (found[1] > 0).sum() == 3
+
+
+def records(*rows):
+    return written([Record(*row) for row in rows])
+
+
+SHOP = [
+    records(("a", 1.0, "view"), ("a", 1.0, "buy"), ("b", 2.0, "view"), ("c", 3.0, "buy", 4.0), ("d", 9.0, "buy", 5.0)),
+    records(("b", 1.0, "buy", 2.0), ("c", 4.0, "buy", 5.0), ("a", 5.0, "view", 1.0), ("b", 8.0, "buy", 4.0)),
+    records(("c", 2.0, "buy", 4.0), ("b", 3.0, "buy", 4.5), ("d", 6.0, "cart", 5.0), ("a", 7.0, "buy")),
+]
+
+
+def test_a_history_is_read_as_it_was_written_and_an_item_at_one_time_counts_once():
+    assert records_of(SHOP[0])[3] == Record("c", 3.0, "buy", 4.0)
+    assert records_of(written(["x", "y"])) == [Record("x"), Record("y")]
+    assert items_of(SHOP[0]) == ["a", "b", "c", "d"]
+    assert items_of(written(["x", "x"])) == ["x", "x"], "where nothing says when, nothing says that it was the same"
+    for damaged in (b"a\x1fsoon", b"a\x1f1\x1fbuy\x1fmuch"):
+        with pytest.raises(Unreadable, match="not written by tacit"):
+            records_of(damaged)
+
+
+def test_events_and_values_choose_what_counts():
+    def named(**wishes):
+        layout = layout_of(SHOP, **wishes)
+        names = layout.items.split("\n")
+        return [[names[number - FIRST_WORD] for number in ids_of(raw, layout)] for raw in SHOP]
+
+    assert named(event="buy") == [list("acd"), list("bcb"), list("cba")]
+    assert named(event="buy, cart") == [list("acd"), list("bcb"), list("cbda")]
+    assert named(least_value=4.5) == [["d"], ["c"], ["b", "d"]]
+    assert named(event="buy", least_value=4) == [["c", "d"], ["c", "b"], ["c", "b"]]
+    for wishes, said in (
+        ({"event": "bui"}, "did you mean 'buy'"),
+        ({"least_value": 9}, "the largest is 5"),
+    ):
+        with pytest.raises(DataError, match=said):
+            layout_of(SHOP, **wishes)
+    with pytest.raises(DataError, match="no column event"):
+        layout_of(event="buy")
+    with pytest.raises(DataError, match="no column value"):
+        layout_of(least_value=1)
+
+
+def test_from_a_moment_on_nothing_is_in_a_view_of_training():
+    layout = layout_of(SHOP, split="5")
+    assert layout.moment == 5
+    view = INTERACTIONS.collate(torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in SHOP])), layout)
+    assert view.valid.sum(1).tolist() == [4, 4, 4], "a plain view holds all"
+    assert [early_of(raw, layout) for raw in SHOP] == [3, 2, 2]
+    seen = INTERACTIONS.augment(INTERACTIONS.config(split="5", hold_out=1))["weak"](view, DRAWS)
+    assert seen.valid.sum(1).tolist() == [3, 2, 2]
+    assert torch.equal(seen.x[0, :3], view.x[0, :3])
+    chosen = INTERACTIONS.augment(INTERACTIONS.config(split="5"))["strong"](view, DRAWS)
+    assert int(chosen.valid.sum(1).max()) <= 2
+    late = layout_of(SHOP, split="5", length=8)
+    many = records(*((name, float(time)) for time, name in enumerate("abcdabcdabcd", -4)))
+    assert INTERACTIONS.read(many, late)[-1] == 5, "of the latest eight, five lie before"
+
+
+def test_the_last_tenth_is_from_a_moment_on_and_dates_are_seconds():
+    many = [
+        records(*((name, 1_714_521_600.0 + 10 * user + place) for place, name in enumerate("abcd")))
+        for user in range(50)
+    ]
+    layout = layout_of(many, split="time")
+    late = sum(len(ids_of(raw, layout)) - early_of(raw, layout) for raw in many)
+    assert 18 <= late <= 22
+    assert layout_of(many, split="2024-05-01 00:04").moment == 1_714_521_840
+    for split, said in (("2023-01-01", "on one side"), ("3", "on one side"), ("yesterday", "a date such as")):
+        with pytest.raises(DataError, match=said):
+            layout_of(many, split=split)
+    with pytest.raises(DataError, match="give a log with times"):
+        layout_of(split="time")
+
+
+DRAWS = Draws.of(0, 0, torch.arange(3), 0)

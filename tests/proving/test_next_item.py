@@ -12,7 +12,7 @@ from tacit.cli import run
 from tacit.encoder import load
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.chains import Chains
-from tacit.proving.next_item import next_item
+from tacit.proving.next_item import held_of, next_item
 from tacit.ranker import ranker
 from tacit.view import FIRST_WORD
 
@@ -143,3 +143,54 @@ def test_the_command_asks_for_it_by_itself_and_holds_the_gate(folder, encoder, t
     assert "EASE" in shown.out
     assert "With the last items of 150 users to find pre-training reaches NDCG@10" in shown.out
     assert (tmp_path / "next-item.json").is_file()
+
+
+def when(number, place):
+    """Users who come one after the other, and stay for a while."""
+    return 3 * number + 5 * place
+
+
+def timed(path, change=lambda number, place, item: item):
+    rows = [
+        f"user-{number},{change(number, place, item)},{when(number, place)}"
+        for number, items in enumerate(histories(60, 12, shortest=8, longest=9))
+        for place, item in enumerate(items)
+    ]
+    path.write_text("user,item,time\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_by_time_nothing_later_is_learnt_from_by_anybody(tmp_path):
+    """All that comes from the moment on changes, and what users took last before it; no bit of what is learnt does."""
+    moment = 100
+
+    def other(number, place, item):
+        early = sum(when(number, each) < moment for each in range(8))
+        return f"item-{(int(item[5:]) + 5) % 12}" if place >= early - 1 else item
+
+    states = []
+    for name, change in (("one", lambda number, place, item: item), ("other", other)):
+        path = timed(tmp_path / f"{name}.csv", change)
+        wishes = {"name": "interactions", "split": str(moment)}
+        settings = {**SETTINGS, "budget": {"steps": 4}, "batch": 20, "modality": wishes}
+        made = tacit.train(path, tmp_path / name, settings=settings)
+        states.append(made.network.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_by_time_the_first_item_from_then_on_tests_and_closed_forms_see_nothing_later(tmp_path):
+    path = timed(tmp_path / "log.csv")
+    wishes = {"name": "interactions", "split": "time"}
+    made = tacit.train(path, tmp_path / "run", settings={**SETTINGS, "budget": {"steps": 4}, "modality": wishes})
+    held = held_of(made, made.open(str(path)))
+    names, tested = made.layout.items.split("\n"), 0
+    for user, items in enumerate(histories(60, 12, shortest=8, longest=9)):
+        early = sum(when(user, place) < made.layout.moment for place in range(8))
+        assert len(held.before(1).user(user)) == early, "who comes later is not there yet"
+        assert len(held.before(2).user(user)) == (early - 1 if early > 1 else early)
+        tested += 2 <= early < 8
+        if user in held.users:
+            assert names[held.chains.at(1)[user]] == items[early]
+            assert names[held.chains.at(2)[user]] == items[early - 1]
+    assert 5 < len(held.users) == tested < 20
+    assert next_item(made, str(path)).evaluation.results[0].protocol["split"].startswith("by time")
