@@ -34,7 +34,8 @@ def held_back(view: View, count: int) -> View:
 def before(view: View) -> View:
     """What of the histories stands at places below 0."""
     assert view.valid is not None
-    left = view.valid if view.where is None else view.valid & (view.where < 0)
+    assert view.where is not None
+    left = view.valid & (view.where < 0)
     return replace(view, x=view.x * left, valid=left)
 
 

@@ -19,6 +19,7 @@ from tacit.augment.items import Recipe, before, held_back, items_view
 from tacit.augment.kinds import by_kind, recipes_of
 from tacit.config import Config
 from tacit.core import Augmentation, Draws, Modality, Raw, View
+from tacit.errors import UsageError
 from tacit.modalities import habits, histories
 from tacit.modalities.histories import HistoryLayout, collate, read
 from tacit.modalities.item_table import open_items
@@ -93,16 +94,24 @@ def _beside(config: InteractionsConfig) -> Sequence[Path]:
 def _within(
     packed: npt.NDArray[np.generic], layout: HistoryLayout, config: InteractionsConfig
 ) -> npt.NDArray[np.bool_]:
+    if config.split != LAST and layout.moment is None:
+        raise UsageError(
+            f"modality.split={config.split}: the weights to start from were learnt from what a moment does not divide: "
+            "leave it or --init-from out"
+        )
     return histories.within(packed, layout, config.hold_out)
 
 
 def _augment(config: InteractionsConfig) -> Mapping[str, Augmentation]:
-    return by_kind(recipes_of(config), partial(_seen, hold_out=config.hold_out, by_time=config.split != LAST))
+    return by_kind(recipes_of(config), partial(_seen, hold_out=config.hold_out))
 
 
-def _seen(view: View, recipe: Recipe, draws: Draws, hold_out: int, by_time: bool) -> View:
-    """What training sees of a history: nothing from the moment on that divides users, or else not the last items."""
-    if by_time:
+def _seen(view: View, recipe: Recipe, draws: Draws, hold_out: int) -> View:
+    """What training sees of a history: nothing from the moment on that divides users, or else not the last items.
+
+    Whether a moment does is the layout's to say, which travels with weights, and shows in places below 0.
+    """
+    if view.where is not None and bool((view.where[:, :1] < 0).any()):
         return items_view(held_back(before(view), max(0, hold_out - 1)), recipe, draws)
     return items_view(held_back(view, hold_out), recipe, draws)
 

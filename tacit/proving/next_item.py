@@ -94,6 +94,7 @@ def next_item(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: flo
         fresh = {UNTRAINED_ROW: [own.of(_untrained(encoder, dataset, number)) for number in range(UNTRAINED)]}
         found = _ranked({**{name: [one] for name, one in scorers.items()}, **fresh}, weights, held)
         protocol = {"data": dataset.name, "content_hash": dataset.content_hash, **_protocol(own, held), **facts}
+        protocol["layout"] = encoder.layout.brief()
         drawn = sample_weights(len(held.users), seed=seed)
         order = dict.fromkeys((name_of(encoder), UNTRAINED_ROW, *found))
         measured = [

@@ -193,4 +193,22 @@ def test_by_time_the_first_item_from_then_on_tests_and_closed_forms_see_nothing_
             assert names[held.chains.at(1)[user]] == items[early]
             assert names[held.chains.at(2)[user]] == items[early - 1]
     assert 5 < len(held.users) == tested < 20
-    assert next_item(made, str(path)).evaluation.results[0].protocol["split"].startswith("by time")
+    protocol = next_item(made, str(path)).evaluation.results[0].protocol
+    assert protocol["split"].startswith("by time")
+    assert protocol["layout"]["tests from"] == made.layout.moment
+
+
+def test_weights_bring_the_moment_along_and_none_is_put_upon_others(tmp_path):
+    path, settings = timed(tmp_path / "log.csv"), {**SETTINGS, "budget": {"steps": 2}, "batch": 20}
+    by_time, plain = {"name": "interactions", "split": "100"}, {"name": "interactions"}
+    first = tacit.train(path, tmp_path / "one", settings={**settings, "modality": by_time})
+    again = tacit.train(path, tmp_path / "two", settings={**settings, "init_from": str(tmp_path / "one")})
+    assert again.layout.moment == first.layout.moment == 100
+    views = again.modality.augment(again.modality.config.parse(again.spec.modality))
+    rows = torch.arange(20)
+    seen = views["weak"](again.open(str(path)).everything().view(rows), tacit.core.Draws.of(0, 0, rows, 0))
+    assert all(int(seen.valid[user].sum()) < sum(when(user, place) < 100 for place in range(8)) for user in range(20))
+    tacit.train(path, tmp_path / "three", settings={**settings, "modality": plain})
+    asked = {**settings, "modality": by_time, "init_from": str(tmp_path / "three")}
+    with pytest.raises(UsageError, match="a moment does not divide"):
+        tacit.train(path, tmp_path / "four", settings=asked)
