@@ -18,7 +18,7 @@ from typing import Any
 from next_item_cpu import table
 from tables import ROOT, put, tacit
 
-EPOCHS = 60
+EPOCHS = 40
 
 
 def main() -> None:
