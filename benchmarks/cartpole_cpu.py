@@ -1,6 +1,6 @@
 """CartPole from frames on a CPU: whether an encoder that learnt from random play learns to act in fewer steps.
 
-    python benchmarks/cartpole_cpu.py                   all ways to start, 5 seeds: about an hour of a core
+    python benchmarks/cartpole_cpu.py                   all ways to start, 5 seeds: some 20 minutes of a core
     python benchmarks/cartpole_cpu.py --seeds 0,1       these seeds; others may run beside, in other processes
     python benchmarks/cartpole_cpu.py --write           the table of what was measured into docs/trajectories.md
 
@@ -20,6 +20,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,28 +124,52 @@ def iqm(values: Sequence[float], digits: int = 0) -> str:
     return f"{middle:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
 
 
+@dataclass(frozen=True)
+class Result:
+    """What came of one run."""
+
+    steps: int
+    """Until the target; all there were where it never was reached."""
+    reached: bool
+    learning: float
+    """Mean return of the episodes behind those of chance."""
+    end: float
+
+
+def result(arm: str, seed: int, runs: Path) -> Result | None:
+    """None where the run has not ended."""
+    folder = place(arm, seed, runs)
+    if not (folder / "agent.json").is_file():
+        return None
+    found, judged = curve(folder), json.loads((folder / "agent.json").read_text())
+    step = reached(found)
+    mean = float(np.mean([value for _, value in found]))
+    return Result(min(step or STEPS, STEPS), step is not None, mean, judged["agent"]["value"])
+
+
 def table(runs: Path, seeds: Sequence[int]) -> str:
-    """A line a way to start; what is not there yet is left out."""
+    """A line a way to start, of the runs that have ended, and the first two compared seed by seed."""
+    results = {arm: {seed: result(arm, seed, runs) for seed in seeds} for arm in ARMS}
     lines = []
-    for arm in ARMS:
-        folders = [place(arm, seed, runs) for seed in seeds]
-        done = [folder for folder in folders if (folder / "agent.json").is_file()]
-        if not done:
-            continue
-        curves = [curve(folder) for folder in done]
-        steps = [reached(found) for found in curves]
-        tested = [json.loads((folder / "agent.json").read_text())["agent"]["value"] for folder in done]
-        lines.append(
-            [
-                arm,
-                iqm([step or STEPS for step in steps]),
-                f"{sum(step is not None for step in steps)} of {len(done)}",
-                iqm([float(np.mean([value for _, value in found])) for found in curves]),
-                iqm(tested),
-            ]
-        )
+    for arm, by_seed in results.items():
+        found = [each for each in by_seed.values() if each]
+        if found:
+            there = f"{sum(each.reached for each in found)} of {len(found)}"
+            means = (iqm([each.learning for each in found]), iqm([each.end for each in found]))
+            lines.append([arm, iqm([each.steps for each in found]), there, *means])
     header = ["encoder", f"steps to {TARGET:g}", "got there", "mean return while learning", "return at the end"]
-    return markdown(header, lines)
+    base, other = (results[arm] for arm in list(ARMS)[:2])
+    both = [(other[seed], base[seed]) for seed in seeds]
+    pairs = [(mine, theirs) for mine, theirs in both if mine and theirs]
+    if not pairs:
+        return markdown(header, lines)
+    steps = iqm([mine.steps - theirs.steps for mine, theirs in pairs])
+    learning, end = (
+        iqm([getattr(mine, name) - getattr(theirs, name) for mine, theirs in pairs], 1) for name in ("learning", "end")
+    )
+    names = " less ".join(f"`{arm}`" for arm in reversed(list(ARMS)[:2]))
+    said = f"{names}, seed by seed: {steps} steps, {learning} of return while learning, {end} at the end."
+    return f"{markdown(header, lines)}\n{said}\n"
 
 
 if __name__ == "__main__":
