@@ -10,6 +10,7 @@ from toys import folder_of_shapes
 
 from tacit.cli import run
 from tacit.commands import COMMANDS, WAY
+from tacit.commands.kinds import flowing
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.settings import RunConfig
@@ -173,3 +174,23 @@ def test_a_reader_that_leaves_is_no_failure(shapes):
 def test_debug_shows_where_it_happened(tmp_path, capfd):
     assert run(["train", "nowhere", "--out", str(tmp_path / "run")], debug=True) == 3
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_paragraphs_of_help_flow_and_the_rest_keeps_its_lines() -> None:
+    text = """One thing.
+
+    Two lines
+    of a paragraph.
+
+    Parameters
+    ----------
+    first
+        What it is,
+        at length.
+    second
+        Short.
+    """
+    assert flowing(text) == (
+        "One thing.\n\nTwo lines of a paragraph.\n\nParameters\n----------\nfirst\n    What it is, at length.\nsecond\n"
+        "    Short."
+    )

@@ -22,6 +22,7 @@ from tacit.commands import (
     use,
     write,
 )
+from tacit.commands.kinds import flowing
 
 WAY = {
     "First steps": ("demo", "methods", "doctor"),
@@ -77,4 +78,5 @@ for place, (title, names) in enumerate(WAY.items()):
     group = Group(title, sort_key=place)
     for order, name in enumerate(names):
         command, examples = COMMANDS[name]
+        command.__doc__ = flowing(command.__doc__ or "")
         app.command(command, group=group, sort_key=order, help_epilogue=examples or None)
