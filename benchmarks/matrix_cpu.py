@@ -160,11 +160,11 @@ def cell(evaluation: dict[str, Any] | None, column: Column) -> str:
 
 
 def best(evaluations: list[dict[str, Any] | None], column: Column) -> str:
-    """The best of what needs no network, and its name."""
+    """The best of what needs no network, and its name; nothing where no method was judged."""
     told = [each for evaluation in evaluations if evaluation for each in results(evaluation, column)]
     floors = {each["row"]: each["value"] for each in told if each["kind"] not in OF_NETWORKS and each["row"] != MIX}
-    name = max(floors, key=floors.__getitem__)
-    return f"{floors[name]:.3f}, {name}"
+    name = max(floors, key=floors.__getitem__, default=None)
+    return "" if name is None else f"{floors[name]:.3f}, {name}"
 
 
 def classes(data: str) -> int:

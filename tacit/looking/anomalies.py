@@ -18,7 +18,7 @@ from tacit.proving import scores
 from tacit.proving.courses import Course
 
 FORMATS = (".parquet", ".csv")
-WHAT = "anomalies"
+WHAT = "tacit anomalies"
 Floats = npt.NDArray[np.float64]
 
 
@@ -50,7 +50,7 @@ def find_anomalies(
     if out is not None and (out.suffix not in FORMATS or out.is_dir()):
         raise UsageError(f"--out {out}: the suffix says what is written; {nearest(out.suffix, FORMATS)}")
     with interrupt.listening():
-        course, _ = scores.open_watched(encoder, data, task=WHAT, max_bad=max_bad)
+        course, _ = scores.open_watched(encoder, data, what=WHAT, max_bad=max_bad)
         length = encoder.layout.shape[0]
         found = scores.distances(course, scores.by_encoder(encoder.network, encoder), length, "windows").numpy()
         for begin, end in course.spans["train"]:

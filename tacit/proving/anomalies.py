@@ -55,7 +55,7 @@ def anomaly(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float
     et al. 2022, arXiv 2109.05257). Figures are means over series with anomalies there, which intervals resample. Raises
     `UsageError` for other kinds of data, and `DataError` where nothing is marked, or nothing is normal.
     """
-    course, dataset = scores.open_watched(encoder, data, task=TASK, max_bad=max_bad)
+    course, dataset = scores.open_watched(encoder, data, what=f"--task {TASK}", max_bad=max_bad)
     with interrupt.listening():
         judged = _judged(course, printable(data))
         protocol = {

@@ -119,19 +119,19 @@ def apart(x: Tensor, encoder: TrainedEncoder) -> Tensor:
 
 
 def open_course(
-    encoder: TrainedEncoder, data: str, *, task: str, max_bad: float, shares: tuple[Fraction, Fraction] = SHARES
+    encoder: TrainedEncoder, data: str, *, what: str, max_bad: float, shares: tuple[Fraction, Fraction] = SHARES
 ) -> tuple[Course, Dataset]:
     """The series of DATA, whole, and the data set that they are.
 
     Parts are those that the source gives to its samples, or to stretches of them; else each series is divided by time,
     at `shares` of it: by default three fifths for training, a fifth for validation, a fifth for testing. A validation
     part that `shares` ask for and the source does not have is the last fifth of training. Raises as `open_dataset`,
-    `UsageError` where samples are no series, and `DataError` where there are too many steps or parts are not in the
-    order of time.
+    `UsageError` where samples are no series, which `what` asks for, and `DataError` where there are too many steps or
+    parts are not in the order of time.
     """
     modality = encoder.modality
     if modality.steps is None:
-        raise UsageError(f"--task {task} is about series of steps, and this encoder reads {modality.unit}")
+        raise UsageError(f"{what} is about series of steps, and this encoder reads {modality.unit}")
     with interrupt.listening():
         source = open_source(data, modality.suffixes, None, modality.records)
         dataset = replace(_dataset(encoder, source, max_bad), name=data)

@@ -73,7 +73,7 @@ def forecast(
     ridge on each channel's last values, the value a period ago, the last value. Raises `UsageError` where tokens see
     the future, or there are none, and `DataError` where series are too short.
     """
-    course, dataset = open_course(encoder, data, task=TASK, max_bad=max_bad)
+    course, dataset = open_course(encoder, data, what=f"--task {TASK}", max_bad=max_bad)
     with interrupt.listening():
         steps = steps_of_a_token(encoder)
         must_see_no_future(encoder, course, steps, TASK)

@@ -78,7 +78,7 @@ def imputation(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: fl
     straight line, the last value, the mean. Raises `UsageError` where there are no tokens, `DataError` where series are
     too short.
     """
-    course, dataset = open_course(encoder, data, task=TASK, max_bad=max_bad)
+    course, dataset = open_course(encoder, data, what=f"--task {TASK}", max_bad=max_bad)
     with interrupt.listening():
         values, moves = in_deviations(course, printable(data))
         steps = steps_of_a_token(encoder)

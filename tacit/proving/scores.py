@@ -48,12 +48,12 @@ def series_of(course: Course) -> Iterator[Whole]:
         yield Whole(begin, course.values[begin:end], inside)
 
 
-def open_watched(encoder: TrainedEncoder, data: str, *, task: str, max_bad: float) -> tuple[Course, Dataset]:
+def open_watched(encoder: TrainedEncoder, data: str, *, what: str, max_bad: float) -> tuple[Course, Dataset]:
     """The series of DATA, their training part being what is normal, by default the first 15 % of each.
 
     Raises as `open_course`, and `DataError` where nothing says what is normal.
     """
-    course, dataset = open_course(encoder, data, task=task, max_bad=max_bad, shares=FIRST)
+    course, dataset = open_course(encoder, data, what=what, max_bad=max_bad, shares=FIRST)
     if all(bool(course.values[begin:end].isnan().all()) for begin, end in course.spans["train"]):
         raise DataError(
             f"{printable(data)}: no value is taken for normal. That is what rows of the split train hold, or without a "

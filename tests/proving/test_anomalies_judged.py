@@ -61,7 +61,7 @@ def test_waves_that_stop_are_told_by_their_form_and_not_by_their_level(judged):
 
 
 def test_the_figures_are_those_of_a_loop_over_series(encoder, folder, judged):
-    course, _ = scores.open_watched(encoder, str(folder / "pumps.csv"), task="anomaly", max_bad=0)
+    course, _ = scores.open_watched(encoder, str(folder / "pumps.csv"), what="anomaly", max_bad=0)
     by = scores.by_encoder(encoder.network, encoder)
     each = []
     for number in range(8):
@@ -141,7 +141,7 @@ def test_gaps_constant_channels_and_short_series_are_scored(encoder, tmp_path, c
     x[1] = 7.0
     rows = [f"{n},{t},{'' if np.isnan(v) else v}" for n, own in enumerate(x) for t, v in enumerate(own)][:500]
     (tmp_path / "odd.csv").write_text("id,time,x\n" + "\n".join([*rows, "3,0,1.5", "4,0,1", "4,1,2", "4,2,5"]) + "\n")
-    course, _ = scores.open_watched(encoder, str(tmp_path / "odd.csv"), task="anomalies", max_bad=0.5)
+    course, _ = scores.open_watched(encoder, str(tmp_path / "odd.csv"), what="anomalies", max_bad=0.5)
     found = scores.distances(course, scores.by_encoder(encoder.network, encoder), 24, "windows")
     assert "shorter than a window of 24 steps in 1 of 5 series" in capfd.readouterr().err
     assert not found.isinf().any()

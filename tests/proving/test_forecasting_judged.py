@@ -139,7 +139,7 @@ def test_the_figures_are_those_of_a_loop(judged, folder):
 def test_each_step_has_the_token_that_ends_with_it_and_none_sees_the_future(folder, encoder):
     name = f"of-{encoder.get('name', 'tcn')}-{encoder['patch']}"
     own = trained(folder, waves(200), name, **encoder)
-    course, _ = open_course(own, str(folder / "waves.csv"), task="forecast", max_bad=0.0)
+    course, _ = open_course(own, str(folder / "waves.csv"), what="forecast", max_bad=0.0)
     assert steps_of_a_token(own) == encoder["patch"]
     found = tokens(own, course, encoder["patch"], "tokens")
     assert found.shape[:2] == (STEPS, 1)
@@ -159,7 +159,7 @@ def test_each_step_has_the_token_that_ends_with_it_and_none_sees_the_future(fold
 def test_an_encoder_of_one_channel_reads_each_by_itself(folder):
     x = waves()
     own = trained(folder, np.concatenate([x[:300, :1], x[:300, 1:]]), "one")
-    course, dataset = open_course(own, str(folder / "waves.csv"), task="forecast", max_bad=0.0)
+    course, dataset = open_course(own, str(folder / "waves.csv"), what="forecast", max_bad=0.0)
     assert dataset.layout.channels == 2
     found = tokens(own, course, 1, "tokens")
     assert found.shape == (STEPS, 2, 32)
@@ -181,7 +181,7 @@ def test_an_encoder_of_one_channel_reads_each_by_itself(folder):
 def test_parts_in_the_data_are_kept_and_the_encoder_is_told_from_what_is_tested(folder, encoder):
     parts = {"train": 500, "val": 650, "test": 800}
     data = written(folder / "parts.csv", waves(), parts)
-    course, dataset = open_course(encoder, data, task="forecast", max_bad=0.0)
+    course, dataset = open_course(encoder, data, what="forecast", max_bad=0.0)
     assert course.spans == {"train": [(0, 500)], "val": [(500, 650)], "test": [(650, 800)]}
     assert course.ends == [900]
     assert course.protocol == "split as the source gives it: train 500, val 150, test 150 steps"
@@ -202,7 +202,7 @@ def test_parts_in_the_data_are_kept_and_the_encoder_is_told_from_what_is_tested(
 
 def test_series_that_are_whole_in_their_parts_are_forecast_within(folder, encoder, tmp_path):
     data = folder_of_waves(tmp_path / "many", each=10, test=3, length=60, channels=2)
-    course, _ = open_course(encoder, str(data), task="forecast", max_bad=0.0)
+    course, _ = open_course(encoder, str(data), what="forecast", max_bad=0.0)
     assert len(course.ends) == 26
     assert sum(len(spans) for spans in course.spans.values()) == 26
     assert len(course.spans["val"]) == 4

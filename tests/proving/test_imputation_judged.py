@@ -96,7 +96,7 @@ def test_the_figures_are_those_of_a_loop(judged):
 def test_no_token_knows_what_is_hidden(folder, name):
     one = waves(200)[:, :1]
     own = trained(folder, one, f"blind-{name}", name)
-    course, _ = open_course(own, written(folder / "x.csv", waves(200)), task="imputation", max_bad=0)
+    course, _ = open_course(own, written(folder / "x.csv", waves(200)), what="imputation", max_bad=0)
     hide = hidden(torch.ones(200, 2, dtype=torch.bool), 0.5)
     steps = 4 if name == "transformer" else 1
     found = tokens_in_gaps(own, course, hide, steps, "tokens")
