@@ -112,7 +112,7 @@ def test_an_encoder_without_layers_and_other_tasks_beside_it_are_refused(trained
     run(
         ["train", str(data), "--steps", "1", "--batch", "8", "--set", "encoder.width=8", "--out", str(tmp_path / "run")]
     )
-    with pytest.raises(UsageError, match=r"tdnn has none.*--encoder transformer"):
+    with pytest.raises(UsageError, match=r"which tdnn has not.*--encoder transformer"):
         judge(load(tmp_path / "run"), str(data), tasks=("layers",))
     with pytest.raises(UsageError, match="ask for it alone"):
         judge(encoder, str(data), tasks=("layers", "knn"))
