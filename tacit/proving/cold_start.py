@@ -18,22 +18,19 @@ from tacit.console import say
 from tacit.core import TokenEncoder
 from tacit.encoder import TrainedEncoder, build
 from tacit.errors import DataError, UsageError
-from tacit.evaluation.bench import Kind
-from tacit.evaluation.chains import Chains, Doubles, Floats, Longs, Scorer, hit, ndcg, ranks, reciprocal, without_seen
+from tacit.evaluation.chains import Chains, Doubles, Floats, Longs, Scorer, ranks, without_seen
 from tacit.evaluation.lists import blocks_of
-from tacit.evaluation.resampled import Resampled, compare, sample_weights
+from tacit.evaluation.resampled import compare, sample_weights
 from tacit.modalities.catalogue import traits_of
 from tacit.modalities.histories import HistoryLayout, ids_of
 from tacit.proving.fitting import UNTRAINED
+from tacit.proving.next_item import METRICS, UNTRAINED_ROW, measured_as
 from tacit.proving.outcome import Proof, name_of
 from tacit.ranker import grown, ranker
 from tacit.view import FIRST_WORD
 
 TASK = "cold-start"
-K = 10
-METRICS = {f"NDCG@{K}": ndcg, f"HR@{K}": hit, f"MRR@{K}": reciprocal}
-"""The first one decides."""
-POPULAR, ALIKE, UNTRAINED_ROW = "popular features", "feature-kNN", "untrained"
+POPULAR, ALIKE = "popular features", "feature-kNN"
 
 
 def cold_start(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float = 0.01) -> Proof:
@@ -77,7 +74,7 @@ def cold_start(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: fl
         }
         drawn = sample_weights(len(users), seed=seed)
         measured = [
-            _measured(name, _kind(name, encoder), metric, ranked, drawn, protocol)
+            measured_as(name, encoder, metric, ranked, drawn, protocol)
             for name, ranked in found.items()
             for metric in METRICS
         ]
@@ -163,14 +160,3 @@ def _ranked(lists: Mapping[str, list[Scorer]], chains: Chains, users: Longs, kno
                 parts[name].append(np.stack([ranks(scores, wanted[rows]) for scores in open_]))
             tick(sum(part.shape[1] for part in parts[name]))
     return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
-
-
-def _kind(name: str, encoder: TrainedEncoder) -> Kind:
-    return "encoder" if name == name_of(encoder) else "untrained" if name == UNTRAINED_ROW else "raw"
-
-
-def _measured(
-    name: str, kind: Kind, metric: str, found: Doubles, drawn: torch.Tensor, protocol: Mapping[str, Any]
-) -> Resampled:
-    scores = torch.from_numpy(METRICS[metric](found, K))
-    return Resampled(name, kind, metric, scores.mean(1), scores @ drawn.T / scores.shape[1], protocol)

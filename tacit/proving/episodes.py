@@ -5,7 +5,7 @@ N training moments, M test moments, E test episodes, R resamples of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind
 from tacit.evaluation.bootstrap import RESAMPLES, counts
 from tacit.evaluation.features import extract_floor
+from tacit.evaluation.resampled import Resampled
 from tacit.evaluation.states import numbered
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import name_of
@@ -162,3 +163,11 @@ def rows_of(encoder: TrainedEncoder, moments: Moments) -> Iterator[Row]:
 def still(values: Tensor) -> bool:
     """Whether numbers hardly differ from each other."""
     return bool(values.std() <= 1e-6 * values.abs().amax().clamp_min(1e-12))
+
+
+def resampled(
+    name: str, kind: Kind, found: Mapping[str, Sequence[Tensor]], protocol: Mapping[str, Any]
+) -> list[Resampled]:
+    """The metrics of a row, of each of its members with all episodes and on each resample, `[1 + R]`."""
+    stacked = {metric: torch.stack(list(members)) for metric, members in found.items()}
+    return [Resampled(name, kind, metric, each[:, 0], each[:, 1:], protocol) for metric, each in stacked.items()]

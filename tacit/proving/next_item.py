@@ -98,9 +98,7 @@ def next_item(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: flo
         drawn = sample_weights(len(held.users), seed=seed)
         order = dict.fromkeys((name_of(encoder), UNTRAINED_ROW, *found))
         measured = [
-            _measured(name, _kind(name, encoder), metric, found[name], drawn, protocol)
-            for name in order
-            for metric in METRICS
+            measured_as(name, encoder, metric, found[name], drawn, protocol) for name in order for metric in METRICS
         ]
         words = {next(iter(METRICS)): f"the last items of {len(held.users):,} users to find"}
         return Proof(compare(TASK, measured, words, seed=seed), dataset, encoder, TASK)
@@ -238,8 +236,9 @@ def _kind(name: str, encoder: TrainedEncoder) -> Kind:
     return "encoder" if name == name_of(encoder) else "untrained" if name == UNTRAINED_ROW else "raw"
 
 
-def _measured(
-    name: str, kind: Kind, metric: str, found: Doubles, drawn: torch.Tensor, protocol: Mapping[str, Any]
+def measured_as(
+    name: str, encoder: TrainedEncoder, metric: str, found: Doubles, drawn: torch.Tensor, protocol: Mapping[str, Any]
 ) -> Resampled:
+    """One of `METRICS` of the row `name` by its ranks `found [S, M]`, and on resampled users, by weights `[R, M]`."""
     scores = torch.from_numpy(METRICS[metric](found, K))
-    return Resampled(name, kind, metric, scores.mean(1), scores @ drawn.T / scores.shape[1], protocol)
+    return Resampled(name, _kind(name, encoder), metric, scores.mean(1), scores @ drawn.T / scores.shape[1], protocol)

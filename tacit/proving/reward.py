@@ -21,7 +21,7 @@ from tacit.evaluation.events import ordered
 from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.resampled import Resampled, compare
 from tacit.evaluation.states import r2, regress
-from tacit.proving.episodes import Moments, Row, must_have_moments, parted, rows_of, still
+from tacit.proving.episodes import Moments, Row, must_have_moments, parted, resampled, rows_of, still
 from tacit.proving.outcome import Proof
 from tacit.truth.rewards import coming_of
 
@@ -114,11 +114,7 @@ def _measured(row: Row, asked: Asked, seed: int) -> list[Resampled]:
         answers = regress(train, values, test, groups=moments.groups, seed=seed)
         for metric, judged in _judged(dict(zip(known, answers.T, strict=True)), asked).items():
             found.setdefault(metric, []).append(judged)
-    protocol = {**asked.protocol, "dimension": train.shape[1]}
-    return [
-        Resampled(row.name, row.kind, metric, each[:, 0], each[:, 1:], protocol)
-        for metric, each in ((metric, torch.stack(members)) for metric, members in found.items())
-    ]
+    return resampled(row.name, row.kind, found, {**asked.protocol, "dimension": train.shape[1]})
 
 
 def _judged(answers: Mapping[str, Tensor], asked: Asked) -> dict[str, Tensor]:
@@ -142,7 +138,5 @@ def _majority(asked: Asked) -> list[Resampled]:
     count = len(asked.moments.test)
     known = {**asked.events, **asked.returns}
     answers = {name: first.double().mean().expand(count) for name, (first, _) in known.items()}
-    return [
-        Resampled("majority", "majority", metric, values[None, 0], values[None, 1:], asked.protocol)
-        for metric, values in _judged(answers, asked).items()
-    ]
+    found = {metric: [values] for metric, values in _judged(answers, asked).items()}
+    return resampled("majority", "majority", found, asked.protocol)

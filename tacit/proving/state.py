@@ -22,7 +22,7 @@ from tacit.evaluation.features import must_be_finite
 from tacit.evaluation.linear import linear_probe
 from tacit.evaluation.resampled import Resampled, compare
 from tacit.evaluation.states import LOW_ENTROPY, entropy, f1, r2, regress
-from tacit.proving.episodes import Moments, Row, must_have_moments, parted, rows_of, still
+from tacit.proving.episodes import Moments, Row, must_have_moments, parted, resampled, rows_of, still
 from tacit.proving.outcome import Proof
 from tacit.truth.states import states_of
 
@@ -150,11 +150,7 @@ def _measured(row: Row, asked: Asked, seed: int) -> list[Resampled]:
                 answers |= dict(zip(asked.numbers, told.T, strict=True))
             for metric, values in _judged(answers, asked).items():
                 found.setdefault(metric, []).append(values)
-    protocol = {**asked.protocol, "dimension": train.shape[1]}
-    return [
-        Resampled(row.name, row.kind, metric, each[:, 0], each[:, 1:], protocol)
-        for metric, each in ((metric, torch.stack(members)) for metric, members in found.items())
-    ]
+    return resampled(row.name, row.kind, found, {**asked.protocol, "dimension": train.shape[1]})
 
 
 def _judged(answers: Mapping[str, Tensor], asked: Asked) -> dict[str, Tensor]:
@@ -177,7 +173,5 @@ def _majority(asked: Asked) -> list[Resampled]:
     count = len(asked.moments.test)
     answers = {name: first.mode().values.expand(count) for name, (first, _) in asked.classes.items()}
     answers |= {name: first.mean().expand(count) for name, (first, _) in asked.numbers.items()}
-    return [
-        Resampled("majority", "majority", metric, values[None, 0], values[None, 1:], asked.protocol)
-        for metric, values in _judged(answers, asked).items()
-    ]
+    found = {metric: [values] for metric, values in _judged(answers, asked).items()}
+    return resampled("majority", "majority", found, asked.protocol)
