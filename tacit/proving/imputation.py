@@ -82,7 +82,7 @@ def imputation(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: fl
     with interrupt.listening():
         values, moves = in_deviations(course, printable(data))
         steps = steps_of_a_token(encoder)
-        rows, deciding = list(_rows(encoder)), {}
+        rows, deciding = list(_rows(encoder, course)), {}
         found: list[Resampled] = []
         for share in SHARES:
             task = Task(course, values, moves, rules.hidden(~values.isnan(), share, seed=seed), steps)
@@ -104,7 +104,7 @@ def imputation(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: fl
         return Proof(replace(judged, verdict=Verdict(judged.verdict.helped, said)), dataset, encoder, TASK)
 
 
-def _rows(encoder: TrainedEncoder) -> Iterator[Row]:
+def _rows(encoder: TrainedEncoder, course: Course) -> Iterator[Row]:
     def by(network: Encoder, title: str) -> Fill:
         own = TrainedEncoder(network, encoder.spec)
 
@@ -117,15 +117,10 @@ def _rows(encoder: TrainedEncoder) -> Iterator[Row]:
 
         return fill
 
-    def fresh(number: int) -> Fill:
-        def fill(task: Task) -> Tensor:
-            network = untrained(encoder, Rows.of(task.course, encoder), number)
-            return by(network, "tokens, untrained")(task)
-
-        return fill
-
     yield Row(name_of(encoder), "encoder", [by(encoder.network, "tokens")])
-    yield Row("untrained", "untrained", [fresh(number) for number in range(UNTRAINED)])
+    samples = Rows.of(course, encoder)
+    fresh = [by(untrained(encoder, samples, number), "tokens, untrained") for number in range(UNTRAINED)]
+    yield Row("untrained", "untrained", fresh)
     yield Row("ridge on neighbours", "raw", [_neighbours])
     yield Row("straight line", "raw", [lambda task: rules.line(task.seen, task.course.ends)])
     yield Row("last value", "raw", [lambda task: carried(task.seen, task.course.begins)])
