@@ -18,12 +18,13 @@ from tacit.acting.dqn import DQN
 from tacit.acting.replay import Replay
 from tacit.acting.settings import MODALITY, PlayConfig, layout_of
 from tacit.agent import AGENT, AgentSpec, TrainedAgent
-from tacit.collecting.collect import Turn, play, written
+from tacit.collecting.collect import Turn, play
+from tacit.collecting.folders import write
 from tacit.collecting.policies import greedy
 from tacit.collecting.worlds import Array, World
 from tacit.core import Encoder, Method
 from tacit.encoder import Spec, TrainedEncoder, write_spec
-from tacit.engine import checkpoint, files
+from tacit.engine import checkpoint
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, RunError, Unreadable
 from tacit.evaluation.bootstrap import Interval, interval
@@ -135,7 +136,7 @@ class Apprentice:
         """Write the episode and its line of metrics, and a checkpoint if it is time; returns its return."""
         home = self.folder.path / EPISODES
         home.mkdir(exist_ok=True)
-        files.write(home / f"episode-{self.episodes:06}.npz", written(episode))
+        write(home, self.episodes, episode)
         self.episodes += 1
         total = float(episode[REWARDS].sum())
         names = self._records[0] if self._records else ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,16 +10,13 @@ from typing import Any
 import numpy as np
 
 from tacit import console, interrupt
+from tacit.collecting.folders import begun, write
 from tacit.collecting.policies import RANDOM, Act, agent_of, policy_of
 from tacit.collecting.worlds import Array, World, open_world
-from tacit.engine import files
-from tacit.errors import UsageError
 from tacit.modalities.episodes import ACTIONS, ENDS, OBSERVATIONS, REWARDS
 
 LONGEST = 27_000
 """Steps after which an episode that has not ended is cut: half an hour of an Atari game."""
-ABOUT = ".collection.json"
-"""Hidden, so that a folder of episodes holds nothing else to a reader."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +51,6 @@ def collect(wish: Wish, out: Path, *, resume: bool = False) -> tuple[int, int]:
     Each is written at its end, whole or not at all; `resume` goes on behind those that are there, to the same files as
     if it had never stopped. Raises `UsageError`, `RunError`, and `Interrupted` on SIGINT and SIGTERM.
     """
-    if wish.steps < 1:
-        raise UsageError(f"--steps {wish.steps}: give 1 or more")
     with interrupt.listening():
         agent = agent_of(wish.policy)
         if agent is not None:  # it plays what it sees
@@ -68,11 +61,12 @@ def collect(wish: Wish, out: Path, *, resume: bool = False) -> tuple[int, int]:
         world = open_world(wish.env, pixels=wish.pixels, colour=wish.colour, repeat=wish.repeat)
         try:
             act = policy_of(wish.policy, world, agent)
-            number, done = _begun(wish, world, out, resume=resume)
+            about = {name: value for name, value in asdict(wish).items() if name != "steps"}
+            number, done = begun(out, {**about, "version": world.version}, resume=resume)
             with console.progress(f"playing {wish.env}", wish.steps) as tick:
                 while done < wish.steps:
                     episode = play(world, act, seed=wish.seed, number=number)
-                    files.write(out / f"episode-{number:06}.npz", written(episode))
+                    write(out, number, episode)
                     number, done = number + 1, done + len(episode[REWARDS])
                     tick(min(done, wish.steps), f"{number:,} episodes")
         finally:
@@ -109,36 +103,3 @@ def _states(known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Array]]:
     for name in dict.fromkeys(name for each in known for name in each):
         told = [each.get(name) for each in known]
         yield name, np.array([np.nan if value is None else value for value in told])
-
-
-def _begun(wish: Wish, world: World, out: Path, *, resume: bool) -> tuple[int, int]:
-    """How many episodes and steps are there. Raises `UsageError` where these are others than are wished for."""
-    about = {name: value for name, value in asdict(wish).items() if name != "steps"} | {"version": world.version}
-    if not resume:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UsageError(f"{out} is there already: --resume goes on with it, another --out begins anew")
-        out.mkdir(parents=True, exist_ok=True)
-        files.write(out / ABOUT, json.dumps(about).encode())
-        return 0, 0
-    try:
-        before = {"repeat": 1, **json.loads((out / ABOUT).read_bytes())}
-    except (OSError, ValueError, TypeError):
-        raise UsageError(
-            f"{out} holds no collection to go on with: leave --resume out, or name another --out"
-        ) from None
-    if before != about:
-        other = ", ".join(f"{name} {before.get(name)} then and {about[name]} now" for name in about
-                          if before.get(name) != about[name])  # fmt: skip
-        raise UsageError(f"{out} was begun otherwise ({other}): collect as it began, or into another --out")
-    lengths: list[int] = []
-    while (path := out / f"episode-{len(lengths):06}.npz").is_file():
-        with np.load(path, allow_pickle=False) as held:
-            lengths.append(len(held[REWARDS]))
-    return len(lengths), sum(lengths)
-
-
-def written(arrays: Mapping[str, Array]) -> bytes:
-    """An episode as the bytes of an `.npz`."""
-    held = io.BytesIO()
-    np.savez_compressed(held, allow_pickle=False, **arrays)
-    return held.getvalue()

@@ -176,7 +176,8 @@ def test_episodes_that_are_there_are_never_written_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("missing", "env", "extra"), [("gymnasium", "CartPole-v1", "rl"), ("ale_py", "ALE/Pong-v5", "atari")]
+    ("missing", "env", "extra"),
+    [("gymnasium", "CartPole-v1", "rl"), ("ale_py", "ALE/Pong-v5", "atari"), ("minari", "minari:toy-v0", "minari")],
 )
 def test_a_missing_library_is_named_with_how_to_install_it(missing, env, extra, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, missing, None)
