@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from tacit.commands.kinds import Commands
+from tacit.commands.kinds import Commands, Switch
+from tacit.errors import UsageError
 
 
-def embed(encoder: str, data: str, *, out: Path, batch: int = 256, max_bad: float = 0.01) -> None:
+def embed(
+    encoder: str,
+    data: str | None = None,
+    *,
+    out: Path,
+    items: Annotated[bool, Switch] = False,
+    batch: int = 256,
+    max_bad: float = 0.01,
+) -> None:
     """Turn data into vectors, streamed to a file, with names, labels and parts kept.
 
     Parameters
@@ -19,15 +29,24 @@ def embed(encoder: str, data: str, *, out: Path, batch: int = 256, max_bad: floa
         As for `tacit train`.
     out
         A .parquet file (columns name, label, part, vector), or a .npy file with the names in a .txt beside it.
+    items
+        In place of DATA: the vectors of the items that an encoder of users knows.
     batch
         Samples at a time.
     max_bad
         Largest share of files that may be unreadable.
     """
-    from tacit.applying.embedding import embed_to
+    from tacit.applying.embedding import embed_items_to, embed_to
     from tacit.encoder import load
 
-    count, dim = embed_to(load(encoder), data, out, batch=batch, max_bad=max_bad)
+    if data is None and not items:
+        raise UsageError("name the data to embed, as for tacit train")
+    if data is not None and items:
+        raise UsageError(f"--items stands in place of data: leave {data} out")
+    if data is None:
+        count, dim = embed_items_to(load(encoder), out)
+    else:
+        count, dim = embed_to(load(encoder), data, out, batch=batch, max_bad=max_bad)
     sys.stdout.write(f"{out}: {count} vectors of {dim} numbers\n")
 
 
@@ -57,7 +76,8 @@ COMMANDS: Commands = (
         embed,
         """Examples:
   tacit embed runs/photos-simclr photos --out vectors.parquet
-  tacit embed runs/photos-simclr new.zip --out vectors.npy""",
+  tacit embed runs/photos-simclr new.zip --out vectors.npy
+  tacit embed runs/shop --items --out items.parquet           of items, where users are embedded""",
     ),
     (
         export,

@@ -2,6 +2,8 @@
 
 import csv
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from baskets import SETTINGS, histories, log
 
@@ -101,3 +103,34 @@ def test_strangers_get_no_list_and_other_encoders_make_none(encoder, tmp_path, c
     texts = tacit.train(tmp_path / "texts.jsonl", tmp_path / "texts", method="causal-prediction", settings=settings)
     with pytest.raises(UsageError, match="reads texts"):
         similar(texts, "word1")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy"])
+def test_vectors_of_items_are_those_that_like_items_are_told_by(encoder, folder, suffix, capfd):
+    out = folder / "vectors" / f"items{suffix}"
+    assert run(["embed", str(folder / "run"), "--items", "--out", str(out)]) == 0
+    assert "40 vectors of 64 numbers" in capfd.readouterr().out
+    if suffix == ".parquet":
+        table = pq.read_table(out)
+        names, vectors = table["name"].to_pylist(), np.stack(table["vector"].to_numpy())
+    else:
+        names, vectors = out.with_suffix(".txt").read_text().split(), np.load(out)
+    about = vectors - vectors.mean(axis=0)
+    about /= np.linalg.norm(about, axis=1, keepdims=True)
+    cosine = dict(zip(names, about @ about[names.index("item-3")], strict=True))
+    for item, value in similar(encoder, "item-3", k=5):
+        assert cosine[item] == pytest.approx(value, abs=1e-5)
+    assert len(cosine) == 40
+
+
+def test_vectors_of_items_are_refused_where_there_are_none(folder, tmp_path, capfd):
+    tacit.train("digits", tmp_path / "digits", settings={"budget": {"steps": 1}, "batch": 16})
+    for words, said in (
+        ([str(tmp_path / "digits"), "--items"], "this encoder reads images"),
+        ([str(folder / "run"), str(folder / "log.csv"), "--items"], "in place of data"),
+        ([str(folder / "run")], "name the data"),
+        ([str(folder / "run"), "--items", "--out", "x.csv"], ".parquet"),
+    ):
+        out = [] if "--out" in words else ["--out", str(tmp_path / "x.npy")]
+        assert run(["embed", *words, *out]) == 2
+        assert said in capfd.readouterr().err
