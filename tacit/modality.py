@@ -258,6 +258,12 @@ class Modality:
     steps: Callable[[Raw], np.ndarray] | None = None
     """Raw sample -> all of it, float32 `[T, C]`, NaN where a value is missing, if samples are steps of time. Raises
     `Unreadable`."""
+    every: Callable[[Any], str | None] | None = None
+    """Layout or config -> how far the even steps are apart that rows are to be brought to by their times; None for rows
+    as they are."""
+    rhythm: Callable[[Sequence[object]], Mapping[str, str | float]] | None = None
+    """When the steps of a sample were, in order, as it is written -> what is to be known of that, as in `facts`. Raises
+    `Unreadable`."""
     within: Within | None = None
     """Where each sample is divided within itself, by time, rather than one sample from another: all of which enough is
     left train, and what is held out is in no view but `plain`. The examination knows what that was."""

@@ -82,6 +82,40 @@ CASES = [
     Case("words in a table", tables(words="time,x\n1,warm\n"), 3, ("column x: 'warm' is no number",)),
     Case("ragged rows", tables(ragged="a,b\n1,2\n3\n"), 3, ("row 3 has 1 cells",)),
     Case("a time twice", tables(twice="time,x\n1,2\n1,3\n"), 3, ("rows 2 and 3 have the same time",)),
+    Case(
+        "a time twice at even steps",
+        tables(
+            **{f"twice{n}": f"time,c0\n1,2\n1,3\n9,{n}\n" for n in range(3)}
+            | {f"{n}": f"time,c0\n{n},1\n" for n in range(10)}
+        ),
+        0,
+        (),
+        (*SAID, "--set", "modality.every=1"),
+    ),
+    Case(
+        "a step that is none",
+        tables(),
+        2,
+        ("modality", "every: no step of a grid", "10m"),
+        (*SAID, "--set", "modality.every=soon"),
+    ),
+    Case(
+        "even steps without times",
+        tables(),
+        3,
+        ("it has no times", "leave modality.every out"),
+        (*SAID, "--set", "modality.every=10m"),
+    ),
+    Case(
+        "a time that is wrong by decades",
+        file(
+            "x.csv",
+            "series,time,x\n" + "".join(f"{n},{year}-05-01 13:0{n},{n}\n" for n in range(9) for year in (1970, 2024)),
+        ),
+        3,
+        ("row 2 is of 1970-05-01 13:00:00, and row 3 of 2024-05-01 13:00:00", "a longer modality.every"),
+        (*SAID, "--set", "modality.every=1m"),
+    ),
     Case("nothing but gaps", tables(none="c0\n?\n?\n"), 3, ("all are missing",)),
     Case("other channels", tables(wider="a,b\n1,2\n"), 3, ("2 channels, where those of the set have 1",)),
     Case(

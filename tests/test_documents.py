@@ -42,7 +42,7 @@ def texts_of_others(folder: Path, texts: list[str]) -> None:
 
 def series(folder: Path) -> None:
     """A folder in the archives' format, a list of files of three axes with persons, a table of many series, one of
-    a single series whose parts follow each other in time, and one of series with marked steps."""
+    a single series whose parts follow each other in time, one of series with marked steps, and one of uneven steps."""
     folder_of_waves(folder / "machines", each=20, test=10)
     (folder / "wrists").mkdir()
     listed, table = ["path,label,group"], ["series,time,temperature,pressure,label,group"]
@@ -60,6 +60,12 @@ def series(folder: Path) -> None:
     load, parts = wave(0, 0, length=300, channels=2), ("train",) * 180 + ("val",) * 60 + ("test",) * 60
     grid = [f"2016-07-{1 + n // 24:02} {n % 24:02}:00:00,{x},{y},{parts[n]}" for n, (x, y) in enumerate(load)]
     watched(folder / "pumps.csv")
+    uneven = [
+        f"meter-{number},2024-05-01 {13 + minute // 60}:{minute % 60:02}:{number:02},{minute % 7},{minute % 5}"
+        for number in range(20)
+        for minute in range(0, 240, 7 + number % 5)
+    ]
+    (folder / "meters.csv").write_text("\n".join(["series,time,flow,level", *uneven]) + "\n")
     (folder / "grid.csv").write_text("\n".join(["date,load,temperature,split", *grid]) + "\n")
 
 

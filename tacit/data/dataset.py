@@ -21,6 +21,7 @@ from tacit.data.listing import PARTS, Longs, Names, Source, describe, printable
 from tacit.data.mapped import MappedRows
 from tacit.data.source import open_source
 from tacit.data.splits import assign, inside
+from tacit.data.timed import timed
 from tacit.errors import DataError, Unreadable
 
 _TEST = PARTS.index("test")
@@ -125,6 +126,9 @@ class Dataset:
     groupings: Mapping[str, Grouping]
     """`group`, `fold` -> which samples of the whole set belong together, where the source has such a column."""
     _whole: Subset
+    times: Callable[[int], Sequence[object]] | None = None
+    """Row of the source -> when each of its steps was, in order, as it is written; raises `Unreadable`. Empty or None
+    where the data do not say."""
 
     def __len__(self) -> int:
         return len(self._whole)
@@ -184,9 +188,15 @@ def open_dataset(
         DataError: DATA is nothing that can be opened, is empty, or more than the fraction `max_bad` is unreadable.
         RunError: the cache cannot be written.
     """
-    source = open_source(data, modality.suffixes, cache_dir, modality.records)
+    source = opened(data, modality, wanted if layout is None else layout, cache_dir)
     made = of_source(source, modality, wanted, layout, seed=seed, max_bad=max_bad, cache_dir=cache_dir)
     return replace(made, name=data)
+
+
+def opened(data: str, modality: Modality, settings: Config, cache_dir: Path | None = None) -> Source:
+    """The samples in DATA (see `source.open_source`) at the steps that `settings` ask for, a layout or config."""
+    source = open_source(data, modality.suffixes, cache_dir, modality.records)
+    return source if modality.every is None else timed(source, modality.every(settings))
 
 
 def of_source(
@@ -199,7 +209,7 @@ def of_source(
     max_bad: float = 0.01,
     cache_dir: Path | None = None,
 ) -> Dataset:
-    """The samples of `source`, packed and split. Raises as `open_dataset`."""
+    """The samples of `source`, as `opened`, packed and split. Raises as `open_dataset`."""
     if len(source) == 0:
         raise _empty(source, modality)
     surveyed = layout is None
@@ -236,6 +246,7 @@ def of_source(
             packed.rows,
             np.arange(len(packed)),
         ),
+        times=source.times,
     )
 
 

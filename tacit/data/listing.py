@@ -148,9 +148,12 @@ class Source:
     stretches: Ints | None = None
     """`[N]`, equal for samples that follow each other in time and together are one series; None: each is a whole."""
     times: Callable[[int], Sequence[object]] | None = None
-    """Row -> when each of its steps was, as it is written; None where the source does not say."""
+    """Row -> when each of its steps was, as it is written, empty where it is not; None where the source never says."""
     marks: Callable[[int], npt.NDArray[np.bool_]] | None = None
     """Row -> which of its steps are marked as anomalies; None where the source does not say."""
+    even: Callable[[str], Source] | None = None
+    """How far steps are to be apart, such as `10m` -> the same samples at even steps; None where only a sample's own
+    file knows its times (see `timed.timed`)."""
     in_order: bool = False
     """Whether rows are cheap to read in rising order alone: then one thread reads, and the others decode."""
 

@@ -74,8 +74,7 @@ def _peaks(course: Course, found: Floats, length: int, k: int) -> Iterator[Momen
         level = int(np.argmax(np.append(left[at:], np.nan) != left[at]))  # steps of the same windows score alike
         at += (level - 1) // 2
         row, begin = next((row, begin) for row, (begin, end) in course.pieces if begin <= at < end)
-        times = course.source.times
-        when = "" if times is None else str(times(row)[at - begin])
+        when = _times(course, row, at - begin + 1)[-1] or ""
         yield Moment(printable(course.source.name(row)), at - begin, when, float(found[at]))
         first = int(course.begins[at])
         left[max(first, at - length) : min(next(end for end in course.ends if end > at), at + length + 1)] = np.nan
@@ -108,4 +107,6 @@ def _write(course: Course, found: Floats, out: Path) -> None:
 
 
 def _times(course: Course, row: int, steps: int) -> Sequence[str | None]:
-    return [None] * steps if course.source.times is None else [str(time) for time in course.source.times(row)]
+    """When the first `steps` steps of a sample were; None for each where the data do not say."""
+    times = course.source.times(row) if course.source.times else ()
+    return [str(time) for time in times[:steps]] or [None] * steps

@@ -110,13 +110,19 @@ def _facts(dataset: Dataset) -> tuple[dict[str, Mapping[str, int] | Spread], dic
         for done, row in enumerate(rows.tolist(), 1):
             interrupt.check()
             try:
-                known = look(dataset.raw(int(source_rows[row])))
+                known = {**look(dataset.raw(int(source_rows[row]))), **_rhythm(dataset, int(source_rows[row]))}
             except Unreadable:  # it was readable when the set was packed: it has been changed since
                 continue
             for name, value in known.items():
                 values.setdefault(name, []).append(value)
             tick(done)
     return {name: _summary(known) for name, known in values.items()}, values
+
+
+def _rhythm(dataset: Dataset, source_row: int) -> Mapping[str, str | float]:
+    """What is to be known of when the steps of a sample were. Raises `Unreadable`."""
+    look, times = dataset.modality.rhythm, dataset.times
+    return look(times(source_row)) if look and times else {}
 
 
 def _spread_rows(count: int, most: int) -> npt.NDArray[np.int64]:

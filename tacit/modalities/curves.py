@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tacit.core import Raw, View
+from tacit.modalities import rhythm
 from tacit.modalities.described import of_one_length
 from tacit.modalities.steps import decode
 from tacit.modalities.stretches import SeriesLayout
@@ -38,8 +39,9 @@ def facts(raw: Raw) -> Mapping[str, Fact]:
 
 def advice(known: Mapping[str, Sequence[Fact]], layout: SeriesLayout, sample: View) -> Sequence[str]:
     """What to do about the series of a set, by their facts."""
-    numbers = {name: np.array(known[name], np.float64) for name in known if name != "channels"}
-    return [*_lengths(numbers["steps"], layout), *_values(numbers, layout), *_still(sample)]
+    numbers = {name: np.array(known[name], np.float64) for name in ("steps", "missing, %", "level", "spread")}
+    own = [*_lengths(numbers["steps"], layout), *_values(numbers, layout), *_still(sample)]
+    return [*(rhythm.advice(known) if layout.every is None else ()), *own]
 
 
 def _lengths(steps: np.ndarray, layout: SeriesLayout) -> list[str]:

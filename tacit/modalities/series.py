@@ -11,8 +11,9 @@ from tacit.augment.kinds import by_kind, recipes_of
 from tacit.augment.series import Recipe, series_view
 from tacit.config import Config
 from tacit.core import Augmentation, Modality, Pieces, Raw
-from tacit.modalities import curves, steps
+from tacit.modalities import curves, rhythm, steps
 from tacit.modalities.described import raw_values, spectrum, statistics
+from tacit.modalities.grid import Step
 from tacit.modalities.neighbours import euclid, warped
 from tacit.modalities.rocket import minirocket
 from tacit.modalities.stretches import LONGEST, SeriesLayout, collate, read, survey, windows
@@ -28,6 +29,10 @@ class SeriesConfig(Config):
     """How series are packed and viewed."""
 
     name: Literal["series"] = "series"
+    every: Step | None = Field(
+        default=None,
+        description="brings rows to steps so far apart, each the mean of its rows: 10m, 1h, 250ms, 1d, or a number",
+    )
     steps: int | None = Field(
         default=None, ge=1, le=1_000_000, description="kept of a series, from its start; the longest, to 4096"
     )
@@ -67,7 +72,7 @@ class SeriesConfig(Config):
 
 
 def _survey(raws: Iterable[Raw], config: SeriesConfig) -> SeriesLayout:
-    return survey(raws, config.steps, config.normalise, config.window, config.stride)
+    return survey(raws, config.steps, config.normalise, config.window, config.stride, config.every)
 
 
 def _augment(config: SeriesConfig) -> Mapping[str, Augmentation]:
@@ -87,7 +92,7 @@ SERIES = Modality(
     pieces=Pieces(
         windows,
         "steps",
-        asked=lambda layout: {"window": layout.length, "stride": layout.stride},
+        asked=lambda layout: {"window": layout.length, "stride": layout.stride, "every": layout.every},
         way="window=256",
         most=LONGEST,
     ),
@@ -119,6 +124,8 @@ SERIES = Modality(
     },
     gaps=True,
     steps=steps.decode,
+    every=lambda settings: settings.every,
+    rhythm=rhythm.rhythm,
     picture=curves.picture,
     facts=curves.facts,
     advice=curves.advice,

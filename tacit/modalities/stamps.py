@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,25 @@ TIME_COLUMNS = ("time", "timestamp", "date", "datetime")
 """Names of columns that say when; compared in lower case."""
 SERIES_COLUMNS = ("series", "id")
 """Names of columns that say which series a row belongs to."""
+NUMBER, ZONED, NAIVE = "a number", "with a time zone", "without a time zone"
+"""What times are: all of a series are one of these."""
 Floats = npt.NDArray[np.float64]
+_SECOND = 1_000_000  # microseconds, the finest that dates here tell
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Instants:
+    """Times `[R]` that can be compared and counted with."""
+
+    values: npt.NDArray[Any]
+    """Float64, numbers as they are; or int64, dates in microseconds since 1970, of UTC where a zone is known."""
+    kind: str
+    """`NUMBER`, `ZONED` or `NAIVE`."""
+
+    def seconds(self) -> Floats:
+        """Numbers as they are, dates in seconds."""
+        return self.values.astype(np.float64) / (1 if self.kind == NUMBER else _SECOND)
 
 
 def time_column(header: Iterable[str]) -> str | None:
@@ -26,23 +46,28 @@ def time_column(header: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def moments(texts: Sequence[object], rows: Sequence[int]) -> Floats:
-    """Times as numbers that can be compared: numbers as they are, dates and times in seconds.
+def instants(texts: Sequence[object], rows: Sequence[int]) -> Instants:
+    """Times as they are written, made comparable.
 
     `rows`: the number of each one's row, for messages. With a time zone they are taken to UTC; those with and without
     one do not mix, and neither do numbers and dates. Raises `Unreadable`.
     """
-    found = np.empty(len(texts))
-    first: str | None = None
+    first, found = NUMBER, []
     for place, text in enumerate(texts):
-        kind, found[place] = _moment(text, rows[place])
-        first = first or kind
+        kind, value = _instant(text, rows[place])
+        first = kind if place == 0 else first
         if kind != first:
             raise Unreadable(f"row {rows[place]}: the time {text!s} is {kind}, and others are {first}: write all alike")
-    return found
+        found.append(value)
+    return Instants(np.array(found, np.float64 if first == NUMBER else np.int64), first)
 
 
-def _moment(text: object, row: int) -> tuple[str, float]:
+def moments(texts: Sequence[object], rows: Sequence[int]) -> Floats:
+    """Times as numbers that can be compared: numbers as they are, dates and times in seconds. As `instants`."""
+    return instants(texts, rows).seconds()
+
+
+def _instant(text: object, row: int) -> tuple[str, float]:
     if isinstance(text, str) and text.strip():
         try:
             return _number(float(text), row)
@@ -64,13 +89,12 @@ def _moment(text: object, row: int) -> tuple[str, float]:
 def _number(value: float, row: int) -> tuple[str, float]:
     if not math.isfinite(value):
         raise Unreadable(f"row {row} has no time: {value}")
-    return "a number", value
+    return NUMBER, value
 
 
-def _dated(moment: datetime) -> tuple[str, float]:
-    if moment.tzinfo is None:
-        return "without a time zone", moment.replace(tzinfo=UTC).timestamp()
-    return "with a time zone", moment.timestamp()
+def _dated(moment: datetime) -> tuple[str, int]:
+    kind = NAIVE if moment.tzinfo is None else ZONED
+    return kind, ((moment.replace(tzinfo=UTC) if kind == NAIVE else moment) - _EPOCH) // _MICROSECOND
 
 
 def in_order(times: Floats, rows: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -80,5 +104,8 @@ def in_order(times: Floats, rows: Sequence[int]) -> npt.NDArray[np.int64]:
     if len(same):
         first, second = (rows[int(order[same[0] + at])] for at in (0, 1))
         more = f", and {len(same) - 1:,} more such pairs" if len(same) > 1 else ""
-        raise Unreadable(f"rows {first} and {second} have the same time{more}: give each step a time of its own")
+        raise Unreadable(
+            f"rows {first} and {second} have the same time{more}: give each step a time of its own, or bring rows to "
+            "even steps, such as --set modality.every=10m, which averages them"
+        )
     return order

@@ -7,7 +7,9 @@ import io
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,8 @@ import numpy.typing as npt
 from tacit import interrupt
 from tacit.core import Raw
 from tacit.errors import Unreadable
-from tacit.modalities.stamps import SERIES_COLUMNS, in_order, moments, time_column
+from tacit.modalities.grid import MOST, Even, Every, evened
+from tacit.modalities.stamps import SERIES_COLUMNS, TIME_COLUMNS, in_order, instants, moments, time_column
 
 Values = npt.NDArray[np.float32]
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
@@ -24,27 +27,68 @@ MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 """What stands in a cell without a value, in lower case."""
 LARGEST = 1e15
 """Values beyond this have squares that no float32 holds."""
-MOST = 50_000_000
-"""Values of one series at most."""
 _HEAD = 2**16  # bytes in which the facts of a .ts file stand
 _NUMPY, _PARQUET = b"\x93NUMPY", b"PAR1"
 
 
-def decode(raw: Raw) -> Values:
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a file holds: rows in their own order, and when each was."""
+
+    values: npt.NDArray[Any]
+    """`[R]` or `[R, C]`."""
+    when: Sequence[object] = ()
+    """`[R]`, as it is written; empty where the file does not say."""
+    numbers: Sequence[int] = ()
+    """`[R]`, the number of each row in the file."""
+
+    def order(self) -> npt.NDArray[np.int64] | slice:
+        """Of the rows by time. Raises `Unreadable` where two are at one time."""
+        return in_order(moments(self.when, self.numbers), self.numbers) if self.when else slice(None)
+
+
+def decode(raw: Raw, every: str | None = None) -> Values:
     """A series, float32 `[L, C]`, NaN where a value is missing; from an array `[L]` or `[L, C]`, or a file's bytes.
 
     Files are numpy's, Parquet, or text: cells separated by commas, semicolons, tabs or spaces, with or without a line
-    of names. A column called `time`, `timestamp`, `date` or `datetime` puts the rows in order and is no channel.
-    Raises `Unreadable`.
+    of names. A column called `time`, `timestamp`, `date` or `datetime` puts the rows in order and is no channel; by
+    `every` they are brought to even steps (see `even`), at which an array is taken to be. Raises `Unreadable`.
     """
     if isinstance(raw, np.ndarray):
         return checked(raw)
+    if every is not None:
+        return even(raw, Every.of(every)).values
+    found = _rows(raw)
+    return checked(found.values[found.order()])
+
+
+def even(raw: Raw, every: Every) -> Even:
+    """The series in a file, its rows brought to the steps of `every`. Raises `Unreadable`, as where it has no times."""
+    found = Rows(raw) if isinstance(raw, np.ndarray) else _rows(raw)
+    if not found.when:
+        raise Unreadable(
+            f"it has no times, and modality.every={every} needs them: give tables with a column "
+            f"{', '.join(TIME_COLUMNS[:-1])} or {TIME_COLUMNS[-1]}, or leave modality.every out"
+        )
+    checked(found.values)
+    when = instants(found.when, found.numbers)
+    return evened(found.values, every.bins(when, found.numbers), every, when.kind)
+
+
+def written_times(raw: Raw) -> Sequence[object]:
+    """When the steps of a series were, in order, as its file writes it; empty where it does not."""
+    if isinstance(raw, np.ndarray) or not (found := _rows(raw)).when:
+        return ()
+    return [found.when[row] for row in np.arange(len(found.when))[found.order()]]
+
+
+def _rows(raw: bytes) -> Rows:
     if not raw.strip():
         raise Unreadable("an empty file")
     if b"@data" in raw[:_HEAD].lower():
         raise Unreadable("a .ts file holds many series: give it, or its folder, as DATA, not in a list or an archive")
     if raw.startswith(_NUMPY):
-        return checked(_array(raw))
+        return Rows(_array(raw))
     return _table(*(_parquet(raw) if raw.startswith(_PARQUET) else _text(raw)))
 
 
@@ -128,8 +172,8 @@ def _parquet(raw: bytes) -> Columns:
     return list(table.column_names), zip(*columns, strict=True), 1
 
 
-def _table(header: list[str], rows: Iterable[Sequence[object]], first: int) -> Values:
-    """Rows of cells as a series, in the order of time. Raises `Unreadable`."""
+def _table(header: list[str], rows: Iterable[Sequence[object]], first: int) -> Rows:
+    """Rows of cells as numbers. Raises `Unreadable`."""
     time = time_column(header)
     if time is not None and {name.lower() for name in header} & set(SERIES_COLUMNS):
         raise Unreadable("a table of many series, and one was expected: give the table itself as DATA")
@@ -157,8 +201,7 @@ def _table(header: list[str], rows: Iterable[Sequence[object]], first: int) -> V
         raise Unreadable(f"no table: {error}") from None
     if not values:
         raise Unreadable("it has no step, or no channel beside a column of times")
-    found = np.frombuffer(values).reshape(len(numbers), -1)
-    return checked(found if time is None else found[in_order(moments(times, numbers), numbers)])
+    return Rows(np.frombuffer(values).reshape(len(numbers), -1), times, numbers)
 
 
 def number_in(cell: object, row: int, column: object) -> float:

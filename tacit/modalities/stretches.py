@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tacit.core import Layout, Raw, View
 from tacit.errors import DataError, Unreadable
+from tacit.modalities.grid import Step
 from tacit.modalities.steps import Values, decode
 
 LONGEST = 4096
@@ -29,6 +30,8 @@ class SeriesLayout(Layout):
     """L, steps that are kept of a series."""
     normalise: Literal["none", "series"] = "none"
     stride: int | None = Field(default=None, ge=1, description="steps from window to window; None: series are cut at L")
+    every: Step | None = None
+    """How far steps are apart, where rows are brought to even ones; None: a row is a step."""
 
     @property
     def in_pieces(self) -> bool:
@@ -48,7 +51,8 @@ class SeriesLayout(Layout):
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
         windows = {"a window every": self.stride} if self.in_pieces else {}
-        return {"channels": self.channels, "steps": self.length, **windows, "normalised": self.normalise}
+        even = {} if self.every is None else {"a step every": self.every}
+        return {"channels": self.channels, "steps": self.length, **even, **windows, "normalised": self.normalise}
 
 
 def survey(
@@ -57,17 +61,19 @@ def survey(
     normalise: Literal["none", "series"],
     window: int | None = None,
     stride: int | None = None,
+    every: str | None = None,
 ) -> SeriesLayout:
     """The layout for `raws`: their commonest number of channels, and the length of the longest, to 4,096 steps.
 
-    Windows of `window` steps begin every `stride` steps, by default at every half of one. Raises `DataError` where
-    none of them can be read, with the first reasons, and where a window would be longer than all of them.
+    Windows of `window` steps begin every `stride` steps, by default at every half of one; `every` says how far steps
+    are apart (`grid.Every`). Raises `DataError` where none of them can be read, with the first reasons, and where a
+    window would be longer than all of them.
     """
     widths: Counter[int] = Counter()
     longest, reasons = 1, []
     for raw in raws:
         try:
-            found = decode(raw)
+            found = decode(raw, every)
         except Unreadable as error:
             reasons.append(str(error))
             continue
@@ -88,8 +94,8 @@ def survey(
             f"limit of {_MOST:,}: --set modality.{'window' if window else 'steps'}={max(1, _MOST // channels)} keeps "
             "fewer"
         )
-    every = None if window is None else stride or max(1, window // 2)
-    return SeriesLayout(channels=channels, length=length, normalise=normalise, stride=every)
+    apart = None if window is None else stride or max(1, window // 2)
+    return SeriesLayout(channels=channels, length=length, normalise=normalise, stride=apart, every=every)
 
 
 def read(raw: Raw, layout: SeriesLayout) -> np.ndarray:
@@ -116,7 +122,7 @@ def windows(raw: Raw, layout: SeriesLayout) -> Iterator[tuple[np.ndarray, str]]:
 
 
 def _decoded(raw: Raw, layout: SeriesLayout) -> Values:
-    found = decode(raw)
+    found = decode(raw, layout.every)
     if found.shape[1] != layout.channels:
         raise Unreadable(f"{found.shape[1]} channels, where those of the set have {layout.channels}")
     return found

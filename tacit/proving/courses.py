@@ -14,9 +14,8 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.console import say
 from tacit.core import View
-from tacit.data.dataset import Dataset, of_source
+from tacit.data.dataset import Dataset, of_source, opened
 from tacit.data.listing import PARTS, Longs, Source, printable
-from tacit.data.source import open_source
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.features import SAMPLE
@@ -133,7 +132,7 @@ def open_course(
     if modality.steps is None:
         raise UsageError(f"{what} is about series of steps, and this encoder reads {modality.unit}")
     with interrupt.listening():
-        source = open_source(data, modality.suffixes, None, modality.records)
+        source = opened(data, modality, encoder.layout)
         dataset = replace(_dataset(encoder, source, max_bad), name=data)
         for note in source.notes:
             say(f"note: {note}")

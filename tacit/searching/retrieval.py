@@ -12,9 +12,9 @@ import torch
 
 from tacit import console
 from tacit.core import View
+from tacit.data.dataset import opened
 from tacit.data.decoding import decoded
 from tacit.data.listing import Source, printable
-from tacit.data.source import open_source
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
 from tacit.searching.index import Hit, Index, identity
@@ -49,7 +49,7 @@ def search(encoder: TrainedEncoder, index: Index, queries: str, k: int, *, batch
         raise UsageError(f"--k {k}: give 1 or more")
     if k > len(index):
         console.say(f"note: the index holds {len(index):,} samples, fewer than the {k:,} asked for: all are ranked")
-    source = open_source(queries, encoder.modality.suffixes, records=encoder.modality.records)
+    source = opened(queries, encoder.modality, encoder.layout)
     if len(source) == 0:
         raise DataError(
             f"{printable(queries)} holds no {encoder.modality.unit}: looked for names ending with "
