@@ -100,7 +100,8 @@ class Every:
         return (micros - _ORIGIN) // int(self.size)
 
     def _number_bins(self, numbers: npt.NDArray[np.float64]) -> Longs:
-        places = numbers / float(self.size)
+        with np.errstate(over="ignore"):  # infinity is too large, as what follows says
+            places = numbers / float(self.size)
         if np.abs(places).max() > _TELLING:
             largest = float(numbers[np.abs(places).argmax()])
             raise Unreadable(

@@ -135,8 +135,9 @@ def test_a_time_that_is_wrong_by_decades_is_named_and_costs_nothing():
     with pytest.raises(Unreadable, match=said):
         decode(table.encode(), "1s")
     assert len(decode(table.encode(), "1d")) == 19_845, "which is odd, and no harm"
-    with pytest.raises(Unreadable, match="too large to be told in steps of 1"):
-        decode(b"time,x\n1e300,1\n2,3\n", "1")
+    for every in ("1", "1e-12"):
+        with pytest.raises(Unreadable, match="too large to be told in steps of"):
+            decode(b"time,x\n1e300,1\n2,3\n", every)
 
 
 def test_many_channels_do_not_fill_the_memory():
