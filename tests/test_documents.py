@@ -64,6 +64,7 @@ def series(folder: Path) -> None:
         f"meter-{number},2024-05-01 {13 + minute // 60}:{minute % 60:02}:{number:02},{minute % 7},{minute % 5}"
         for number in range(20)
         for minute in range(0, 240, 7 + number % 5)
+        if minute % 60 > 9
     ]
     (folder / "meters.csv").write_text("\n".join(["series,time,flow,level", *uneven]) + "\n")
     (folder / "grid.csv").write_text("\n".join(["date,load,temperature,split", *grid]) + "\n")
