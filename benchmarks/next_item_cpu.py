@@ -2,6 +2,7 @@
 
     python benchmarks/next_item_cpu.py                   LastFM: training, then the judgement
     python benchmarks/next_item_cpu.py --sets Beauty
+    python benchmarks/next_item_cpu.py --presets sasrec,cl4srec,duorec     does contrast beside the next item help?
     python benchmarks/next_item_cpu.py --write           the tables of what was measured into docs/interactions.md
 
 The sequences are those of S3-Rec (Zhou et al. 2020), a line a user, looked up in $TACIT_DATA. Protocol: leave one out,
@@ -29,23 +30,29 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, default=home)
     arguments.add_argument("--sets", default="LastFM")
     arguments.add_argument("--epochs", type=int, help="as many as suit the set where none are given")
+    arguments.add_argument("--presets", help="encoders alone, trained by each of these, in place of the default recipe")
     arguments.add_argument("--runs", type=Path, default=Path("runs/next_item_cpu"))
     arguments.add_argument("--write", action="store_true")
     given = arguments.parse_args()
-    found = {name: measured(name, given) for name in given.sets.split(",")}
-    for name, evaluation in found.items():
-        text = table(name, evaluation)
+    for name in given.sets.split(","):
+        if given.presets:
+            presets = given.presets.split(",")
+            place, text = f"{name} presets", side_by_side(name, {each: measured(name, given, each) for each in presets})
+        else:
+            evaluation = measured(name, given)
+            place, text = name, table(name, evaluation)
+            print(f"{name}: {evaluation['verdict']['sentence']}")
         print(text)
-        print(f"{name}: {evaluation['verdict']['sentence']}")
         if given.write:
-            put(f"next_item_cpu {name}", text, ROOT / "docs" / "interactions.md")
+            put(f"next_item_cpu {place}", text, ROOT / "docs" / "interactions.md")
 
 
-def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
+def measured(name: str, given: argparse.Namespace, preset: str | None = None) -> dict[str, Any]:
     """The evaluation of one set, made where it is not there yet."""
-    run, data = given.runs / name, given.data / f"{name}.txt"
+    run, data = given.runs / (f"{name}-{preset}" if preset else name), given.data / f"{name}.txt"
     if not (run / "encoder" / "model.safetensors").is_file():
-        words = ("--set", "modality.name=interactions", "--epochs", given.epochs or EPOCHS[name], "--out", run)
+        words = ["--set", "modality.name=interactions", "--epochs", given.epochs or EPOCHS[name], "--out", run]
+        words += ["--preset", preset] if preset else []
         print(f"trained in {tacit('train', data, *words)} s")
     if not (run / "next-item.json").is_file():
         print(f"evaluated in {tacit('evaluate', run, data)} s")
@@ -55,13 +62,25 @@ def measured(name: str, given: argparse.Namespace) -> dict[str, Any]:
 
 def table(name: str, evaluation: dict[str, Any]) -> str:
     """One line a list: the first figure with its interval."""
-    results = {(each["row"], each["metric"]): each for each in evaluation["results"]}
+    rows = dict.fromkeys(each["row"] for each in evaluation["results"])
+    return markdown([name, *METRICS], [line(row, row, evaluation) for row in rows])
+
+
+def side_by_side(name: str, evaluations: dict[str, dict[str, Any]]) -> str:
+    """One line a preset: the encoder alone, and its mix with the closed forms."""
     lines = []
-    for row in dict.fromkeys(row for row, _ in results):
-        first, *others = (results[row, metric] for metric in METRICS)
-        interval = f"{first['value']:.4f} [{first['low']:.4f}, {first['high']:.4f}]"
-        lines.append([row, interval, *(f"{each['value']:.4f}" for each in others)])
+    for preset, evaluation in evaluations.items():
+        encoder = next(each["row"] for each in evaluation["results"] if each["kind"] == "encoder")
+        lines += [line(preset, encoder, evaluation), line(f"mix with {preset}", "mix", evaluation)]
     return markdown([name, *METRICS], lines)
+
+
+def line(title: str, row: str, evaluation: dict[str, Any]) -> list[str]:
+    """The figures of a row, the first with its interval."""
+    results = {each["metric"]: each for each in evaluation["results"] if each["row"] == row}
+    first, *others = (results[metric] for metric in METRICS)
+    interval = f"{first['value']:.4f} [{first['low']:.4f}, {first['high']:.4f}]"
+    return [title, interval, *(f"{each['value']:.4f}" for each in others)]
 
 
 if __name__ == "__main__":

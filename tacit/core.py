@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from tacit.config import Config
@@ -166,6 +167,31 @@ class ClosedForm(Learner):
     @abstractmethod
     def solve(self, stage: int) -> None:
         """Turn the stage's sums into parameters."""
+
+
+def views_of(
+    samples: Samples,
+    rows: Tensor,
+    kinds: Sequence[str],
+    augment: Mapping[str, Augmentation],
+    seed: int,
+    epoch: int,
+    device: torch.device | str = "cpu",
+) -> list[View]:
+    """The views of these `kinds` of the samples `rows` (long `[B]`), in order, on `device`.
+
+    `next` is made of what comes after a sample, `alike` of another one that shares something with its first view.
+    """
+    index, plain, views = rows.to(device), samples.view(rows).to(device), list[View]()
+    for number, kind in enumerate(kinds):
+        draws = Draws.of(seed, epoch, index, number)
+        source = plain
+        if kind == "next":
+            source = shown(samples, rows, kind).to(device)
+        elif kind == "alike":
+            source = samples.alike(views[0], draws).to(device)
+        views.append(source if kind == "plain" else augment[kind](source, draws))
+    return views
 
 
 Evaluator = Callable[[Learner, Progress], Iterator[tuple[str, float]]]

@@ -17,7 +17,7 @@ from tacit.draws import Draws
 from tacit.errors import Unreadable
 from tacit.view import Encoder, View
 
-KINDS = ("plain", "weak", "strong", "global", "local", "next")
+KINDS = ("plain", "weak", "strong", "global", "local", "next", "alike")
 """The closed vocabulary of views: a method asks for kinds, a modality defines them. `plain` is what inference sees."""
 
 
@@ -80,6 +80,12 @@ class Samples(Protocol):
 
     def later(self, rows: Tensor) -> Tensor:
         """What comes next in the same whole, for each of `rows` (long `[B]`); itself where nothing does."""
+        ...
+
+    def alike(self, view: View, draws: Draws) -> View:
+        """For each sample of `view` (ids `[B, L]`, with `index`) the plain view of another one that has an id of it,
+        drawn by `draws`; places count from that id (`View.where` is 0 there). Both stand where training sees them, and
+        behind others. Where no other sample has it, it is the same one."""
         ...
 
 
@@ -269,6 +275,8 @@ class Modality:
     left train, and what is held out is in no view but `plain`. The examination knows what that was."""
     method: str = "simclr"
     """The method that is taken where none is named."""
+    seen: Callable[[View, Any], View] | None = None
+    """(plain view, config) -> what of it training sees, where that is not all of a sample."""
     tasks: tuple[str, ...] = ()
     """What an encoder is judged by where no task is named; none: by the labels of its samples."""
     unit: str = "samples"

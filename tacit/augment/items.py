@@ -31,12 +31,24 @@ def held_back(view: View, count: int) -> View:
     return replace(view, x=view.x * left, valid=left)
 
 
-def before(view: View) -> View:
-    """What of the histories stands at places below 0."""
+def before(view: View, place: int = 0) -> View:
+    """What of the histories stands at places below `place`."""
     assert view.valid is not None
     assert view.where is not None
-    left = view.valid & (view.where < 0)
+    left = view.valid & (view.where < place)
     return replace(view, x=view.x * left, valid=left)
+
+
+def latest(view: View, count: int) -> View:
+    """The last `count` items of each history, at the left; the view is no longer than that."""
+    assert view.valid is not None
+    taken = view.valid.sum(dim=1, keepdim=True)
+    length = taken.clamp_max(count)
+    step = torch.arange(max(1, int(length.max())), device=view.x.device)
+    left = step < length
+    place = (taken - length + step).clamp_max(view.x.shape[1] - 1)
+    where = None if view.where is None else view.where.gather(1, place)
+    return replace(view, x=view.x.gather(1, place) * left, valid=left, where=where)
 
 
 def items_view(view: View, recipe: Recipe, draws: Draws) -> View:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from tacit.config import Config
 from tacit.console import say
-from tacit.core import Layout, Modality, Raw, View
+from tacit.core import Draws, Layout, Modality, Raw, View
 from tacit.data import cache, pieces
+from tacit.data.alike import Alike, counted_from
 from tacit.data.annotation import Annotations
 from tacit.data.listing import PARTS, Longs, Names, Source, describe, printable
 from tacit.data.mapped import MappedRows
@@ -51,6 +52,8 @@ class Subset:
     sample that some are pieces of. None where there is nothing of the kind."""
     source_rows: Longs
     """`[N]`, rows of the source: where `Dataset.annotations` are looked up. Pieces of a sample have the same."""
+    seen: Callable[[View], View]
+    """What training sees of plain views."""
     _packed: MappedRows
     _rows: Longs
 
@@ -73,6 +76,15 @@ class Subset:
         Moments say themselves what comes next (`View.later`).
         """
         return rows if self.modality.moments else self._later[rows.cpu()].to(rows.device)
+
+    def alike(self, view: View, draws: Draws) -> View:
+        """As `Samples.alike`; the view of a sample with which nothing can be shared is empty."""
+        rows, places = self._alike.partners(view, draws)
+        return counted_from(self.view(rows.clamp_min(0)), places, view.index).to(view.x.device)
+
+    @cached_property
+    def _alike(self) -> Alike:
+        return Alike.of(len(self), self.view, self.seen)
 
     @cached_property
     def _later(self) -> Tensor:
@@ -243,6 +255,7 @@ def of_source(
             labels,
             pieces.groups(source, packed),
             packed.kept,
+            lambda view: modality.seen(view, wanted) if modality.seen else view,
             packed.rows,
             np.arange(len(packed)),
         ),

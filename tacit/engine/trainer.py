@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tacit.core import Augmentation, Draws, Encoder, Method, Progress, Samples, Step, View, shown
+from tacit.core import Augmentation, Encoder, Method, Progress, Samples, Step, View, views_of
 from tacit.engine import optimiser, order
 from tacit.engine.settings import EngineConfig
 
@@ -119,13 +119,8 @@ class Trainer:
         return Outcome(epoch, rate, steps, waited)
 
     def _views(self, rows: Tensor, epoch: int) -> list[View]:
-        index = rows.to(self._fabric.device)
-        plain, views = self.samples.view(rows).to(self._fabric.device), []
-        for number, kind in enumerate(self.learner.views):
-            source = shown(self.samples, rows, kind).to(self._fabric.device) if kind == "next" else plain
-            draws = Draws.of(self.config.seed, epoch, index, number)
-            views.append(source if kind == "plain" else self.augment[kind](source, draws))
-        return views
+        kinds, device = self.learner.views, self._fabric.device
+        return views_of(self.samples, rows, kinds, self.augment, self.config.seed, epoch, device)
 
     def _gathered(self, steps: Sequence[Step]) -> dict[str, Tensor]:
         """What the micro-batches carried, joined over them and over ranks: `[B, ...]` each."""

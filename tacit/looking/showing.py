@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from tacit import interrupt
-from tacit.core import Draws, Exhibit, Learner, Method, View, shown
+from tacit.core import Exhibit, Learner, Method, View, views_of
 from tacit.data.dataset import Dataset, Subset, open_dataset
 from tacit.data.listing import printable
 from tacit.encoder import load
@@ -117,10 +117,7 @@ def _explained(opened: _Opened, samples: Subset, count: int, seed: int) -> Seque
     learner, augment = opened.learner, opened.config.kind.augment(opened.config.modality)
     views: list[View] = [plain]
     if isinstance(learner, Method):
-        views = [
-            augment[kind](shown(samples, rows, kind), Draws.of(seed, 0, rows, n))
-            for n, kind in enumerate(learner.views)
-        ]
+        views = views_of(samples, rows, learner.views, augment, seed, 0)
     count = min(count, len(rows))
     with inference(learner):
         return learner.explain(views, count, opened.own)

@@ -105,6 +105,23 @@ def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float, 
     return -logits.log_softmax(dim=1)[:, 0]
 
 
+def paired_nce(first: Tensor, second: Tensor, temperature: float, alike: Tensor) -> Tensor:
+    """NT-Xent of two views (`nt_xent`) in which samples that are alike do not repel each other.
+
+    Args:
+        first: `[B, D]`, need not be normalised.
+        second: `[B, D]`, the positive of each of `first`, and the other way round.
+        temperature: divides the cosine similarities.
+        alike: boolean `[B, B]`, symmetric: True where two samples are no negatives of each other, as each is of itself.
+
+    Returns:
+        `[B]`; ln(1 + 2 K) where all similarities are equal, for a sample to which K others are not alike.
+    """
+    keys, usable = torch.cat([first, second]), ~alike.repeat(1, 2)
+    there, back = ((first, second), (second, first))
+    return (info_nce(*there, keys, temperature, usable) + info_nce(*back, keys, temperature, usable)) / 2
+
+
 def mixed_nce(mixed: Tensor, keys: Tensor, partner: Tensor, share: Tensor, temperature: float) -> Tensor:
     """The mix-up contrast (Wickstrøm et al. 2022, arXiv 2203.09270, eq. 2): cross-entropy with two right answers.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from tacit.config import Named
 from tacit.core import Draws, Encoder, Method, Modality, Progress, Step, TokenEncoder, Tokens, View
 from tacit.errors import UsageError
 from tacit.losses.choices import among_all, among_some, calibrated, undecided
-from tacit.losses.contrastive import info_nce
+from tacit.losses.contrastive import info_nce, paired_nce
 from tacit.losses.tokens import by_sample, by_token, known_mean, unigram_loss
 from tacit.nn.goals import values_of
 from tacit.view import FIRST_WORD, MASK
@@ -28,12 +29,14 @@ class CausalPrediction(Method):
     Ids are predicted by cross-entropy, with the encoder's own vectors of them, so that what is learnt can also write
     (`tacit generate`) or recommend; where there are very many of them, it may be told from some that are drawn alone.
     Values some steps ahead are predicted by their absolute error (APC); or the right one is to be found among tokens of
-    other places (CPC).
+    other places (CPC). Beside it samples can be told apart by their last states (`contrast`, as in CL4SRec and DuoRec):
+    off by itself, since it often hurts.
     """
 
     paper = (
         "Radford et al. 2018, GPT; Chung et al. 2019, APC, arXiv 1904.03240; van den Oord et al. 2018, CPC; Kang and "
-        "McAuley 2018, SASRec, arXiv 1808.09781; see presets"
+        "McAuley 2018, SASRec, arXiv 1808.09781; Xie et al. 2022, CL4SRec, arXiv 2010.14395; Qiu et al. 2022, DuoRec, "
+        "arXiv 2110.05730; see presets"
     )
     formula = "loss = mean over t of  -log p(token_{t+n} | tokens up to t),  or |answer_t - token_{t+n}|"
     presets = {
@@ -46,7 +49,6 @@ class CausalPrediction(Method):
         "apc": {"method": {"ahead": 3}, "optimiser": {"lr": 1e-3, "weight_decay": 0.0}},
         "cpc": {"method": {"target": "future", "ahead": 12, "negatives": 128}, "optimiser": {"lr": 2e-4}},
     }
-    views = ("weak",)
     centred = True
 
     class Config(Named):
@@ -72,13 +74,26 @@ class CausalPrediction(Method):
         negatives: int = Field(
             default=128, ge=1, description="target future: tokens of other places; losses sampled and gbce: ids drawn"
         )
-        temperature: float = Field(default=0.1, gt=0, description="target future: divides the similarities")
+        temperature: float = Field(
+            default=0.1, gt=0, description="target future, and contrast: divides the similarities"
+        )
+        contrast: float = Field(
+            default=0.0,
+            ge=0,
+            description="weight of a second loss that tells samples apart, which often hurts; 0: none",
+        )
+        positive: Literal["dropout", "view", "same-target"] = Field(
+            default="dropout",
+            description="contrast: of one sample two passes with other dropout, or two strong views; or another sample "
+            "in front of the same id",
+        )
 
     counts: Tensor
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
+        self.views = _views(config)
         if not isinstance(encoder, TokenEncoder) or not encoder.causal:
             raise UsageError(
                 f"method {config.name} needs an encoder that sees no future: leave --encoder away, or write "
@@ -97,16 +112,40 @@ class CausalPrediction(Method):
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(cls.views)
+        return frozenset(_views(config))
 
     @property
     def encoder(self) -> Encoder:
         return self.backbone
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        tokens = self.backbone.cut(views[0])
-        states = self.backbone.layers(tokens)[-1]
-        return self._choose(tokens, states) if self.config.target == "future" else self._say(tokens, states)
+        tokens, states = self._read(views[0])
+        step = self._choose(tokens, states) if self.config.target == "future" else self._say(tokens, states)
+        return self._beside(step, (tokens, states), views) if self.config.contrast else step
+
+    def _read(self, view: View) -> tuple[Tokens, Tensor]:
+        tokens = self.backbone.cut(view)
+        return tokens, self.backbone.layers(tokens)[-1]
+
+    def _beside(self, step: Step, seen: tuple[Tokens, Tensor], views: Sequence[View]) -> Step:
+        """`step` and the second loss: each sample's positive among those of the batch, by the states that pairs end in.
+
+        Samples in front of the same id are no negatives of each other.
+        """
+        config = self.config
+        (one, before), (other, after) = [seen, *(self._read(view) for view in views[1:] or views)][-2:]
+        ends, alike = (one.valid, other.valid), torch.eye(len(before), dtype=torch.bool, device=before.device)
+        if config.positive == "same-target":
+            wanted = _last(other.target[..., None], other.valid)[:, 0]
+            ends, alike = (_in_front_of(one, wanted), _in_front_of(other, wanted)), wanted[:, None] == wanted
+        known = ends[0].any(dim=1) & ends[1].any(dim=1)
+        alike = alike | ~known | ~known[:, None]  # of what is not there nothing is told apart
+        first, second = _last(before, ends[0], one.rows), _last(after, ends[1], other.rows)
+        losses = paired_nce(first.float(), second.float(), config.temperature, alike)
+        nothing = torch.log1p(2.0 * (~alike).sum(dim=1)).mean()
+        metrics = {**step.metrics, "contrast": losses.detach().mean()}
+        loss, line = step.loss + config.contrast * losses, step.nothing_learnt + config.contrast * nothing
+        return Step(loss, line, metrics, step.carry)
 
     def _say(self, tokens: Tokens, states: Tensor) -> Step:
         """What the token `ahead` of each holds."""
@@ -148,3 +187,24 @@ class CausalPrediction(Method):
             losses = info_nce(query, key, pool[drawn].float(), self.config.temperature, usable)
             total.append(by_sample(losses, told))
         return Step(torch.stack(total).mean(dim=0), torch.tensor(self.config.negatives + 1.0).log())
+
+
+def _views(config: CausalPrediction.Config) -> tuple[str, ...]:
+    if not config.contrast or config.positive == "dropout":
+        return ("weak",)
+    return ("weak", "strong", "strong") if config.positive == "view" else ("weak", "alike")
+
+
+def _last(values: Tensor, marked: Tensor, rows: int = 1) -> Tensor:
+    """What of `values [B, L, D]` stands at the last place of each of its `rows` that is `marked [B, L]`: `[B, rows D]`,
+    zeros where none is."""
+    count, length, width = values.shape
+    marked, values = marked.reshape(count * rows, -1), values.reshape(count * rows, length // rows, width)
+    place = (marked * torch.arange(1, marked.shape[1] + 1, device=marked.device)).argmax(dim=1)
+    found = values.gather(1, place[:, None, None].expand(-1, 1, width))[:, 0] * marked.any(dim=1, keepdim=True)
+    return found.reshape(count, rows * width)
+
+
+def _in_front_of(tokens: Tokens, wanted: Tensor) -> Tensor:
+    """Which tokens stand in front of the id `wanted`, long `[B]`: boolean `[B, L]`."""
+    return F.pad(tokens.followed(1) & (tokens.target[:, 1:] == wanted[:, None]), (0, 1))

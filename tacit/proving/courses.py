@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.console import say
-from tacit.core import View
+from tacit.core import Draws, View
 from tacit.data.dataset import Dataset, of_source, opened
 from tacit.data.listing import PARTS, Longs, Source, printable
 from tacit.encoder import TrainedEncoder
@@ -105,6 +105,10 @@ class Rows:
     def later(self, rows: Tensor) -> Tensor:
         """`rows` themselves: nobody learns from these, and asks what comes next."""
         return rows
+
+    def alike(self, view: View, draws: Draws) -> View:
+        """`view` itself, for the same reason."""
+        return view
 
     def view(self, rows: Tensor) -> View:
         """The plain view of `rows`, long `[B]`."""

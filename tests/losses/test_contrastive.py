@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tacit.losses import contrastive
-from tacit.losses.contrastive import info_nce, mixed_nce, nt_xent
+from tacit.losses.contrastive import info_nce, mixed_nce, nt_xent, paired_nce
 
 
 def naive_nt_xent(z, temperature):
@@ -33,6 +33,27 @@ def naive_nt_xent(z, temperature):
 def test_nt_xent_equals_a_naive_loop(views, temperature):
     z = torch.randn(views, 4, 6, dtype=torch.float64)
     assert torch.allclose(nt_xent(z, temperature), naive_nt_xent(z, temperature))
+
+
+def test_pairs_of_which_none_are_alike_are_those_of_nt_xent_and_others_equal_a_naive_loop():
+    z = torch.randn(2, 6, 5, dtype=torch.float64)
+    assert torch.allclose(paired_nce(*z, 0.3, torch.eye(6, dtype=torch.bool)), nt_xent(z, 0.3))
+    group = torch.tensor([0, 1, 0, 2, 1, 0])
+    cosine = lambda a, b: float(F.cosine_similarity(a, b, dim=0))  # noqa: E731
+    expected = []
+    for i in range(6):
+        total = 0.0
+        for v in range(2):
+            right = math.exp(cosine(z[v, i], z[1 - v, i]) / 0.3)
+            others = [z[w, k] for w in range(2) for k in range(6) if group[k] != group[i]]
+            total -= math.log(right / (right + sum(math.exp(cosine(z[v, i], other) / 0.3) for other in others))) / 2
+        expected.append(total)
+    found = paired_nce(*z, 0.3, group[:, None] == group)
+    assert torch.allclose(found, torch.tensor(expected, dtype=torch.float64))
+    equal = paired_nce(
+        torch.ones(4, 3), torch.ones(4, 3), 0.2, torch.tensor([0, 0, 1, 2])[:, None] == torch.tensor([0, 0, 1, 2])
+    )
+    assert torch.allclose(equal, torch.tensor([5.0, 5.0, 7.0, 7.0]).log())
 
 
 @pytest.mark.parametrize("views", [2, 3])

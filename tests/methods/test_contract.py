@@ -3,13 +3,16 @@
 import copy
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from worlds import walk
 
-from tacit.core import ClosedForm, Draws, Method, Progress
+from tacit import core
+from tacit.core import ClosedForm, Method, Progress
+from tacit.data.alike import Alike, counted_from
 from tacit.engine import closed
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError
@@ -105,16 +108,23 @@ def samples_of(modality):
 
 
 class Held:
-    """Samples in memory."""
+    """Samples in memory; `seen`: what of a view training sees."""
 
-    def __init__(self, view):
-        self.whole = view
+    def __init__(self, view, seen=lambda view: view):
+        self.whole, self.seen = view, seen
 
     def __len__(self):
         return len(self.whole)
 
     def view(self, rows):
         return replace(self.whole[rows], index=rows)
+
+    def later(self, rows):
+        return rows
+
+    def alike(self, view, draws):
+        rows, places = Alike.of(len(self), self.view, self.seen).partners(view, draws)
+        return counted_from(self.view(rows.clamp_min(0)), places, view.index)
 
 
 PAIRS = [
@@ -139,9 +149,9 @@ def make(method, name, encoder=None):
 
 
 def views_of(learner, config, sample, epoch=0):
-    plain = replace(sample[:BATCH], index=torch.arange(BATCH))
+    seen = partial(config.kind.seen, config=config.modality) if config.kind.seen else lambda view: view
     augment = config.kind.augment(config.modality)
-    return [augment[kind](plain, Draws.of(0, epoch, plain.index, number)) for number, kind in enumerate(learner.views)]
+    return core.views_of(Held(sample, seen), torch.arange(BATCH), learner.views, augment, 0, epoch)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +189,45 @@ def test_the_loss_is_one_finite_number_a_sample_and_reaches_every_trained_weight
             assert parameter.grad is not None, parameter_name
             assert parameter.grad.isfinite().all(), parameter_name
     assert any(parameter.grad.abs().sum() > 0 for parameter in learner.encoder.parameters())
+
+
+BESIDE = [
+    (name, positive)
+    for name in MODALITIES
+    for positive in ("dropout", "view", "same-target")
+    if positive != "same-target" or "alike" in MODALITIES[name].offers
+]
+
+
+@pytest.mark.parametrize(("name", "positive"), BESIDE)
+def test_contrast_beside_the_next_token_reaches_every_trained_weight_and_a_weight_of_0_is_none(name, positive):
+    sample = samples_of(MODALITIES[name])
+
+    def stepped(**wishes):
+        config = build([{"data": "x", "modality": {"name": name}, "method": {"name": "causal-prediction", **wishes}}])
+        torch.manual_seed(0)
+        encoder = MODALITIES[name].encoders[config.encoder.name](config.encoder, sample)
+        learner = config.learner(config.method, encoder, MODALITIES[name], sample)
+        views = views_of(learner, config, sample)
+        torch.manual_seed(5)
+        return learner, learner(views, Progress(0, 10))
+
+    learner, step = stepped(contrast=0.5, positive=positive)
+    _, plain = stepped()
+    _, none = stepped(contrast=0.0, positive=positive)
+    assert torch.equal(none.loss, plain.loss)
+    added = (step.loss - plain.loss) / 0.5
+    assert added.min() >= -1e-5
+    assert float(step.metrics["contrast"]) == pytest.approx(float(added.detach().mean()), abs=1e-4)
+    assert float(step.nothing_learnt) > float(plain.nothing_learnt)
+    step.loss.mean().backward()
+    assert all(weight.grad.isfinite().all() for weight in learner.parameters() if weight.requires_grad)
+
+
+def test_another_sample_with_the_same_target_is_refused_where_there_are_no_targets():
+    wishes = {"name": "causal-prediction", "contrast": 0.1, "positive": "same-target"}
+    with pytest.raises(UsageError, match="needs alike, which text data do not have"):
+        build([{"data": "x", "modality": {"name": "text"}, "method": wishes}])
 
 
 @pytest.mark.parametrize("method", [method for method, name in GRADIENT if name == "audio"])

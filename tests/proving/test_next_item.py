@@ -64,18 +64,32 @@ def test_the_protocol_is_stored(proof):
     assert "repeats" in protocol["seen"]
 
 
-def test_training_is_the_same_whatever_is_held_out(folder, tmp_path):
+@pytest.mark.parametrize("positive", [None, "view", "same-target"])
+def test_training_is_the_same_whatever_is_held_out(positive, tmp_path):
     """The last two items of every user change, and not a bit of what is learnt does."""
+    method = {"contrast": 0.5, "positive": positive} if positive else {}
     taken = histories(40, 12)
     others = [[*items[:-2], *items[-2:][::-1]] for items in taken]
     states = []
     for name, some in (("one", taken), ("other", others)):
         sequences(tmp_path / f"{name}.txt", some)
         settings = {**SETTINGS, "budget": {"steps": 4}, "batch": 20, "modality": {"name": "interactions"}}
-        made = tacit.train(tmp_path / f"{name}.txt", tmp_path / name, settings=settings)
+        made = tacit.train(tmp_path / f"{name}.txt", tmp_path / name, settings={**settings, "method": method})
         states.append(made.network.state_dict())
     assert any(a != b for a, b in zip(taken, others, strict=True))
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_contrast_of_weight_0_changes_no_bit_of_a_training_and_any_other_does(tmp_path):
+    path, states = sequences(tmp_path / "x.txt", histories(40, 12)), []
+    for number, method in enumerate(({}, {"positive": "same-target"}, {"positive": "same-target", "contrast": 0.1})):
+        settings = {**SETTINGS, "budget": {"steps": 4}, "batch": 20, "modality": {"name": "interactions"}}
+        settings["encoder"] = {"dropout": 0.2}
+        made = tacit.train(path, tmp_path / f"{number}", settings={**settings, "method": method})
+        states.append(made.network.state_dict())
+    first, none, some = states
+    assert all(torch.equal(first[name], none[name]) for name in first)
+    assert not all(torch.equal(first[name], some[name]) for name in first)
 
 
 def test_scores_see_the_past_alone_and_not_the_neighbours_in_the_batch(encoder):
