@@ -58,6 +58,19 @@ CASES = [
     ("no events", many(lambda row: row), 3, ("no column event",), ("--set", "modality.event=buy")),
     ("no values", many(lambda row: row), 3, ("no column value",), ("--set", "modality.least_value=4")),
     ("a moment too late", many(lambda row: row), 3, ("on one side",), ("--set", "modality.split=2090-01-01")),
+    (
+        "other parts",
+        written("x.csv", rows("a,x,1,train", "a,y,2,tests", header="user,item,time,split")),
+        3,
+        ("no split is called 'tests'", "did you mean 'test'"),
+    ),
+    (
+        "parts in any order",
+        written("x.csv", rows("a,x,1,test", "a,y,2,train", header="user,item,time,split")),
+        3,
+        ("in the order of time",),
+    ),
+    ("no parts", many(lambda row: row), 3, ("a column split",), ("--set", "modality.split=column")),
     ("no moment", many(lambda row: row), 3, ("a date such as",), ("--set", "modality.split=soon")),
     (
         "lines by time",

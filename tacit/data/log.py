@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from tacit import interrupt
 from tacit.core import Raw
-from tacit.data.listing import Longs, NamesBuilder, Source, fingerprint, printable, stamp, suffix
+from tacit.data.listing import PARTS, Longs, NamesBuilder, Source, fingerprint, printable, stamp, suffix
 from tacit.data.log_table import EXPECTED, KNOWN, flat, plain, table_of
+from tacit.data.table import part_called
 from tacit.errors import DataError, Unreadable
 from tacit.modalities.histories import SIGN, Record, written
 from tacit.modalities.stamps import moments
@@ -42,6 +43,8 @@ class _Log:
     event_names: Sequence[str]
     values: npt.NDArray[np.float64]
     """`[M]`, NaN where there is none."""
+    parts: Longs
+    """`[M]`, places in `PARTS`, -1 where nothing is said."""
     timed: bool
     """Whether times say when, rather than in which order alone."""
     notes: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ class _Log:
             time if self.timed else None,
             self.event_names[self.events[row]],
             None if np.isnan(value) else value,
+            "" if self.parts[row] < 0 else PARTS[self.parts[row]],
         )
 
 
@@ -67,9 +71,9 @@ def open_log(path: Path) -> Source:
     """The users of a log, each the items they took in the order of time, as `histories.items_of` reads them.
 
     Columns are known by their names, never by their order: `user` (or `user_id`), `item` (`item_id`), `time`
-    (`timestamp`, `date`, `datetime`), and `event` and `value` (`rating`), if there are such; all others are not read.
-    Interactions of one time keep the order of the file; what says the same things twice counts once. Raises
-    `DataError`.
+    (`timestamp`, `date`, `datetime`), and `event`, `value` (`rating`) and `split` (train, val, test), if there are
+    such; all others are not read. Interactions of one time keep the order of the file; what says the same things twice
+    counts once. Raises `DataError`.
     """
     path = _in_folder(path) if path.is_dir() else path
     log = _lines(path) if suffix(path.name) == ".txt" else _ordered(path, _rows(path))
@@ -125,7 +129,7 @@ def _lines(path: Path) -> _Log:
     if not items:
         raise DataError(f"{printable(str(path))} has no line of a user and items; {EXPECTED}")
     times = np.arange(len(items), dtype=np.float64)
-    nothing = np.zeros(len(items), np.int64), ("",), np.full(len(items), np.nan)
+    nothing = np.zeros(len(items), np.int64), ("",), np.full(len(items), np.nan), np.full(len(items), -1)
     return _Log(np.array(users, np.int64), np.array(items, np.int64), times, list(known), list(seen), *nothing, False)
 
 
@@ -136,8 +140,9 @@ def _ordered(path: Path, log: _Log) -> _Log:
     order = np.lexsort(told)  # stable: of two alike the first in the file comes first
     twice[order[1:][np.all([np.diff(column[order]) == 0 for column in told], axis=0)]] = True
     left = np.flatnonzero(~twice)
-    left = left[np.lexsort((log.times[left], log.users[left]))]
-    users, items, times = log.users[left], log.items[left], log.times[left]
+    left = left[np.lexsort((log.parts[left], log.times[left], log.users[left]))]
+    users, items, times, parts = log.users[left], log.items[left], log.times[left], log.parts[left]
+    _must_be_in_order(path, log, users, parts)
     ties = int(((np.diff(users) == 0) & (np.diff(times) == 0)).sum())
     title, notes = printable(str(path)), list(log.notes)
     for count, what in (
@@ -149,9 +154,23 @@ def _ordered(path: Path, log: _Log) -> _Log:
         (int((times < 0).sum()), "interactions have a negative time: they come before all others"),
     ):
         notes += [f"{title}: {count:,} {what}"] if count else []
-    return replace(
-        log, users=users, items=items, times=times, events=log.events[left], values=log.values[left], notes=tuple(notes)
-    )
+    if (parts > 0).any():
+        named = ", ".join(f"{part} {int((parts == number).sum()):,}" for number, part in enumerate(PARTS))
+        notes.append(f"{title}: its column split divides the interactions: {named}")
+    told = {"users": users, "items": items, "times": times, "parts": parts}
+    return replace(log, **told, events=log.events[left], values=log.values[left], notes=tuple(notes))
+
+
+def _must_be_in_order(path: Path, log: _Log, users: Longs, parts: Longs) -> None:
+    """Raises `DataError` where a user takes something of an earlier part behind something of a later one."""
+    back = np.flatnonzero((np.diff(users) == 0) & (np.diff(parts) < 0))
+    if len(back):
+        whose, after, before = log.user_names[users[back[0]]], *(PARTS[parts[back[0] + step]] for step in (1, 0))
+        raise DataError(
+            f"{printable(str(path))}: {len(np.unique(users[back])):,} users have rows of an earlier part behind later "
+            f"ones, such as {printable(whose)} {after} behind {before}: a history is learnt from up to what is judged. "
+            "Divide each user in the order of time, or leave the column split out"
+        )
 
 
 def _rows(path: Path) -> _Log:
@@ -160,6 +179,7 @@ def _rows(path: Path) -> _Log:
     import pyarrow.compute as pc
 
     table, first = table_of(path)
+    parts = _parts(path, flat(table.column("split"))) if "split" in table.column_names else None
     lacking = np.zeros(table.num_rows, np.bool_)
     columns = {}
     for what in KNOWN:
@@ -176,12 +196,30 @@ def _rows(path: Path) -> _Log:
     if lacking.any():
         some = ", ".join(str(row + first) for row in np.flatnonzero(lacking)[:5].tolist())
         notes = [f"{printable(str(path))}: {int(lacking.sum()):,} rows lack user, item or time: left out (rows {some})"]
+    if parts is not None and (parts >= 0).any() and (outside := int((parts[rows] < 0).sum())):
+        notes.append(f"{printable(str(path))}: {outside:,} rows are of no part of the column split: left out")
+        lacking |= parts < 0
+        rows = np.flatnonzero(~lacking)
     kept = {what: column.filter(pyarrow.array(~lacking)) for what, column in columns.items()}
     (users, user_names), (items, item_names) = (_ids(path, what, kept[what]) for what in ("user", "item"))
     more = {what: flat(table.column(what)).take(rows) for what in table.column_names if what not in KNOWN}
     times = _times(path, kept["time"], rows + first)
     told = *_events(more.get("event"), len(rows)), _values(more.get("value"), len(rows))
-    return _Log(users, items, times, user_names, item_names, *told, True, tuple(notes))
+    own = np.full(len(rows), -1) if parts is None else parts[rows]
+    return _Log(users, items, times, user_names, item_names, *told, own, True, tuple(notes))
+
+
+def _parts(path: Path, column: Any) -> Longs:
+    """Places in `PARTS`, -1 where nothing is said. Raises `DataError` for any other word."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    if pyarrow.types.is_nested(column.type):
+        raise DataError(f"{printable(str(path))}: the column split holds {column.type}: give train, val or test a row")
+    encoded = pc.utf8_trim_whitespace(column.cast(pyarrow.string())).dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    known = [part_called(printable(str(path)), name) if name else -1 for name in names]
+    return np.array([*known, -1], np.int64)[encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)]
 
 
 def _events(column: Any, count: int) -> tuple[Longs, Sequence[str]]:

@@ -17,7 +17,11 @@ from tacit.modalities.stamps import TIME_COLUMNS
 USER_COLUMNS = ("user", "user_id", "userid")
 KNOWN = {"user": USER_COLUMNS, "item": ITEM_COLUMNS, "time": TIME_COLUMNS}
 """What a log has to say, and the names of the columns that do."""
-MORE = {"event": ("event", "event_type", "action", "behavior"), "value": ("value", "rating", "score")}
+MORE = {
+    "event": ("event", "event_type", "action", "behavior"),
+    "value": ("value", "rating", "score"),
+    "split": ("split",),
+}
 """What it may say beside; of several such columns the first of these is read."""
 EXPECTED = (
     "a log is a .csv, .tsv or .parquet with the columns user, item and time, RecBole's .inter, a .txt with a line a "
@@ -27,8 +31,8 @@ _MOVIELENS = ("user", "item", "rating", "timestamp")
 
 
 def table_of(path: Path) -> tuple[Any, int]:
-    """The columns `user`, `item` and `time`, and `event` and `value` where there are such, as pyarrow reads them, and
-    the number of the first row. Raises `DataError`."""
+    """The columns `user`, `item` and `time`, and `event`, `value` and `split` where there are such, as pyarrow reads
+    them, and the number of the first row. Raises `DataError`."""
     import pyarrow
     import pyarrow.parquet
 

@@ -192,12 +192,15 @@ def splits_of(title: str, numbers: npt.NDArray[np.int64], codes: Codes) -> npt.N
     """Numbers by first appearance -> numbers of parts; None where there are none. Raises `DataError`."""
     if not codes.known:
         return None
-    parts = []
-    for name in codes.known:
-        if name.lower() not in SPLIT_NAMES:
-            raise DataError(f"{title}: no split is called {printable(name)!r}; {nearest(name.lower(), PARTS)}")
-        parts.append(SPLIT_NAMES[name.lower()])
+    parts = [part_called(title, name) for name in codes.known]
     return np.array([*parts, -1], np.int8)[numbers]
+
+
+def part_called(title: str, name: str) -> int:
+    """The number, among `PARTS`, of the part that a column `split` calls so. Raises `DataError`."""
+    if name.lower() not in SPLIT_NAMES:
+        raise DataError(f"{title}: no split is called {printable(name)!r}; {nearest(name.lower(), PARTS)}")
+    return SPLIT_NAMES[name.lower()]
 
 
 def grouped(numbers: npt.NDArray[np.int64], codes: Codes) -> tuple[Ints | None, Names | None]:

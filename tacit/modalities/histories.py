@@ -32,14 +32,16 @@ class Record(NamedTuple):
     """When, in whatever the log counts by; None where it says the order alone."""
     event: str = ""
     value: float | None = None
+    part: str = ""
+    """train, val or test, where the log divides its interactions itself."""
 
     @classmethod
     def of(cls, line: str) -> Record:
         """As `written` writes it. Raises `ValueError`."""
         if SIGN not in line:
             return cls(line)
-        name, time, event, value, *_ = *line.split(SIGN), "", ""
-        return cls(name, float(time) if time else None, event, float(value) if value else None)
+        name, time, event, value, part, *_ = *line.split(SIGN), "", "", ""
+        return cls(name, float(time) if time else None, event, float(value) if value else None, part)
 
 
 class HistoryLayout(Layout):
@@ -64,14 +66,22 @@ class HistoryLayout(Layout):
     moment: float | None = None
     """From when on what was taken tests; None: what each user took last does. A row then ends with the number of its
     items before that."""
+    parts: str = ""
+    """What the log itself says is judged: `test`, or `val` and `test`, a line each; none: it says nothing. A row then
+    ends with a number as where a moment divides: one more than the items that training sees."""
     fixed: ClassVar[frozenset[str]] = frozenset(
-        {"vocabulary", "items", "core", "catalogue", "cold", "events", "least", "moment"}
+        {"vocabulary", "items", "core", "catalogue", "cold", "events", "least", "moment", "parts"}
     )
 
     @property
     def shape(self) -> tuple[int]:
         """`(L,)`, one more where users are divided at a moment."""
-        return (self.length if self.moment is None else self.length + 1,)
+        return (self.length + 1 if self.divided else self.length,)
+
+    @property
+    def divided(self) -> bool:
+        """Whether something else than their last items tests users."""
+        return self.moment is not None or bool(self.parts)
 
     @property
     def count(self) -> int:
@@ -81,7 +91,7 @@ class HistoryLayout(Layout):
     @property
     def dtype(self) -> str:
         """numpy's name of the ids' type."""
-        return "uint16" if max(self.vocabulary, self.length + 1) <= 2**16 else "int32"
+        return "uint16" if max(self.vocabulary, self.length + 2) <= 2**16 else "int32"
 
     def brief(self) -> dict[str, object]:
         """The layout in short, to be read by people."""
@@ -90,6 +100,7 @@ class HistoryLayout(Layout):
         known |= {"events": self.events.split("\n")} if self.events else {}
         known |= {"least value": self.least} if self.least is not None else {}
         known |= {"tests from": self.moment} if self.moment is not None else {}
+        known |= {"tests by the column split": self.parts.split("\n")} if self.parts else {}
         return known | ({"features": [each.name for each in self.catalogue.columns]} if self.catalogue else {})
 
     def with_items(self, names: Sequence[str], facts: Sequence[str]) -> HistoryLayout:
@@ -163,11 +174,20 @@ def ids_of(raw: Raw, layout: HistoryLayout) -> Longs:
     return np.array([number for number, _ in _numbered(raw, layout)], np.int64)
 
 
-def early_of(raw: Raw, layout: HistoryLayout) -> int:
-    """How many of `ids_of` were taken before the layout's moment. Raises `Unreadable`."""
-    assert layout.moment is not None
-    moment = layout.moment
-    return sum(record.time is not None and record.time < moment for _, record in _numbered(raw, layout))
+def early_of(raw: Raw, layout: HistoryLayout) -> tuple[int, int]:
+    """How many of `ids_of` stand before what training does not see, and before the one that tests, where the layout
+    divides users. Raises `Unreadable`."""
+    records = [record for _, record in _numbered(raw, layout)]
+    if layout.moment is None:
+        last = layout.parts.split("\n")[-1]
+        judged, tested = (
+            next((place for place, record in enumerate(records) if record.part in parts), len(records))
+            for parts in (layout.parts.split("\n"), [last])
+        )
+        chooses = last == layout.parts and tested < len(records)  # none is named that does: the one before
+        return (max(0, judged - 1) if chooses else judged), tested
+    early = sum(record.time is not None and record.time < layout.moment for record in records)
+    return max(0, early - 1), early
 
 
 def _numbered(raw: Raw, layout: HistoryLayout) -> list[tuple[int, Record]]:
@@ -184,18 +204,19 @@ def read(raw: Raw, layout: HistoryLayout) -> npt.NDArray[np.generic]:
     kept = ids[-layout.length :]
     packed = np.zeros(layout.shape, layout.dtype)
     packed[: len(kept)] = kept
-    if layout.moment is not None:
-        packed[-1] = max(0, early_of(raw, layout) - (len(ids) - len(kept)))
+    if layout.divided:
+        early = early_of(raw, layout)[0] + 1 if layout.parts else early_of(raw, layout)[1]
+        packed[-1] = max(0, early - (len(ids) - len(kept)))
     return packed
 
 
 def collate(packed: Tensor, layout: HistoryLayout) -> View:
-    """Ids `[B, L]` as long, cut at the longest of the batch; where users are divided at a moment, places count from it:
-    those before are below 0."""
+    """Ids `[B, L]` as long, cut at the longest of the batch; where users are divided by time or by the log, places
+    count from there: those that training never sees are not below -1, and the one at -1 is held out to choose by."""
     ids = packed[:, : layout.length].long()
     longest = max(1, int((ids != 0).sum(dim=1).max()) if len(ids) else 1)
     where = torch.arange(longest).expand(len(ids), longest)
-    if layout.moment is not None:
+    if layout.divided:
         where = where - packed[:, -1:].long()
     known = None if layout.catalogue is None else traits_of(layout.catalogue, layout.count)
     return View(ids[:, :longest], ids[:, :longest] != 0, where, vocabulary=layout.vocabulary, traits=known)
@@ -205,7 +226,7 @@ def within(packed: npt.NDArray[np.generic], layout: HistoryLayout, hold_out: int
     """Which of the packed users `[N, ...]` can be learnt from: without what is held out two items are left, and with it
     as many as the core asks for."""
     count = (packed[:, : layout.length] != 0).sum(axis=1)
-    left = count if layout.moment is None else packed[:, -1].astype(np.int64)
-    least = hold_out + 2 if layout.moment is None else max(0, hold_out - 1) + 2
+    left = packed[:, -1].astype(np.int64) if layout.divided else count
+    least = max(0, hold_out - 1) + 2 if layout.divided else hold_out + 2
     many: npt.NDArray[np.bool_] = (count >= min(layout.core, layout.length)) & (left >= min(least, layout.length))
     return many

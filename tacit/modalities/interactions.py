@@ -22,7 +22,7 @@ from tacit.errors import UsageError
 from tacit.modalities import habits, histories
 from tacit.modalities.histories import HistoryLayout, collate, read
 from tacit.modalities.item_table import open_items
-from tacit.modalities.surveying import LAST, Wishes, survey
+from tacit.modalities.surveying import AUTO, COLUMN, LAST, Wishes, survey
 from tacit.nn.bag import Bag
 from tacit.nn.transformer import Transformer
 from tacit.view import FIRST_WORD
@@ -55,7 +55,9 @@ class InteractionsConfig(Config):
         description="last items of each user that training never sees: one to test, one to choose by; 1 fewer by time",
     )
     split: Told = Field(
-        default=LAST, description="last items of each user test; or all from a moment on: time (the last tenth), a date"
+        default=AUTO,
+        description="auto: what the log's column split says tests, where it has one, else the last items of each user; "
+        "last; column; or all from a moment on: time (the last tenth), a date",
     )
     event: Told | None = Field(default=None, description="interactions that count, such as purchase,cart; all")
     least_value: float | None = Field(default=None, description="the smallest value (rating) that counts; all")
@@ -93,9 +95,11 @@ def _beside(config: InteractionsConfig) -> Sequence[Path]:
 def _within(
     packed: npt.NDArray[np.generic], layout: HistoryLayout, config: InteractionsConfig
 ) -> npt.NDArray[np.bool_]:
-    if config.split != LAST and layout.moment is None:
+    alike = {AUTO: True, LAST: not layout.divided, COLUMN: bool(layout.parts)}
+    if not alike.get(config.split, layout.moment is not None):
         raise UsageError(
-            f"modality.split={config.split}: the weights to start from were learnt from what a moment does not divide: "
+            f"modality.split={config.split}: the weights to start from were learnt from what was divided otherwise "
+            f"(modality.split={'column' if layout.parts else 'last' if layout.moment is None else layout.moment}): "
             "leave it or --init-from out"
         )
     return histories.within(packed, layout, config.hold_out)
@@ -109,12 +113,13 @@ def _augment(config: InteractionsConfig) -> Mapping[str, Augmentation]:
 
 
 def _seen(view: View, config: InteractionsConfig) -> View:
-    """What training sees of a history: nothing from the moment on that divides users, or else not the last items.
+    """What training sees of a history: nothing from where on a moment or the log divides users, else not the last
+    items.
 
-    Whether a moment does is the layout's to say, which travels with weights, and shows in places below 0.
+    Which it is, the layout says, which travels with weights, and shows in places below 0.
     """
     if view.where is not None and bool((view.where[:, :1] < 0).any()):
-        return held_back(before(view), max(0, config.hold_out - 1))
+        return before(view, -max(0, config.hold_out - 1))
     return held_back(view, config.hold_out)
 
 
@@ -177,7 +182,7 @@ INTERACTIONS = Modality(
                 "optimiser": {"lr": 2e-3},
             },
             # Xie et al. 2022, arXiv 2010.14395; Qiu et al. 2022, arXiv 2110.05730: `sasrec` and contrast beside it by
-            # the papers' weight; their products of states, of length 8 behind a norm of 64 features, are cosines by 1/64
+            # the papers' weight; their products of states, 8 long behind a norm of 64 features, are cosines by 1/64
             "cl4srec": {
                 "method": {"loss": "softmax", "contrast": 0.1, "positive": "view", "temperature": 1 / 64},
                 "encoder": {"dropout": 0.5},

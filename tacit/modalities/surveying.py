@@ -20,7 +20,7 @@ from tacit.view import FIRST_WORD
 
 LONGEST = 1024
 """Items that a row keeps of a user, unless another length is asked for."""
-LAST, TIME = "last", "time"
+AUTO, LAST, TIME, COLUMN = "auto", "last", "time", "column"
 """How users are divided, if not at a time that is given."""
 TESTED = 0.1
 """The share of all interactions that tests where `time` divides."""
@@ -38,8 +38,9 @@ class Wishes:
     """The share of them, by a hash of the name, that is kept out."""
     events: str = ""
     least: float | None = None
-    split: str = LAST
-    """`last`; `time`, for the last tenth of all interactions; or a time."""
+    split: str = AUTO
+    """`last`; `column`, as the log says itself; `auto`, which is that where it does, else `last`; `time`, for the last
+    tenth of all interactions; or a time."""
 
 
 def survey(raws: Iterable[Raw], wishes: Wishes) -> HistoryLayout:
@@ -81,7 +82,8 @@ def survey(raws: Iterable[Raw], wishes: Wishes) -> HistoryLayout:
         cold="\n".join(out),
         events=wishes.events,
         least=wishes.least,
-        moment=None if wishes.split == LAST else _moment(counting, wishes.split),
+        moment=None if wishes.split in (AUTO, LAST, COLUMN) else _moment(counting, wishes.split),
+        parts=_parts(counting, wishes.split) if wishes.split in (AUTO, COLUMN) else "",
     )
 
 
@@ -102,6 +104,17 @@ def _counting(everything: Sequence[Sequence[Record]], wishes: Wishes) -> list[li
     return found
 
 
+def _parts(counting: Sequence[Sequence[Record]], split: str) -> str:
+    """The parts by which the log says what is judged, a line each. Raises `DataError` where it has to, and does not."""
+    named = {record.part for records in counting for record in records}
+    if split == COLUMN and not named & {"val", "test"}:
+        raise DataError(
+            "modality.split=column divides as the log says, and no interaction that counts is of the part test: it "
+            "takes a column split that says train, val or test of each row"
+        )
+    return "\n".join(part for part in ("val", "test") if part in named)
+
+
 def _moment(counting: Sequence[Sequence[Record]], split: str) -> float:
     """From when on what was taken tests. Raises `DataError` where the log does not say when, or all is on one side."""
     times = [record.time for records in counting for record in records if record.time is not None]
@@ -114,8 +127,8 @@ def _moment(counting: Sequence[Sequence[Record]], split: str) -> float:
         moment = float(np.quantile(known, 1 - TESTED)) if split == TIME else float(stamps.moments([split], [0])[0])
     except Unreadable:
         raise DataError(
-            f"modality.split={split}: give last, time (the last tenth tests), a date such as 2024-05-31, or a number "
-            "as the log's times are"
+            f"modality.split={split}: give last, column, time (the last tenth tests), a date such as 2024-05-31, or a "
+            "number as the log's times are"
         ) from None
     if not known.min() < moment <= known.max():
         raise DataError(

@@ -1,8 +1,8 @@
 """Does an encoder know what users take next? Leave one out, among all items: `--task next-item`.
 
 Each user's last item tests, the one before it chooses what has to be chosen (penalty, weights), and training saw
-neither. Where a moment divides users, the first item from then on tests and the last one before it chooses. M users are
-judged, N items.
+neither. Where a moment divides users, or the log does by a column `split`, the first item from there on tests and the
+last one before it chooses. M users are judged, N items.
 """
 
 from __future__ import annotations
@@ -56,10 +56,12 @@ class Held:
     """`[M]`, those who are judged."""
     held: Longs
     """`[U, 2]`: how many items of each user test, one or none, and how many choose."""
+    choosing: Longs
+    """Those of `users` who have an item to choose by."""
     unknown: int
     """Interactions with items that the encoder does not know: they are left out."""
-    moment: float | None
-    """From when on items test; None: the last one of each user does."""
+    layout: HistoryLayout
+    """Says which items test."""
 
     def before(self, last: int) -> Chains:
         """All users without what tests (1), and without what chooses as well (2)."""
@@ -69,7 +71,7 @@ class Held:
     def repeats(self) -> float:
         """The share of the items to choose by that their users took before."""
         before, wanted = self.before(2), self.chains.at(2)
-        return float(np.mean([wanted[user] in before.user(user) for user in self.users.tolist()]))
+        return float(np.mean([wanted[user] in before.user(user) for user in self.choosing.tolist()]))
 
     @property
     def filtered(self) -> bool:
@@ -109,17 +111,17 @@ def held_of(encoder: TrainedEncoder, dataset: Dataset) -> Held:
     layout = encoder.layout
     if not isinstance(layout, HistoryLayout):
         raise UsageError(f"--task {TASK} judges encoders of users, and this one reads {encoder.modality.unit}")
-    users, early, total = [], [], 0
+    users, early, total = list[Longs](), list[tuple[int, int]](), 0
     for row in dataset.everything().source_rows.tolist():
         interrupt.check()
         raw = dataset.raw(row)
         users.append(ids_of(raw, layout) - FIRST_WORD)
-        early.append(len(users[-1]) if layout.moment is None else early_of(raw, layout))
+        early.append(early_of(raw, layout) if layout.divided else (len(users[-1]),) * 2)
         total += len(taken(raw, layout))
     unknown = total - sum(map(len, users))
     chains, held = _divided(users, np.array(early), layout)
-    enough = np.flatnonzero(held.all(axis=1) & (chains.lengths >= max(FEWEST, layout.core)))
-    if len(enough) < 2:
+    enough = np.flatnonzero((held[:, 0] > 0) & (chains.lengths >= max(FEWEST, layout.core)))
+    if len(enough) < 2 or not held[enough, 1].any():
         raise DataError(
             f"{len(enough)} of {len(users):,} users of {printable(dataset.name)} have {max(FEWEST, layout.core)} items "
             f"or more that the encoder knows{_when(layout)}, and judging takes 2, better hundreds"
@@ -127,25 +129,37 @@ def held_of(encoder: TrainedEncoder, dataset: Dataset) -> Held:
     for count, why in (
         (unknown, f"of {total:,} interactions are with items that the encoder does not know: they are left out"),
         (len(users) - len(enough), f"of {len(users):,} users have too few items to be judged"),
+        (int((held[enough, 1] == 0).sum()), "users who are judged have no item of the part val: others choose"),
+        (_behind(users, early) if layout.divided else 0, "items behind the one that tests are not asked for"),
     ):
         if count:
             say(f"note: {count:,} {why}")
     some = np.unique(np.linspace(0, len(enough) - 1, min(TESTED, len(enough))).astype(np.int64))
-    return Held(chains, enough[some], held, unknown, layout.moment)
+    judged = enough[some]
+    return Held(chains, judged, held, judged[held[judged, 1] > 0], unknown, layout)
+
+
+def _behind(users: Sequence[Longs], early: Sequence[tuple[int, int]]) -> int:
+    """How many items stand behind those that test."""
+    return sum(max(0, len(user) - tested - 1) for user, (_, tested) in zip(users, early, strict=True))
 
 
 def _divided(users: Sequence[Longs], early: Longs, layout: HistoryLayout) -> tuple[Chains, Longs]:
-    """What each user took up to the item that tests, and how many items test and choose, `[U, 2]`; `early [U]`: how
-    many were taken before the layout's moment."""
-    if layout.moment is None:
+    """What each user took up to the item that tests, and how many items test and choose, `[U, 2]`; `early [U, 2]`:
+    as `early_of` says."""
+    if not layout.divided:
         chains = Chains.of(users, layout.count)
         return chains, np.repeat((chains.lengths >= FEWEST).astype(np.int64)[:, None], 2, axis=1)
     lengths = np.array([len(user) for user in users])
-    chains = Chains.of([user[: count + 1] for user, count in zip(users, early, strict=True)], layout.count)
-    return chains, np.stack([lengths > early, early >= FEWEST - 1], axis=1).astype(np.int64)
+    seen, tested = early.T
+    chains = Chains.of([user[: count + 1] for user, count in zip(users, tested, strict=True)], layout.count)
+    chooses = (tested > seen) & (tested >= FEWEST - 1)
+    return chains, np.stack([lengths > tested, chooses], axis=1).astype(np.int64)
 
 
 def _when(layout: HistoryLayout) -> str:
+    if layout.parts:
+        return f", one of them of the part {layout.parts.split()[-1]} and two before"
     return "" if layout.moment is None else f", one of them from {layout.moment:.15g} on and two before"
 
 
@@ -172,14 +186,14 @@ def _prepared(
     name, filtered = name_of(encoder), held.filtered
     wanted, early, late = held.chains.at(2), held.before(2), held.before(1)
     with console.progress("floors", 4) as tick:
-        penalty = best_penalty(early, wanted, held.users, filtered=filtered)
+        penalty = best_penalty(early, wanted, held.choosing, filtered=filtered)
         tick(1)
         forms = closed_forms(penalty)
         lists: dict[str, Scorer] = {name: own, **{each: fit(early) for each, fit in forms.items()}}
         tick(2)
         others = {each: scorer for each, scorer in lists.items() if each != name}
         weights = {
-            title: mixing.learn(some, early, wanted, held.users, filtered=filtered)
+            title: mixing.learn(some, early, wanted, held.choosing, filtered=filtered)
             for title, some in ((MIX, lists), (WITHOUT, others))
         }
         tick(3)
@@ -211,14 +225,8 @@ def _ranked(
 
 def _protocol(own: Ranker, held: Held) -> dict[str, Any]:
     seen = "left out of lists" if held.filtered else "offered again"
-    split = "leave one out: each user's last item tests, the one before it chooses, training sees neither"
-    if held.moment is not None:
-        split = (
-            f"by time: each user's first item from {held.moment:.15g} on tests, the last one before it chooses, "
-            "training sees neither, nor anything later of anybody"
-        )
     return {
-        "split": split,
+        "split": _split(held.layout),
         "users": len(held.users),
         "items": held.chains.count,
         "candidates": "all items",
@@ -228,6 +236,23 @@ def _protocol(own: Ranker, held: Held) -> dict[str, Any]:
         "unknown": held.unknown,
         "floors": "fitted on all but the items that test, and nothing later",
     }
+
+
+def _split(layout: HistoryLayout) -> str:
+    """How users are divided, in words."""
+    if layout.parts:
+        *val, test = layout.parts.split("\n")
+        chooses = f"the last one of the part {val[0]} before it" if val else "the last one before it"
+        return (
+            f"as the log's column split says: each user's first item of the part {test} tests, {chooses} chooses, "
+            "training sees neither, nor anything of their parts or behind them"
+        )
+    if layout.moment is None:
+        return "leave one out: each user's last item tests, the one before it chooses, training sees neither"
+    return (
+        f"by time: each user's first item from {layout.moment:.15g} on tests, the last one before it chooses, "
+        "training sees neither, nor anything later of anybody"
+    )
 
 
 def _kind(name: str, encoder: TrainedEncoder) -> Kind:

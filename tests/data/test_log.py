@@ -151,6 +151,26 @@ def test_rows_that_lack_something_are_left_out_and_counted(tmp_path):
     assert "3 rows lack user, item or time: left out (rows 3, 4, 5)" in source.notes[0]
 
 
+def test_a_column_split_says_what_each_row_is_for(tmp_path):
+    text = "user,item,time,Split\na,x,1,train\na,y,2,dev\na,z,2,training\na,w,9,TEST\na,v,3,\nb,x,1,train\n"
+    source = table(tmp_path, text)
+    assert [(each.name, each.part) for each in records_of(source.raw(0))] == [
+        ("x", "train"),
+        ("z", "train"),
+        ("y", "val"),
+        ("w", "test"),
+    ], "of one time train comes first"
+    assert "1 rows are of no part of the column split: left out" in source.notes[0]
+    assert "its column split divides the interactions: train 3, val 1, test 1" in source.notes[-1]
+    assert [each.part for each in records_of(table(tmp_path, text.replace("Split", "seen")).raw(1))] == [""]
+    with pytest.raises(DataError, match=r"no split is called 'tset'; did you mean 'test'"):
+        table(tmp_path, text.replace("TEST", "tset"))
+    with pytest.raises(
+        DataError, match="1 users have rows of an earlier part behind later ones, such as a train behind"
+    ):
+        table(tmp_path, text.replace("a,w,9", "a,w,0"))
+
+
 def test_the_kind_is_told_by_the_columns(tmp_path):
     (tmp_path / "log.csv").write_text(GOOD)
     (tmp_path / "reviews.csv").write_text("user,item,time,text\na,x,1,a good book\n")

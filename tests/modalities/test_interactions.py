@@ -169,7 +169,7 @@ def test_from_a_moment_on_nothing_is_in_a_view_of_training():
     assert layout.moment == 5
     view = INTERACTIONS.collate(torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in SHOP])), layout)
     assert view.valid.sum(1).tolist() == [4, 4, 4], "a plain view holds all"
-    assert [early_of(raw, layout) for raw in SHOP] == [3, 2, 2]
+    assert [early_of(raw, layout) for raw in SHOP] == [(2, 3), (1, 2), (1, 2)]
     seen = INTERACTIONS.augment(INTERACTIONS.config(split="5", hold_out=1))["weak"](view, DRAWS)
     assert seen.valid.sum(1).tolist() == [3, 2, 2]
     assert torch.equal(seen.x[0, :3], view.x[0, :3])
@@ -186,7 +186,7 @@ def test_the_last_tenth_is_from_a_moment_on_and_dates_are_seconds():
         for user in range(50)
     ]
     layout = layout_of(many, split="time")
-    late = sum(len(ids_of(raw, layout)) - early_of(raw, layout) for raw in many)
+    late = sum(len(ids_of(raw, layout)) - early_of(raw, layout)[1] for raw in many)
     assert 18 <= late <= 22
     assert layout_of(many, split="2024-05-01 00:04").moment == 1_714_521_840
     for split, said in (("2023-01-01", "on one side"), ("3", "on one side"), ("yesterday", "a date such as")):
@@ -194,6 +194,55 @@ def test_the_last_tenth_is_from_a_moment_on_and_dates_are_seconds():
             layout_of(many, split=split)
     with pytest.raises(DataError, match="give a log with times"):
         layout_of(split="time")
+
+
+def parted(items, *parts):
+    return records(
+        *((name, float(time), "", None, part) for time, (name, part) in enumerate(zip(items, parts, strict=True)))
+    )
+
+
+PARTED = [
+    parted("abcd", "train", "train", "val", "test"),
+    parted("bcda", "train", "val", "val", "test"),
+    parted("cdab", "train", "train", "train", "train"),
+    parted("dabc", "train", "train", "test", "test"),
+]
+
+
+def shown_of(raws, **wishes):
+    """(layout, what the view `weak` shows, how many items of each user)."""
+    layout = layout_of(raws, **wishes)
+    view = INTERACTIONS.collate(torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in raws])), layout)
+    assert view.valid.sum(1).tolist() == [4] * len(raws), "a plain view holds all"
+    seen = INTERACTIONS.augment(INTERACTIONS.config(**wishes))["weak"](view, Draws.of(0, 0, torch.arange(len(raws)), 0))
+    return layout, seen.valid.sum(1).tolist()
+
+
+def test_where_the_log_says_what_is_judged_training_sees_the_part_train_alone():
+    layout, counts = shown_of(PARTED)
+    assert layout.parts == "val\ntest"
+    assert counts == [2, 1, 4, 2]
+    assert [early_of(raw, layout) for raw in PARTED] == [(2, 3), (1, 3), (4, 4), (2, 2)]
+    assert layout.brief()["tests by the column split"] == ["val", "test"]
+    assert shown_of(PARTED, split="column")[1] == counts
+    assert shown_of(PARTED, split="last")[1] == [2, 2, 2, 2]
+    assert layout_of(PARTED, split="last").parts == ""
+    packed = np.stack([INTERACTIONS.read(raw, layout) for raw in PARTED])
+    assert INTERACTIONS.within(packed, layout, INTERACTIONS.config()).tolist() == [True, False, True, True]
+
+
+def test_where_the_log_names_no_val_the_item_before_the_one_that_tests_chooses_and_a_val_alone_tests():
+    alone = [parted("abcd", "train", "train", "train", "test"), parted("bcda", *["train"] * 4)]
+    layout, counts = shown_of(alone)
+    assert layout.parts == "test"
+    assert counts == [2, 4]
+    assert early_of(alone[0], layout) == (2, 3)
+    renamed = [raw.replace(b"test", b"val") for raw in alone]
+    assert shown_of(renamed)[1] == counts
+    assert layout_of(renamed).parts == "val"
+    with pytest.raises(DataError, match="train, val or test of each row"):
+        layout_of(SHOP, split="column")
 
 
 DRAWS = Draws.of(0, 0, torch.arange(3), 0)

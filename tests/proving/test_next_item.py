@@ -212,6 +212,65 @@ def test_by_time_the_first_item_from_then_on_tests_and_closed_forms_see_nothing_
     assert protocol["layout"]["tests from"] == made.layout.moment
 
 
+def divided(path, change=lambda number, place, item: item):
+    """A log that says itself what is judged: of each user the items from the seventh on, and one or two before."""
+    rows = [
+        f"user-{number},{change(number, place, item)},{place},{PART[max(0, place - 4 + number % 2)]}"
+        for number, items in enumerate(histories(60, 12, shortest=8, longest=9))
+        for place, item in enumerate(items)
+    ]
+    path.write_text("user,item,time,split\n" + "\n".join(rows) + "\n")
+    return path
+
+
+PART = ("train", "val", "val", "test", "test", "test")
+
+
+def test_where_the_log_says_what_is_judged_that_is_asked_and_nothing_of_it_learnt(tmp_path, capfd):
+    """All that the log does not give to training changes, and no bit of what is learnt does."""
+
+    def other(number, place, item):
+        return f"item-{(int(item[5:]) + 5) % 12}" if place > 4 - number % 2 else item
+
+    made = []
+    for name, change in (("one", lambda number, place, item: item), ("other", other)):
+        settings = {
+            **SETTINGS,
+            "budget": {"steps": 4},
+            "batch": 20,
+            "method": {"contrast": 0.1, "positive": "same-target"},
+        }
+        made.append(tacit.train(divided(tmp_path / f"{name}.csv", change), tmp_path / name, settings=settings))
+    states = [each.network.state_dict() for each in made]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    first, names = made[0], made[0].layout.items.split("\n")
+    held = held_of(first, first.open(str(tmp_path / "one.csv")))
+    assert len(held.users) == len(held.choosing) == 60
+    for user, items in enumerate(histories(60, 12, shortest=8, longest=9)):
+        tested = 7 - user % 2
+        assert names[held.chains.at(1)[user]] == items[tested]
+        assert names[held.chains.at(2)[user]] == items[tested - 1], "the last of the part val"
+        assert len(held.before(1).user(user)) == tested
+    proof = next_item(first, str(tmp_path / "one.csv"))
+    protocol = proof.evaluation.results[0].protocol
+    assert protocol["split"].startswith("as the log's column split says")
+    assert protocol["layout"]["tests by the column split"] == ["val", "test"]
+    assert "items behind the one that tests are not asked for" in capfd.readouterr().err
+    log(tmp_path / "none.csv", histories(20, 12))
+    with pytest.raises(DataError, match="one of them of the part test"):
+        next_item(first, str(tmp_path / "none.csv"))
+
+
+def test_users_whom_the_log_gives_nothing_to_choose_by_are_judged_all_the_same(tmp_path):
+    path = divided(tmp_path / "log.csv")
+    text = path.read_text().splitlines()
+    path.write_text("\n".join(row for row in text if not ("user-7," in row and row.endswith("val"))) + "\n")
+    made = tacit.train(path, tmp_path / "run", settings={**SETTINGS, "budget": {"steps": 2}})
+    held = held_of(made, made.open(str(path)))
+    assert set(held.users) - set(held.choosing) == {7}
+    assert len(held.users) == 60
+
+
 def test_weights_bring_the_moment_along_and_none_is_put_upon_others(tmp_path):
     path, settings = timed(tmp_path / "log.csv"), {**SETTINGS, "budget": {"steps": 2}, "batch": 20}
     by_time, plain = {"name": "interactions", "split": "100"}, {"name": "interactions"}
@@ -224,5 +283,5 @@ def test_weights_bring_the_moment_along_and_none_is_put_upon_others(tmp_path):
     assert all(int(seen.valid[user].sum()) < sum(when(user, place) < 100 for place in range(8)) for user in range(20))
     tacit.train(path, tmp_path / "three", settings={**settings, "modality": plain})
     asked = {**settings, "modality": by_time, "init_from": str(tmp_path / "three")}
-    with pytest.raises(UsageError, match="a moment does not divide"):
+    with pytest.raises(UsageError, match="was divided otherwise"):
         tacit.train(path, tmp_path / "four", settings=asked)
