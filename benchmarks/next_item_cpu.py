@@ -15,10 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from tables import ROOT, markdown, put, tacit
+
+from tacit.report.comparing import terms, unlike
 
 METRICS = ("NDCG@10", "HR@10", "MRR@10")
 EPOCHS = {"LastFM": 220, "Beauty": 30}
@@ -68,8 +71,12 @@ def table(name: str, evaluation: dict[str, Any]) -> str:
 
 def side_by_side(name: str, evaluations: dict[str, dict[str, Any]]) -> str:
     """One line a preset: the encoder alone, and its mix with the closed forms."""
-    lines = []
+    lines, first = [], next(iter(evaluations.values()))["results"][0]
     for preset, evaluation in evaluations.items():
+        if differs := unlike(terms(first), terms(evaluation["results"][0])):
+            sys.exit(
+                f"{name}: {preset} was judged by another protocol ({'; '.join(differs)}): remove its next-item.json"
+            )
         encoder = next(each["row"] for each in evaluation["results"] if each["kind"] == "encoder")
         lines += [line(preset, encoder, evaluation), line(f"mix with {preset}", "mix", evaluation)]
     return markdown([name, *METRICS], lines)

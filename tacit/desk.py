@@ -24,10 +24,9 @@ from tacit.data.listing import printable
 from tacit.engine.settings import DEFAULT_SECONDS
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
+from tacit.report.comparing import HEADLINES, Reached, alike, reached_by, read_json, unlike
 
 RUNS = Path("runs")
-HEADLINES = (("kNN", "knn", "k=20"), ("10 labels", "few-label", "10"), ("linear", "linear", "all"))
-"""What runs are compared by: title, task, metric."""
 
 
 def free_folder(data: str, method: str) -> Path:
@@ -180,22 +179,35 @@ def runs(paths: Sequence[Path]) -> None:
     if not chosen:
         console.print(f"no run in {', '.join(map(str, paths or (RUNS,)))}; start one: tacit train DATA")
         return
-    shown = Table(box=None, padding=(0, 2, 0, 0))
-    measured = [title for title, *key in HEADLINES if any(_accuracy(run, *key) for run in chosen)]
-    tested = any(_tested(run) for run in chosen)
-    last = ("tested",) if tested else ()
-    for title in ("run", "method", "data", "steps", "loss", "of", "state", *measured, *last):
+    reached = [figure for run in chosen for figure in reached_by(run)]
+    titles = sorted(dict.fromkeys(each.title for each in reached), key=lambda title: title not in HEADLINES.values())
+    columns = {title: alike([each for each in reached if each.title == title]) for title in titles}
+    shown, cells = Table(box=None, padding=(0, 2, 0, 0)), {(each.run, each.title): each.text for each in reached}
+    together = [title for title, groups in columns.items() if len(groups) == 1]
+    for title in ("run", "method", "data", "steps", "loss", "of", "state", *together):
         shown.add_column(title)
     for run in chosen:
-        accuracies = (_accuracy(run, *key) for title, *key in HEADLINES if title in measured)
-        shown.add_row(*_row(run), *accuracies, *((_tested(run),) if tested else ()))
+        shown.add_row(*_row(run), *(cells.get((str(run), title), "") for title in together))
     console.print(shown)
+    for title, groups in columns.items():
+        if len(groups) > 1:
+            console.print(f"\n{_apart(title, groups)}", markup=False)
     for run in chosen:
-        result = _json(run / "evaluation.json")
+        result = read_json(run / "evaluation.json")
         if result.get("verdict"):
             console.print(f"\n{run}: {result['verdict']['sentence']}")
     if len(chosen) == 1:
         console.print((chosen[0] / "config.yaml").read_text())
+
+
+def _apart(title: str, groups: Sequence[Sequence[Reached]]) -> str:
+    """Figures of several protocols, which are not compared, and in what these differ."""
+    lines = [f"{title}: not compared, since it was measured by {len(groups)} protocols"]
+    for number, group in enumerate(groups, 1):
+        why = unlike(groups[0][0].terms, group[0].terms) if number > 1 else []
+        lines += [f"  {number}. differs from 1. in {line}" for line in why]
+        lines += [f"  {number}. {each.run}  {each.text}" for each in group]
+    return "\n".join(lines)
 
 
 def _row(run: Path) -> tuple[str, ...]:
@@ -213,22 +225,6 @@ def _row(run: Path) -> tuple[str, ...]:
         nothing_learnt,
         state,
     )
-
-
-def _accuracy(run: Path, task: str, metric: str) -> str:
-    """The encoder's accuracy in a run's evaluation, with its interval; empty where it was not measured."""
-    for result in _json(run / "evaluation.json").get("results", ()):
-        if (result["kind"], result["task"], result["metric"]) == ("encoder", task, metric):
-            return f"{result['value']:.3f} [{result['low']:.3f}, {result['high']:.3f}]"
-    return ""
-
-
-def _tested(run: Path) -> str:
-    """The deciding figure of a fine-tuned run, or an agent's, with its interval; empty for other runs."""
-    for figure in _json(run / "finetune.json").get("figures", ())[:1]:
-        return f"{figure['metric']} {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-    agent = _json(run / "agent.json").get("agent")
-    return f"return {agent['value']:.4g} [{agent['low']:.4g}, {agent['high']:.4g}]" if agent else ""
 
 
 def _is_run(path: Path) -> bool:
@@ -251,13 +247,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
-        return {}
 
 
 def doctor() -> None:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from tacit import interrupt
 from tacit.core import Raw
 from tacit.data.listing import PARTS, Longs, NamesBuilder, Source, fingerprint, printable, stamp, suffix
-from tacit.data.log_table import EXPECTED, KNOWN, flat, plain, table_of
-from tacit.data.table import part_called
+from tacit.data.log_table import EXPECTED, KNOWN, events_of, flat, parts_of, plain, table_of, values_of
 from tacit.errors import DataError, Unreadable
 from tacit.modalities.histories import SIGN, Record, written
 from tacit.modalities.stamps import moments
@@ -82,6 +81,7 @@ def open_log(path: Path) -> Source:
     for name in log.user_names:
         builder.add(os.fsencode(name))
     names, _ = builder.finish()
+    kind = "log of divided records" if (log.parts >= 0).any() else "log of records"
 
     def read(row: int) -> Raw:
         return written([log.record(place) for place in range(int(ends[row - 1]) if row else 0, int(ends[row]))])
@@ -90,7 +90,7 @@ def open_log(path: Path) -> Source:
         title=str(path),
         names=names,
         read=read,
-        fingerprint=fingerprint("log of records", names, np.array(stamp(path.stat()))),
+        fingerprint=fingerprint(kind, names, np.array(stamp(path.stat()))),
         labels=np.full(len(names), -1, np.int32),
         notes=log.notes,
     )
@@ -157,8 +157,10 @@ def _ordered(path: Path, log: _Log) -> _Log:
     if (parts > 0).any():
         named = ", ".join(f"{part} {int((parts == number).sum()):,}" for number, part in enumerate(PARTS))
         notes.append(f"{title}: its column split divides the interactions: {named}")
-    told = {"users": users, "items": items, "times": times, "parts": parts}
-    return replace(log, **told, events=log.events[left], values=log.values[left], notes=tuple(notes))
+    events, values = log.events[left], log.values[left]
+    return replace(
+        log, users=users, items=items, times=times, parts=parts, events=events, values=values, notes=tuple(notes)
+    )
 
 
 def _must_be_in_order(path: Path, log: _Log, users: Longs, parts: Longs) -> None:
@@ -179,7 +181,7 @@ def _rows(path: Path) -> _Log:
     import pyarrow.compute as pc
 
     table, first = table_of(path)
-    parts = _parts(path, flat(table.column("split"))) if "split" in table.column_names else None
+    parts = parts_of(path, flat(table.column("split"))) if "split" in table.column_names else None
     lacking = np.zeros(table.num_rows, np.bool_)
     columns = {}
     for what in KNOWN:
@@ -204,50 +206,9 @@ def _rows(path: Path) -> _Log:
     (users, user_names), (items, item_names) = (_ids(path, what, kept[what]) for what in ("user", "item"))
     more = {what: flat(table.column(what)).take(rows) for what in table.column_names if what not in KNOWN}
     times = _times(path, kept["time"], rows + first)
-    told = *_events(more.get("event"), len(rows)), _values(more.get("value"), len(rows))
+    told = *events_of(more.get("event"), len(rows)), values_of(more.get("value"), len(rows))
     own = np.full(len(rows), -1) if parts is None else parts[rows]
     return _Log(users, items, times, user_names, item_names, *told, own, True, tuple(notes))
-
-
-def _parts(path: Path, column: Any) -> Longs:
-    """Places in `PARTS`, -1 where nothing is said. Raises `DataError` for any other word."""
-    import pyarrow
-    import pyarrow.compute as pc
-
-    if pyarrow.types.is_nested(column.type):
-        raise DataError(f"{printable(str(path))}: the column split holds {column.type}: give train, val or test a row")
-    encoded = pc.utf8_trim_whitespace(column.cast(pyarrow.string())).dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    known = [part_called(printable(str(path)), name) if name else -1 for name in names]
-    return np.array([*known, -1], np.int64)[encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)]
-
-
-def _events(column: Any, count: int) -> tuple[Longs, Sequence[str]]:
-    """Places among the names of events, and these names, the last of which says nothing."""
-    import pyarrow
-
-    if column is None or pyarrow.types.is_nested(column.type):
-        return np.zeros(count, np.int64), ("",)
-    encoded = column.cast(pyarrow.string()).dictionary_encode()
-    names = [" ".join(str(name).replace(SIGN, " ").split()) for name in encoded.dictionary.to_pylist()]
-    return encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64), [*names, ""]
-
-
-def _values(column: Any, count: int) -> npt.NDArray[np.float64]:
-    """Numbers, NaN where there is none."""
-    import pyarrow
-    import pyarrow.compute as pc
-
-    nothing = np.full(count, np.nan)
-    if column is None or pyarrow.types.is_nested(column.type):
-        return nothing
-    try:
-        if pyarrow.types.is_string(column.type):
-            column = pc.utf8_trim_whitespace(column)
-        found = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
-    except pyarrow.ArrowException:
-        return nothing  # a column of this name that holds no numbers is another one
-    return np.asarray(found, np.float64)
 
 
 def _ids(path: Path, what: str, column: Any) -> tuple[Longs, list[str]]:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tacit.data.lines import ending, first_line
-from tacit.data.listing import printable, suffix
-from tacit.data.table import header_of
+from tacit.data.listing import Longs, printable, suffix
+from tacit.data.table import header_of, part_called
 from tacit.errors import DataError
+from tacit.modalities.histories import SIGN
 from tacit.modalities.item_table import ITEM_COLUMNS
 from tacit.modalities.stamps import TIME_COLUMNS
 
@@ -129,3 +133,45 @@ def flat(column: Any) -> Any:
     if pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     return column.cast(pyarrow.string()) if pyarrow.types.is_large_string(column.type) else column
+
+
+def parts_of(path: Path, column: Any) -> Longs:
+    """Places in `PARTS`, -1 where nothing is said. Raises `DataError` for any other word."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    if pyarrow.types.is_nested(column.type):
+        raise DataError(f"{printable(str(path))}: the column split holds {column.type}: give train, val or test a row")
+    encoded = pc.utf8_trim_whitespace(column.cast(pyarrow.string())).dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    known = [part_called(printable(str(path)), name) if name else -1 for name in names]
+    places: Longs = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.array([*known, -1], np.int64)[places]
+
+
+def events_of(column: Any, count: int) -> tuple[Longs, Sequence[str]]:
+    """Places among the names of events, and these names, the last of which says nothing."""
+    import pyarrow
+
+    if column is None or pyarrow.types.is_nested(column.type):
+        return np.zeros(count, np.int64), ("",)
+    encoded = column.cast(pyarrow.string()).dictionary_encode()
+    names = [" ".join(str(name).replace(SIGN, " ").split()) for name in encoded.dictionary.to_pylist()]
+    return encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64), [*names, ""]
+
+
+def values_of(column: Any, count: int) -> npt.NDArray[np.float64]:
+    """Numbers, NaN where there is none."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    nothing = np.full(count, np.nan)
+    if column is None or pyarrow.types.is_nested(column.type):
+        return nothing
+    try:
+        if pyarrow.types.is_string(column.type):
+            column = pc.utf8_trim_whitespace(column)
+        found = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
+    except pyarrow.ArrowException:
+        return nothing  # a column of this name that holds no numbers is another one
+    return np.asarray(found, np.float64)
