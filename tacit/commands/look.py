@@ -26,7 +26,8 @@ def runs(*paths: Path) -> None:
     Parameters
     ----------
     paths
-        None: all runs in runs/. One: a run, or a folder of runs. Several: compare them.
+        None: all runs in runs/. One: a run, or a folder of runs. Several: compare them, as far as one protocol judged
+        them; results of others are printed apart, with what differs.
     """
     from tacit import desk
 

@@ -20,12 +20,17 @@ OWN = frozenset(
     {
         *("data", "training", "layer", "layers", "last_or_best", "dimension", "window", "stride", "context", "tokens"),
         *("C", "penalty", "weights", "steps", "epoch", "freeze", "batch", "optimiser", "method", "head", "views"),
-        *("values", "others", "members", "member_protocols", "folds", "classes_found", "fitted_on", "validation"),
+        *("values", "each", "others", "example", "members", "member_protocols", "folds", "classes_found"),
+        *("fitted_on", "validation"),
     }
 )
 """What a protocol says of the encoder alone, its probe or its training; the data are known by their hash."""
-OF_TASKS: Mapping[str, frozenset[str]] = {"language": frozenset({"counted"})}
-"""Task -> what more is the encoder's own there: its tokenizer decides what is counted."""
+OF_TASKS: Mapping[str, frozenset[str]] = {
+    "forecast": frozenset({"fitted"}),
+    "imputation": frozenset({"blocks", "bootstrap"}),
+    "language": frozenset({"counted"}),
+}
+"""Task -> what more is the encoder's own there: a probe's penalty, blocks as long as its window, tokens it has."""
 PACKED = frozenset({"core", "events", "least value", "tests from", "tests by the column split"})
 """What of a layout says which data count; all else of it is how they are packed."""
 HEADLINES = {("knn", "k=20"): "kNN", ("few-label", "10"): "10 labels", ("linear", "all"): "linear"}
