@@ -14,8 +14,9 @@ from tacit import interrupt
 from tacit.config import Config, flat, merge
 from tacit.console import counted, say
 from tacit.core import ClosedForm, Encoder, Learner, Method, Modality, Progress
-from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.source import open_source
+from tacit.data.subset import Subset
 from tacit.encoder import Spec, TrainedEncoder, write_spec
 from tacit.engine import closed, loop
 from tacit.engine.runfolder import RunFolder

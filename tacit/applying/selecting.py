@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from tacit import console, interrupt
-from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.labelling import with_labels
 from tacit.data.listing import printable
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import files
 from tacit.errors import RunError, UsageError, nearest

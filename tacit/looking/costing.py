@@ -12,7 +12,8 @@ import torch
 
 from tacit import training
 from tacit.core import ClosedForm, Method
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
+from tacit.data.subset import Subset
 from tacit.engine import closed, loop, plan
 from tacit.engine.settings import EngineConfig
 from tacit.evaluation.health import watch_evaluator

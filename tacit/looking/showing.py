@@ -10,8 +10,9 @@ import torch
 
 from tacit import interrupt
 from tacit.core import Exhibit, Learner, Method, View, views_of
-from tacit.data.dataset import Dataset, Subset, open_dataset
+from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.listing import printable
+from tacit.data.subset import Subset
 from tacit.encoder import load
 from tacit.engine import checkpoint
 from tacit.errors import DataError, UsageError

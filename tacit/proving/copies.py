@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tacit import console, interrupt
 from tacit.core import Draws, View
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind

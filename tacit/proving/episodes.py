@@ -15,8 +15,9 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.console import say
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.bench import Kind

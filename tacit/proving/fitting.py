@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tacit.core import Encoder, Samples
-from tacit.data.dataset import Subset
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop
 from tacit.engine.settings import Budget, EngineConfig, Optimiser

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from tacit.console import say
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
 from tacit.data.listing import number_classes, printable
+from tacit.data.subset import Subset
 from tacit.errors import DataError
 from tacit.evaluation.crossed import Crossed, Fold
 from tacit.evaluation.few_label import drawn

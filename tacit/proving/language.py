@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tacit import console, interrupt
 from tacit.core import TokenEncoder, View
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.evaluation.bench import Kind
 from tacit.evaluation.features import inference

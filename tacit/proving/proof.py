@@ -12,7 +12,7 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.console import progress, say
 from tacit.core import Encoder, Samples
-from tacit.data.dataset import Subset
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine.environment import computes_bf16
 from tacit.errors import UsageError, nearest

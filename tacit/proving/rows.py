@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from tacit.core import Modality, Raw, View
-from tacit.data.dataset import Dataset, Subset, of_source
+from tacit.data.dataset import Dataset, of_source
 from tacit.data.listing import Longs, Source
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.evaluation.bench import Kind
 from tacit.evaluation.features import extract_floor, must_be_finite

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
-from tacit.data.dataset import Subset
+from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.evaluation.spans import OUTSIDE
 from tacit.heads.head import Answers

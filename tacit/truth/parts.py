@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from tacit.console import say
-from tacit.data.dataset import Dataset, Subset
+from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
+from tacit.data.subset import Subset
 from tacit.errors import DataError
 from tacit.evaluation.linear import HELD_OUT, held_out, units_of
 from tacit.heads.head import Targets
