@@ -6,66 +6,21 @@ M places with states `[M, D]`, V ids with vectors `[V, D]`; the score of an id i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.losses.contrastive import product_type
-
-TILES = {"cpu": (2**18, 2**9), "cuda": (2**24, 2**14)}
-"""Kind of device -> scores that are held at once, and ids that are looked at together, a million ids or a thousand: as
-many as a core's cache holds, or as keep a GPU busy."""
+from tacit.losses.crowd import crowd
 
 
 def among_all(states: Tensor, table: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of a softmax over all ids, `[M]`; `target`, long `[M]`.
 
-    The M x V scores are never held: they are made in tiles, and made again on the way back. Memory is O((M + V) D).
+    The M x V scores are never held (`tacit.losses.crowd`).
     """
-    kind = product_type(states)
-    fast, vectors = states.to(kind), table.to(kind)
     right = (states.float() * table[target].float()).sum(dim=1)
-    crowd: Tensor = _Crowd.apply(fast, vectors)
-    return crowd - right
-
-
-class _Crowd(torch.autograd.Function):
-    """`log sum_v exp(s_m t_v)` of states `[M, D]` and a table `[V, D]`, float32 `[M]`."""
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, table: Tensor) -> Tensor:
-        total = states.new_full((len(states),), -torch.inf, dtype=torch.float32)
-        for rows, ids, tile in _tiles(states, table):
-            found = tile.logsumexp(dim=1)
-            total[rows] = found if ids.stop - ids.start == len(table) else torch.logaddexp(total[rows], found)
-        ctx.save_for_backward(states, table, total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor]:
-        (slope,), (states, table, total) = slopes, ctx.saved_tensors
-        moved = states.new_zeros(states.shape, dtype=torch.float32)
-        pulled = table.new_zeros(table.shape, dtype=torch.float32)
-        for rows, ids, tile in _tiles(states, table):
-            share = tile.sub_(total[rows, None]).exp_().mul_(slope[rows, None]).to(table.dtype)
-            moved[rows] += share @ table[ids]
-            pulled[ids] += share.T @ states[rows]
-        return moved.to(states.dtype), pulled.to(table.dtype)
-
-
-def _tiles(states: Tensor, table: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """(places, ids, their scores in float32), each pair of them once."""
-    held, together = TILES["cpu" if states.device.type == "cpu" else "cuda"]
-    width = min(len(table), together)
-    height = max(1, held // width)
-    for start in range(0, len(states), height):
-        rows = slice(start, start + height)
-        for first in range(0, len(table), width):
-            ids = slice(first, min(first + width, len(table)))
-            yield rows, ids, (states[rows] @ table[ids].T).float()
+    return crowd(states, table) - right
 
 
 def among_some(states: Tensor, table: Tensor, target: Tensor, drawn: Tensor, count: int) -> Tensor:

@@ -183,8 +183,8 @@ class CausalPrediction(Method):
         for ahead, head in enumerate(self.heads, 1):
             told = tokens.followed(ahead)
             query, key = head(states[:, :-ahead][told]).float(), tokens.x[:, ahead:][told].float()
-            usable = place[:, ahead:][told][:, None] != drawn  # what is asked for is no wrong answer
-            losses = info_nce(query, key, pool[drawn].float(), self.config.temperature, usable)
+            asked = place[:, ahead:][told]  # what is asked for is no wrong answer
+            losses = info_nce(query, key, pool[drawn].float(), self.config.temperature, asked, drawn)
             total.append(by_sample(losses, told))
         return Step(torch.stack(total).mean(dim=0), torch.tensor(self.config.negatives + 1.0).log())
 

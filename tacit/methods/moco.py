@@ -86,8 +86,8 @@ class MoCo(Method):
         index = views[0].index
         assert index is not None, "the engine gives every view its index"
         keys = F.normalize(self.teacher(views[1]), dim=1)
-        negatives, usable = self.queue.keys.clone(), self.queue.others(index)
-        loss = info_nce(self.student(views[0]), keys, negatives, self.config.temperature, usable)
+        negatives, owners = self.queue.keys.clone(), self.queue.index.clone()
+        loss = info_nce(self.student(views[0]), keys, negatives, self.config.temperature, index, owners)
         return Step(loss, math.log(self.config.queue + 1), carry={"keys": keys, "index": index})
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tacit.losses import contrastive
+from tacit.losses import crowd
 from tacit.losses.contrastive import info_nce, mixed_nce, nt_xent, paired_nce
 
 
@@ -57,21 +57,50 @@ def test_pairs_of_which_none_are_alike_are_those_of_nt_xent_and_others_equal_a_n
 
 
 @pytest.mark.parametrize("views", [2, 3])
-def test_tiles_change_neither_the_value_nor_the_gradient(views, monkeypatch):
-    """Whole, in tiles that divide the batch, and in tiles that do not: against plain autograd over all similarities."""
+@pytest.mark.parametrize("temperature", [0.3, 0.001])
+def test_tiles_change_neither_the_value_nor_the_gradient(views, temperature, monkeypatch):
+    """Whole, in tiles that divide the batch, and in tiles that do not, also where exp(1 / T) is no float32: against
+    plain autograd over all similarities."""
     z = torch.randn(views, 8, 5, dtype=torch.float64, requires_grad=True)
     weight = torch.rand(8, dtype=torch.float64)
     unit = F.normalize(z, dim=-1)
-    similarity = (unit.flatten(0, 1) @ unit.flatten(0, 1).T / 0.3).fill_diagonal_(-torch.inf)
-    positive = (unit * (unit.sum(0) - unit) / (views - 1)).sum(-1) / 0.3
+    similarity = (unit.flatten(0, 1) @ unit.flatten(0, 1).T / temperature).fill_diagonal_(-torch.inf)
+    positive = (unit * (unit.sum(0) - unit) / (views - 1)).sum(-1) / temperature
     plain = (similarity.logsumexp(1).view(views, 8) - positive).mean(0)
     (expected,) = torch.autograd.grad((plain * weight).sum(), z)
-    for tile in (512, 4, 3, 1):
-        monkeypatch.setattr(contrastive, "TILE", tile)
-        loss = nt_xent(z, 0.3)
+    monkeypatch.setattr(crowd, "FEW", 0)
+    for side in (512, 4, 3, 1):
+        monkeypatch.setitem(crowd.TILES, "cpu", (side**2, side))
+        loss = nt_xent(z, temperature)
         (found,) = torch.autograd.grad((loss * weight).sum(), z)
         assert torch.allclose(loss, plain)
         assert torch.allclose(found, expected)
+
+
+@given(st.floats(1 / 60, 2), st.integers(2, 60), st.integers(0, 99))
+def test_nt_xent_in_single_precision_is_finite_and_near_double_at_every_temperature(temperature, batch, seed):
+    """Also for embeddings that are opposite to all others, whose exponentials are the smallest there are."""
+    single = torch.randn(2, batch, 4, generator=torch.Generator().manual_seed(seed))
+    single[:, 0] = torch.tensor([1.0, 0, 0, 0])
+    single[:, 1:] = torch.tensor([-1.0, 0, 0, 0]) + 1e-3 * single[:, 1:]
+    double = single.double().requires_grad_()
+    single = single.requires_grad_()
+    found, expected = nt_xent(single, temperature), nt_xent(double, temperature)
+    assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-4)
+    ((one,), (other,)) = torch.autograd.grad(found.sum(), single), torch.autograd.grad(expected.sum(), double)
+    assert torch.allclose(one.double(), other, rtol=1e-3, atol=1e-4 * float(other.abs().max()) + 1e-5)
+
+
+def test_nt_xent_and_its_gradient_agree_with_lightly():
+    """In single precision, as it is used, over more than one tile."""
+    losses = pytest.importorskip("lightly.loss")
+    mine = torch.randn(2, 300, 16, requires_grad=True)
+    theirs = mine.detach().clone().requires_grad_()
+    value, other = nt_xent(mine, 0.2).mean(), losses.NTXentLoss(temperature=0.2)(*theirs)
+    value.backward()
+    other.backward()
+    assert value.item() == pytest.approx(other.item(), rel=1e-5)
+    assert torch.allclose(mine.grad, theirs.grad, rtol=1e-5, atol=1e-5 * float(theirs.grad.abs().max()))
 
 
 def test_nt_xent_under_autocast_is_near_that_in_full_precision():
@@ -173,21 +202,44 @@ def naive_info_nce(query, key, negatives, temperature, usable):
 
 def test_info_nce_equals_a_naive_loop_and_skips_what_is_no_true_negative():
     query, key, negatives = (torch.randn(n, 6, dtype=torch.float64) for n in (5, 5, 7))
-    usable = torch.rand(5, 7) > 0.3
+    own, owners = torch.arange(5), torch.tensor([0, 4, 4, 9, 2, 0, -1])
+    usable = own[:, None] != owners
+    assert not usable.all()
     assert torch.allclose(
-        info_nce(query, key, negatives, 0.2, usable), naive_info_nce(query, key, negatives, 0.2, usable)
+        info_nce(query, key, negatives, 0.2, own, owners), naive_info_nce(query, key, negatives, 0.2, usable)
     )
     everyone = torch.ones(5, 7, dtype=torch.bool)
     assert torch.allclose(info_nce(query, key, negatives, 0.2), naive_info_nce(query, key, negatives, 0.2, everyone))
 
 
-def test_info_nce_of_equal_similarities_and_its_gradient():
+@pytest.mark.parametrize("few", [0, 1_000])
+def test_info_nce_of_equal_similarities_and_its_gradient(few, monkeypatch):
+    """Whole and in tiles, of which the last are not full; the third query has no true negative, and no loss."""
+    monkeypatch.setattr(crowd, "FEW", few)
+    monkeypatch.setitem(crowd.TILES, "cpu", (6, 3))
     same = torch.ones(3, 4, dtype=torch.float64)
     assert torch.allclose(info_nce(same, same, torch.ones(9, 4).double(), 0.07), torch.tensor(math.log(10)).double())
-    query = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda q: info_nce(q, same, torch.randn(5, 4).double().detach() * 0 + 0.3, 0.5), query
-    )
+    three = [torch.randn(n, 4, dtype=torch.float64, requires_grad=True) for n in (3, 3, 5)]
+    assert torch.autograd.gradcheck(lambda q, k, n: info_nce(q, k, n, 0.5), three)
+    own, owners = torch.tensor([1, 2, 7]), torch.tensor([7, 7, 7, 7, 7])
+    assert torch.autograd.gradcheck(lambda q, k, n: info_nce(q, k, n, 0.5, own, owners), three)
+    loss = info_nce(*three, 0.5, own, owners)
+    assert loss[2] == 0
+    assert (loss[:2] > 0).all()
+
+
+def test_info_nce_of_many_negatives_agrees_with_cross_entropy_over_all_of_them():
+    """Those of MoCo's queue, in single precision, and with keys gathered from elsewhere that learn, too."""
+    query, key, negatives = (torch.randn(n, 16, requires_grad=True) for n in (40, 40, 30_000))
+    assert len(query) * len(negatives) > crowd.FEW
+    found = info_nce(query, key, negatives, 0.1)
+    unit = [F.normalize(x.double(), dim=1) for x in (query, key, negatives)]
+    scores = torch.cat([(unit[0] * unit[1]).sum(1, keepdim=True), unit[0] @ unit[2].T], dim=1) / 0.1
+    expected = F.cross_entropy(scores, torch.zeros(40, dtype=torch.long), reduction="none")
+    assert torch.allclose(found.double(), expected, rtol=1e-5)
+    mine, theirs = (torch.autograd.grad(loss.mean(), (query, key, negatives)) for loss in (found, expected))
+    for one, other in zip(mine, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
 
 
 def test_mixed_nce_equals_a_naive_loop_and_the_papers_two_sums():
