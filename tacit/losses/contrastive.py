@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,7 +26,7 @@ def nt_xent(z: Tensor, temperature: float) -> Tensor:
         `[B]`, the mean over a sample's views; ln(V B - 1) where all similarities are equal.
     """
     # with the root of 1 / T in each vector, products are similarities divided by T
-    vectors = _unit(z) * temperature**-0.5
+    vectors = _unit(z) / math.sqrt(temperature)
     others = (vectors.sum(dim=0) - vectors) / (len(z) - 1)
     positive = (vectors * others).sum(dim=-1)  # the mean over a sample's other views
     flat = vectors.flatten(0, 1)

@@ -2,7 +2,7 @@
 
 The products are made in tiles, which stay in a core's cache, and made again on the way back, as in flash attention
 (Dao et al. 2022, arXiv 2205.14135) and Inf-CL (Cheng et al. 2024, arXiv 2410.17243): memory is that of the vectors.
-Products are made in the precision that autocast gives them, all sums in float32 at least. There is no second derivative.
+Products are made in the precision that autocast gives them, sums in float32 at least. There is no second derivative.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ as many as a core's cache holds, or as keep a GPU busy."""
 FEW = 2**20
 """Products that are rather held than made twice: up to here that is faster, and no matter for memory."""
 STEEPEST = 60.0
-"""The largest product whose exponential may be taken as it is: a million of them, and the inverse of that, are float32."""
+"""The largest product whose exponential may be taken as it is: a million of them and their inverse are float32."""
 
 
 def crowd(queries: Tensor, keys: Tensor, own: Tensor | None = None, owners: Tensor | None = None) -> Tensor:
@@ -73,17 +73,15 @@ class _Crowd(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (slope,), (queries, keys, own, owners, total) = slopes, ctx.saved_tensors
         total = total.where(total.isfinite(), 0.0)  # who hears nobody: exp(-inf - 0) is 0, exp(-inf + inf) no number
-        moved, pulled = (
-            torch.zeros_like(x, dtype=total.dtype) if wanted else None
-            for x, wanted in zip((queries, keys), ctx.needs_input_grad, strict=False)
-        )
+        moved = torch.zeros_like(queries, dtype=total.dtype) if ctx.needs_input_grad[0] else None
+        pulled = torch.zeros_like(keys, dtype=total.dtype) if ctx.needs_input_grad[1] else None
         for rows, columns, tile in _tiles(queries, keys, own, owners):
             share = tile.sub_(total[rows, None]).exp_().mul_(slope[rows, None]).to(keys.dtype)
             if moved is not None:
                 moved[rows] += share @ keys[columns]
             if pulled is not None:
                 pulled[columns] += share.T @ queries[rows]
-        return *(None if x is None else x.to(keys.dtype) for x in (moved, pulled)), None, None  # type: ignore[return-value]
+        return moved, pulled, None, None
 
 
 def _tiles(
