@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz bench matrix clean
+.PHONY: demo test fuzz bench cifar10 matrix clean
 
 demo: $(VENV)/installed
 	$(BIN)/tacit demo
@@ -18,7 +18,10 @@ test: $(VENV)/developer
 fuzz: $(VENV)/developer
 	TACIT_EXAMPLES=fuzz OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m hypothesis
 
-bench: $(VENV)/installed
+bench: $(VENV)/peers
+	$(BIN)/python benchmarks/speed.py --write
+
+cifar10: $(VENV)/installed
 	$(BIN)/python benchmarks/cifar10_cpu.py --write
 
 matrix: $(VENV)/developer
@@ -31,6 +34,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/developer: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+$(VENV)/peers: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	touch $@
 
 clean:

@@ -1,6 +1,6 @@
 """CIFAR-10 on a CPU: each method for the same time, evaluated beside all floors; writes the README's table.
 
-    python benchmarks/cifar10_cpu.py --write             all methods, 5 minutes each, as `make bench` does
+    python benchmarks/cifar10_cpu.py --write             all methods, 5 minutes each, as `make cifar10` does
     python benchmarks/cifar10_cpu.py --methods simclr --minutes 1
 
 The data are looked up in $TACIT_DATA, then in the user's cache, then fetched. What has been done is not done again:
