@@ -1,5 +1,6 @@
-"""Small real data for tests of the whole: pictures of a few shapes, as folders of PNG files."""
+"""Small real data for tests of the whole: pictures of a few shapes, as folders of PNG files; and what pages show."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +34,8 @@ def folder_of_shapes(folder: Path, each: int = 20, first: int = 0) -> Path:
         for seed in range(first, first + each):
             shape(kind, 1000 * number + seed).save(folder / kind / f"{seed:03}.png")
     return folder
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """What stands in the fences of a language in a page of Markdown."""
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
