@@ -7,29 +7,41 @@ from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
+from tacit.methods.dino import DINO
 from tacit.methods.electra import Electra
 from tacit.methods.forward_model import ForwardModel
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
+from tacit.methods.lejepa import LeJEPA
 from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.mixup import MixUp
 from tacit.methods.moco import MoCo
+from tacit.methods.nnclr import NNCLR
 from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.rnd import RND
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
+from tacit.methods.simsiam import SimSiam
 from tacit.methods.spr import SPR
 from tacit.methods.st_dim import STDIM
+from tacit.methods.swav import SwAV
 from tacit.methods.ts2vec import TS2Vec
 from tacit.methods.tsdae import TSDAE
+from tacit.methods.vicreg import VICReg
 from tacit.methods.wav2vec2 import Wav2Vec2
 
 METHODS: dict[str, type[Learner]] = {
     "simclr": SimCLR,
     "moco": MoCo,
+    "nnclr": NNCLR,
     "byol": BYOL,
+    "simsiam": SimSiam,
+    "vicreg": VICReg,
+    "lejepa": LeJEPA,
+    "swav": SwAV,
+    "dino": DINO,
     "rotation": Rotation,
     "jigsaw": Jigsaw,
     "relative-patch": RelativePatch,

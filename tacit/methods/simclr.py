@@ -6,15 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal, Self
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import nn
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import nt_xent
-from tacit.methods.similar import negatives, positive
+from tacit.methods.similar import recognised, views_of
 from tacit.nn.heads import Embedder, mlp
 
 
@@ -90,13 +88,13 @@ class SimCLR(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = _views(config)
+        self.views = views_of(config.local, config.positive)
         head = mlp(encoder.dim, config.hidden, config.out) if config.hidden else nn.Identity()
         self.embedder = Embedder(encoder, head)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(_views(config))
+        return frozenset(views_of(config.local, config.positive))
 
     @property
     def encoder(self) -> Encoder:
@@ -108,21 +106,4 @@ class SimCLR(Method):
         return Step(loss, nothing_learnt=math.log(z.shape[0] * z.shape[1] - 1))
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
-        z = F.normalize(self.embedder.each(views), dim=2)
-        query, others = z[0, :count], z[1]  # one more view stands for all of them
-        cosine = query @ others.T
-        own = torch.eye(count, len(others), dtype=torch.bool, device=z.device)
-        negative = cosine.masked_fill(own, -1)
-        hardest = negative.amax(dim=1)
-        return [
-            Exhibit("a view", views[0][:count]),
-            *(
-                positive(f"positive {number}", view[:count], (query * key[:count]).sum(dim=1), hardest)
-                for number, (view, key) in enumerate(zip(views[1:], z[1:], strict=True), 1)
-            ),
-            *negatives("hardest negative", negative, lambda which: views[1][which]),
-        ]
-
-
-def _views(config: SimCLR.Config) -> tuple[str, ...]:
-    return ("global",) + ("local",) * config.local if config.local else ("strong", config.positive)
+        return recognised(self.embedder.each(views), views, count)

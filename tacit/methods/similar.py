@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.core import Exhibit, View
 
 HARDEST = 3
 """Negatives that are shown."""
+
+
+def views_of(local: int, second: str = "strong", *, full: int = 1) -> tuple[str, ...]:
+    """The kinds of view of a method that compares them: two at full size, the other one being `second`, or `full` at
+    full size and `local` small crops (SwAV's multi-crop, arXiv 2006.09882)."""
+    return ("global",) * full + ("local",) * local if local else ("strong", second)
+
+
+def recognised(z: Tensor, views: Sequence[View], count: int) -> Sequence[Exhibit]:
+    """The first `count` samples of `views`, embedded as `z [V, B, D]`: whether the other views of a sample are nearer
+    to the first than those of all other samples are."""
+    z = F.normalize(z, dim=2)
+    query, others = z[0, :count], z[1]  # one more view stands for all of them
+    cosine = query @ others.T
+    own = torch.eye(count, len(others), dtype=torch.bool, device=z.device)
+    negative = cosine.masked_fill(own, -1)
+    hardest = negative.amax(dim=1)
+    return [
+        Exhibit("a view", views[0][:count]),
+        *(
+            positive(f"positive {number}", view[:count], (query * key[:count]).sum(dim=1), hardest)
+            for number, (view, key) in enumerate(zip(views[1:], z[1:], strict=True), 1)
+        ),
+        *negatives("nearest other", negative, lambda which: views[1][which]),
+    ]
 
 
 def positive(title: str, view: View, cosine: Tensor, hardest: Tensor) -> Exhibit:

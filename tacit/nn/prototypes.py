@@ -1,0 +1,39 @@
+"""Directions that samples are told apart by: clusters without labels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Prototypes(nn.Module):
+    """How much an embedding is like each of K learnt directions (Caron et al. 2020, arXiv 2006.09882, section 3.1)."""
+
+    def __init__(self, dim: int, count: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(F.normalize(torch.randn(count, dim), dim=1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Cosines `[..., K]` of `z [..., D]`, float32."""
+        return F.normalize(z.float(), dim=-1) @ F.normalize(self.weight.float(), dim=1).T
+
+
+@torch.no_grad()
+def shared_out(scores: Tensor, temperature: float, rounds: int = 3) -> Tensor:
+    """Samples shared out among prototypes so that all get as many: Sinkhorn's rounds on exp(scores / temperature)
+    (Cuturi 2013, arXiv 1306.0895; Caron et al. 2020, arXiv 2006.09882, eq. 3 and 5).
+
+    Args:
+        scores: `[B, K]`.
+        temperature: towards 0 it becomes the best assignment there is, and takes more rounds.
+        rounds: of making prototypes and then samples alike.
+
+    Returns:
+        `[B, K]`, each row adds up to 1, each column, after enough rounds, to B / K.
+    """
+    logs = (scores / temperature).double()
+    for _ in range(rounds):
+        logs = logs - logs.logsumexp(dim=0, keepdim=True)
+        logs = logs - logs.logsumexp(dim=1, keepdim=True)
+    return logs.exp().to(scores.dtype)

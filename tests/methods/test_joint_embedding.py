@@ -1,0 +1,183 @@
+"""Methods that compare views without a crowd: their equations, and what each collapses without."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tacit.core import Draws, Progress, View
+from tacit.evaluation.health import effective_rank
+from tacit.methods import METHODS
+from tacit.methods import simsiam as simsiam_page
+from tacit.modalities.audio import AUDIO
+from tacit.nn.tdnn import TDNN
+
+COUNT = 32
+
+
+def clips(frames=16, bands=12):
+    generator = torch.Generator().manual_seed(0)
+    shape = torch.randn(COUNT, 1, bands, generator=generator)
+    x = 2 * shape + torch.randn(COUNT, frames, bands, generator=generator) - 5
+    return View(x, torch.ones(COUNT, frames, dtype=torch.bool), index=torch.arange(COUNT))
+
+
+def make(name, **settings):
+    torch.manual_seed(0)
+    kind, sample = METHODS[name], clips()
+    return kind(kind.Config(hidden=32, **settings), TDNN(TDNN.Config(width=16), sample), AUDIO, sample), sample
+
+
+def seen(method, sample, step=0):
+    augment = AUDIO.augment(AUDIO.config())
+    return [augment[kind](sample, Draws.of(0, step, sample.index, number)) for number, kind in enumerate(method.views)]
+
+
+def trained(method, sample, steps=150, lr=3e-3):
+    """The method after as many steps, to be looked at."""
+    optimiser = torch.optim.Adam(method.parameters(), lr=lr)
+    for step in range(steps):
+        found = method(seen(method, sample, step), Progress(step, steps))
+        optimiser.zero_grad()
+        found.loss.mean().backward()
+        optimiser.step()
+        method.update(found.carry, Progress(step, steps))
+    return method.eval(), sample
+
+
+def test_simsiam_is_the_papers_in_both_orders():
+    method, sample = make("simsiam")
+    method.eval()
+    views = seen(method, sample)
+    z = [method.embedder(view) for view in views]
+    cosine = lambda own: F.cosine_similarity(method.predictor(z[own]), z[1 - own].detach())  # noqa: E731
+    assert torch.allclose(method(views, Progress(0, 10)).loss, 1 - (cosine(0) + cosine(1)) / 2, atol=1e-5)
+
+
+def test_fastsiam_predicts_the_mean_of_all_others():
+    assert make("simsiam", seen=4)[0].views == ("strong",) * 4
+    z = torch.randn(4, 5, 8, requires_grad=True)
+    naive = torch.stack([F.normalize(z[[w for w in range(4) if w != v]], dim=2).mean(0) for v in range(4)])
+    found = simsiam_page._others(z)
+    assert torch.allclose(found, naive, atol=1e-6)
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize("without", ["the stop", "the predictor"])
+def test_simsiam_collapses_without_either_of_its_two_means(without, monkeypatch):
+    """BatchNorm keeps features from standing still, so that all of them become the same few (Chen and He, figure 2)."""
+    method, sample = trained(*make("simsiam"))
+    kept = effective_rank(method.embedder(sample).detach())
+    spoilt, _ = make("simsiam")
+    if without == "the stop":
+        monkeypatch.setattr(simsiam_page, "_others", lambda z: F.normalize(z.flip(0), dim=2))
+    else:
+        spoilt.predictor = nn.Identity()
+    spoilt, _ = trained(spoilt, sample)
+    assert effective_rank(spoilt.embedder(sample).detach()) < kept / 2
+
+
+@pytest.mark.parametrize(("name", "without"), [("vicreg", {"vary": 0.0}), ("lejepa", {"weight": 0.0})])
+def test_without_the_price_of_standing_still_all_samples_become_one_point(name, without):
+    deviation = {}
+    for label, settings in (("with", {}), ("without", without)):
+        method, sample = trained(*make(name, out=16, **settings))
+        with torch.no_grad():
+            deviation[label] = float(method.embedder(sample).std(dim=0).mean())
+    assert deviation["with"] > 0.3
+    assert deviation["without"] < deviation["with"] / 10
+
+
+def test_dino_collapses_without_its_centre_and_not_with_it():
+    taken = {}
+    for label, centre in (("with", 0.9), ("without", 1.0)):
+        method, sample = trained(*make("dino", choices=32, out=16, centre=centre))
+        with torch.no_grad():
+            choices = method.teacher(sample) - method.centre
+        taken[label] = len(choices.argmax(dim=1).unique())
+    assert taken["with"] >= 4
+    assert taken["without"] <= taken["with"] / 2
+
+
+def test_dino_is_the_papers_loss():
+    method, sample = make("dino", choices=8, out=4)
+    method.eval()
+    method.centre.copy_(torch.linspace(-0.2, 0.2, 8))
+    views = seen(method, sample)
+    teacher = [F.softmax((method.teacher(view) - method.centre) / 0.04, dim=1) for view in views]
+    student = [F.log_softmax(method.student(view) / 0.1, dim=1) for view in views]
+    naive = -(teacher[0] * student[1]).sum(1) / 2 - (teacher[1] * student[0]).sum(1) / 2
+    found = method(views, Progress(0, 10))
+    assert torch.allclose(found.loss, naive, atol=1e-5)
+    assert found.nothing_learnt == pytest.approx(math.log(8))
+    method.update(found.carry, Progress(0, 10))
+    told = torch.stack([method.teacher(view) for view in views]).mean(dim=(0, 1))
+    assert torch.allclose(method.centre, 0.9 * torch.linspace(-0.2, 0.2, 8) + 0.1 * told, atol=1e-3)
+
+
+def test_nnclr_looks_for_the_nearest_earlier_embedding_of_another_sample():
+    method, sample = make("nnclr", queue=64, out=8)
+    keys = F.normalize(torch.randn(COUNT, 8), dim=1)
+    method.update({"keys": keys, "index": sample.index}, Progress(0, 10))
+    nearest = method._neighbours(keys, sample.index)
+    for own, found in zip(keys, nearest, strict=True):
+        others = torch.cat([method.queue.keys[:COUNT], method.queue.keys[COUNT:]])
+        cosine = (others @ own).masked_fill((others == own).all(dim=1), -1)
+        assert torch.equal(found, others[cosine.argmax()])
+
+
+def test_nnclr_is_the_papers_loss():
+    method, sample = make("nnclr", queue=64, out=8)
+    method.eval()
+    views = seen(method, sample)
+    z = [F.normalize(method.embedder(view), dim=1) for view in views]
+    p = [F.normalize(method.predictor(method.embedder(view)), dim=1) for view in views]
+    naive = torch.zeros(COUNT)
+    for own, other in ((0, 1), (1, 0)):
+        near = torch.stack([method.queue.keys[(method.queue.keys @ each).argmax()] for each in z[own]])
+        bottom = torch.tensor([sum(math.exp(float(n @ q) / 0.2) for q in p[other].detach()) for n in near])
+        naive -= ((near * p[other]).sum(1) / 0.2 - bottom.log()) / 2
+    assert torch.allclose(method(views, Progress(0, 10)).loss, naive, atol=1e-4)
+
+
+def test_swav_shares_all_clusters_out_and_remembers_earlier_samples():
+    method, sample = make("swav", clusters=8, queue=40, out=8)
+    found = method(seen(method, sample), Progress(0, 10))
+    assert int(method.filled) == 0
+    method.update(found.carry, Progress(0, 10))
+    assert int(method.filled) == COUNT
+    method.update(found.carry, Progress(1, 10))
+    assert int(method.filled) == 40
+    assert torch.equal(method.earlier[0, :COUNT], found.carry["z0"])
+    assert torch.equal(method.earlier[0, COUNT:], found.carry["z0"][: 40 - COUNT])
+    shares = method._shares(found.carry["z0"], 0)
+    assert torch.allclose(shares.sum(dim=1), torch.ones(COUNT), atol=1e-5)
+    method, sample = trained(method, sample, steps=60)
+    with torch.no_grad():
+        taken = method.prototypes(method.embedder(sample)).argmax(dim=1).unique()
+    assert len(taken) >= 4
+
+
+def test_swav_is_the_papers_loss_of_both_orders():
+    method, sample = make("swav", clusters=8, queue=0, out=8)
+    method.eval()
+    views = seen(method, sample)
+    z = [method.embedder(view) for view in views]
+    cosine = [F.normalize(each, dim=1) @ F.normalize(method.prototypes.weight, dim=1).T for each in z]
+    naive = torch.zeros(COUNT)
+    for full, other in ((0, 1), (1, 0)):
+        shares = (cosine[full].detach() / 0.05).exp()
+        for _ in range(3):
+            shares = shares / shares.sum(0)
+            shares = shares / shares.sum(1, keepdim=True)
+        naive -= (shares * F.log_softmax(cosine[other] / 0.1, dim=1)).sum(1) / 2
+    assert torch.allclose(method(views, Progress(0, 10)).loss, naive, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["vicreg", "lejepa", "swav", "dino"])
+def test_small_crops_are_views_too(name):
+    method, sample = make(name, local=2)
+    assert method.views.count("local") == 2
+    assert method(seen(method, sample), Progress(0, 10)).loss.shape == (COUNT,)

@@ -1,0 +1,40 @@
+import math
+
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from tacit.nn.prototypes import Prototypes, shared_out
+
+
+def test_scores_are_cosines_whatever_the_lengths():
+    torch.manual_seed(0)
+    prototypes, z = Prototypes(6, 3), torch.randn(4, 6)
+    naive = torch.nn.functional.cosine_similarity(z[:, None], prototypes.weight[None], dim=2)
+    assert torch.allclose(prototypes(7 * z), naive, atol=1e-6)
+
+
+def test_all_prototypes_get_as_many_samples():
+    scores = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
+    scores[:, 0] += 3  # which all would take
+    shares = shared_out(scores, 0.5, rounds=100)
+    assert torch.allclose(shares.sum(dim=1), torch.ones(60), atol=1e-5)
+    assert torch.allclose(shares.sum(dim=0), torch.full((5,), 12.0), atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_as_good_as_the_best_assignment_but_for_what_the_temperature_costs(seed):
+    """Exact transport of as many samples as prototypes is an assignment; entropy costs T n ln n at most."""
+    scores, temperature = torch.randn(6, 6, generator=torch.Generator().manual_seed(seed)), 0.05
+    rows, columns = linear_sum_assignment(-scores.numpy())
+    best = float(scores[rows, columns].sum())
+    found = float((shared_out(scores, temperature, rounds=5000) * scores).sum())
+    assert best - temperature * 6 * math.log(6) <= found <= best + 1e-3
+
+
+def test_no_round_leaves_less_than_a_whole_to_a_sample():
+    scores = torch.full((8, 4), -1.0)
+    scores[:, 2] = 1.0
+    shares = shared_out(scores, 1e-3)
+    assert shares.isfinite().all()
+    assert torch.allclose(shares.sum(dim=1), torch.ones(8))
