@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.methods.similar import recognised
-from tacit.nn.heads import Embedder, mlp
+from tacit.nn.heads import Embedder, mlp, told_apart
 
 
 class SimSiam(Method):
@@ -55,8 +55,7 @@ class SimSiam(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.views = ("strong", *[config.positive] * (config.seen - 1))
-        head = mlp(encoder.dim, config.hidden, config.out)
-        self.embedder = Embedder(encoder, nn.Sequential(*head, nn.BatchNorm1d(config.out, affine=False)))
+        self.embedder = Embedder(encoder, told_apart(encoder.dim, config.hidden, config.out))
         self.predictor = mlp(config.out, config.narrow, config.out)
 
     @classmethod

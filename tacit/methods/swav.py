@@ -13,7 +13,7 @@ from torch import Tensor
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.methods.similar import recognised, views_of
-from tacit.nn.heads import Embedder, mlp
+from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.prototypes import Prototypes, shared_out
 
 
@@ -55,7 +55,7 @@ class SwAV(Method):
         super().__init__(config, encoder, modality, sample)
         self.config = config
         self.views = views_of(config.local, full=2)
-        self.embedder = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
+        self.embedder = Embedder(encoder, told_apart(encoder.dim, config.hidden, config.out))
         self.prototypes = Prototypes(config.out, config.clusters)
         self.earlier: Tensor
         self.register_buffer("earlier", torch.zeros(2, config.queue, config.out))

@@ -19,6 +19,12 @@ def mlp(dim: int, hidden: int, out: int, *, norm: bool = True) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, hidden, bias=not norm), *middle, nn.ReLU(), nn.Linear(hidden, out))
 
 
+def told_apart(dim: int, hidden: int, out: int) -> nn.Sequential:
+    """`mlp` with what all samples have in common taken off (BatchNorm without weights, as behind SimSiam's projector):
+    else all directions begin as nearly one, and what depends on directions begins with nothing to tell."""
+    return nn.Sequential(*mlp(dim, hidden, out), nn.BatchNorm1d(out, affine=False))
+
+
 def scores(features: Tensor, hidden: int, choices: int) -> nn.Sequential:
     """A score for each choice, from features such as those of a sample, `[B, D]`, by which they are standardised: what
     tells moments apart is little beside what all have in common. The norm keeps scores that learn from themselves from
