@@ -267,6 +267,10 @@ class Tokens:
         """The same tokens with other vectors `[B, L, D]`, such as some that were masked."""
         return replace(self, x=x)
 
+    def only(self, seen: Tensor) -> Tokens:
+        """The same tokens, of which those that are not `seen`, boolean `[B, L]`, are taken for padding."""
+        return replace(self, valid=self.valid & seen)
+
 
 class TokenEncoder(Encoder, ABC):
     """An encoder in two parts: a stem cuts a view into tokens, a trunk lets them see each other.
@@ -280,6 +284,9 @@ class TokenEncoder(Encoder, ABC):
     """D', of a token behind it."""
     causal: bool
     """Whether a token sees only itself and what stands before it."""
+    drops: ClassVar[bool] = False
+    """Whether tokens that are not valid, wherever they stand, are neither seen nor computed, so that hidden ones can be
+    left out."""
 
     @abstractmethod
     def cut(self, view: View) -> Tokens:

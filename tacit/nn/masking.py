@@ -2,11 +2,64 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.core import Draws, Tokens
+
+
+def hidden_of(tokens: Tokens, share: float, span: int, draws: Draws, *, geometric: bool = False) -> Tensor:
+    """Boolean `[B, L]`: which `tokens` are hidden, in runs as by `hidden`; on a grid in squares of `span` by `span`.
+
+    Squares lie apart, from the first token on (Xie et al. 2022, SimMIM, arXiv 2111.09886, section 3.2); those at the
+    edges may be smaller.
+    """
+    if span == 1 or geometric or tokens.where.shape[2] == 1:
+        return hidden(tokens.valid, share, span, draws, rows=tokens.rows, geometric=geometric)
+    row, column = (tokens.where / span).long().unbind(dim=2)
+    square = row * (int(column.max()) + 1) + column
+    order = draws.uniform(shape=(int(square.max()) + 1,)).argsort(dim=1).argsort(dim=1)
+    chosen = order < math.ceil(share * order.shape[1])
+    return chosen.gather(1, square) & tokens.valid
+
+
+def one_seen(hide: Tensor, tokens: Tokens, draws: Draws) -> Tensor:
+    """`hide [B, L]` but for one token of each sequence of several of which nothing would be seen."""
+    each, valid = (x.reshape(len(x) * tokens.rows, -1) for x in (hide, tokens.valid))
+    score = draws.uniform(shape=tokens.valid.shape[1:]).view_as(valid).masked_fill(~valid, -1.0)
+    nothing = (each | ~valid).all(dim=1, keepdim=True) & (valid.sum(dim=1, keepdim=True) > 1)
+    return each.scatter(1, score.argmax(dim=1, keepdim=True), False).where(nothing, each).view_as(hide)
+
+
+def block(tokens: Tokens, scale: tuple[float, float], aspect: tuple[float, float], draws: Draws) -> Tensor:
+    """Boolean `[B, L]`: a run of each sequence, or a rectangle of a grid, somewhere (Assran et al. 2023, I-JEPA, arXiv
+    2301.08243, section 3).
+
+    Its share of the valid tokens lies between the two of `scale`, its height by its width, on a grid, between those of
+    `aspect`. It has at least one token, if there is one.
+    """
+    if tokens.where.shape[2] == 1:
+        valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
+        count, place = valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1  # what is no token lies in no run
+        share, start = (draws.uniform(*of, shape=(tokens.rows,)).view(-1, 1) for of in (scale, (0.0, 1.0)))
+        return (_within(place, start, share * count, count) & valid).view_as(tokens.valid)
+    rows, columns = (tokens.where.amax(dim=1) + 1).split(1, dim=1)
+    area, ratio = draws.uniform(*scale, shape=(1,)) * rows * columns, draws.uniform(*aspect, shape=(1,))
+    inside = tokens.valid
+    for axis, (side, count) in enumerate((((area * ratio).sqrt(), rows), ((area / ratio).sqrt(), columns))):
+        inside = inside & _within(tokens.where[:, :, axis], draws.uniform(shape=(1,)), side, count)
+    return inside
+
+
+def _within(place: Tensor, start: Tensor, length: Tensor, count: Tensor) -> Tensor:
+    """Which of the places `[N, L]` lie in a stretch of about `length` of the `count` there are; `start` in [0, 1) says
+    where it lies; `[N, 1]` each."""
+    length = torch.minimum(length.round().clamp_min(1), count.clamp_min(1))
+    first = torch.minimum((start * (count - length + 1)).floor(), count - length)
+    return (place >= first) & (place < first + length)
 
 
 def hidden(valid: Tensor, share: float, span: int, draws: Draws, *, rows: int = 1, geometric: bool = False) -> Tensor:

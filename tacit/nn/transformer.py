@@ -33,6 +33,8 @@ class Transformer(TokenEncoder):
     (the unpadding of Portes et al. 2023, arXiv 2312.17482), so that padding neither counts nor costs.
     """
 
+    drops = True
+
     class Config(Named):
         name: Literal["transformer"] = "transformer"
         size: Literal["micro", "tiny", "mini", "small", "medium", "base"] = Field(

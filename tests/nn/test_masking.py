@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.core import Draws, Tokens
-from tacit.nn.masking import covered, hidden
+from tacit.nn.masking import block, covered, hidden, hidden_of, one_seen
 
 
 def draws(rows, seed=0):
@@ -68,3 +68,73 @@ def test_of_the_hidden_most_are_masked_some_changed_some_kept():
         assert abs(float(part.sum() / hide.sum()) - share) < 0.03
     real = {tuple(row) for row in x[valid].tolist()}
     assert {tuple(row) for row in seen[changed].tolist()} <= real
+
+
+def sequences(valid, rows=1):
+    """Tokens of nothing, `valid [B, rows L]` of them."""
+    where = torch.arange(valid.shape[1] // rows).repeat(rows)[None, :, None].expand(len(valid), -1, 1)
+    return Tokens(torch.zeros(*valid.shape, 2), torch.zeros(valid.shape), where.float(), valid, rows=rows)
+
+
+def grid(rows, height, width):
+    where = torch.cartesian_prod(torch.arange(height), torch.arange(width)).float().expand(rows, -1, 2)
+    valid = torch.ones(rows, height * width, dtype=torch.bool)
+    return Tokens(torch.zeros(*valid.shape, 2), torch.zeros(valid.shape), where, valid)
+
+
+def test_a_grid_is_hidden_in_squares():
+    hide = hidden_of(grid(100, 6, 8), 0.5, 2, draws(100)).view(100, 3, 2, 4, 2)
+    assert torch.equal(hide, hide[:, :, :1, :, :1].expand_as(hide))
+    assert (hide[:, :, 0, :, 0].sum(dim=(1, 2)) == 6).all()
+    assert hide.float().mean(dim=0).std() < 0.1, "each as often"
+    odd = hidden_of(grid(4, 5, 7), 0.99, 3, draws(4))
+    assert odd.all(), "squares at the edges are smaller"
+    single = hidden_of(grid(4, 5, 7), 0.5, 1, draws(4))
+    assert torch.equal(single, hidden(torch.ones(4, 35, dtype=torch.bool), 0.5, 1, draws(4)))
+
+
+@given(st.lists(st.integers(0, 12), min_size=2, max_size=6), st.floats(0.5, 0.99))
+def test_something_is_seen_of_whatever_is_more_than_one_token(lengths, share):
+    valid = (torch.arange(12) < torch.tensor(lengths)[:, None]).flatten()[None].repeat(3, 1)
+    tokens = sequences(valid, rows=len(lengths))
+    hide = hidden(valid, share, 3, draws(3), rows=len(lengths))
+    left = one_seen(hide, tokens, draws(3, seed=1))
+    assert not (left & ~hide).any()
+    before, after, each = (x.view(-1, 12).sum(dim=1) for x in (hide, left, valid))
+    assert torch.equal(after, torch.where((before == each) & (each > 1), before - 1, before))
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=5), st.floats(0.05, 0.9))
+def test_a_block_of_a_sequence_is_one_run(lengths, share):
+    valid = (torch.arange(40) < torch.tensor(lengths)[:, None]).flatten()[None].repeat(3, 1)
+    found = block(sequences(valid, rows=len(lengths)), (share, share), (1.0, 1.0), draws(3)).view(3, len(lengths), 40)
+    for sample in found:
+        for run, length in zip(sample, lengths, strict=True):
+            places = run.nonzero().flatten()
+            assert len(places) == min(length, max(1, round(share * length)))
+            assert len(places) == 0 or int(places[-1] - places[0]) == len(places) - 1
+            assert len(places) == 0 or int(places[-1]) < length
+
+
+def test_runs_lie_anywhere():
+    found = block(sequences(torch.ones(600, 10, dtype=torch.bool)), (0.5, 0.5), (1.0, 1.0), draws(600))
+    first = found.int().argmax(dim=1).bincount(minlength=6)
+    assert len(first) == 6
+    assert (first > 60).all()
+
+
+def test_a_block_of_a_grid_is_a_rectangle_of_the_share_and_shape_that_are_asked_for():
+    found = block(grid(400, 16, 16), (0.15, 0.2), (0.75, 1.5), draws(400)).view(400, 16, 16)
+    down, across = found.any(dim=2), found.any(dim=1)
+    assert torch.equal(found, down[:, :, None] & across[:, None])
+    height, width = down.sum(dim=1), across.sum(dim=1)
+    area, shape = (height * width / 256).tolist(), (height / width).tolist()
+    assert 0.12 < min(area) < max(area) < 0.24
+    assert sum(area) / 400 == pytest.approx(0.175, abs=0.005)
+    assert 0.6 < min(shape) < 0.85 < 1.3 < max(shape) < 1.8
+    for side in (down, across):
+        places = side.int()
+        assert (places.diff(dim=1).abs().sum(dim=1) + places[:, 0] + places[:, -1] == 2).all(), "of one piece"
+        assert places[:, 0].any(), "up to the edges"
+        assert places[:, -1].any(), "up to the edges"
+    assert block(grid(3, 1, 1), (0.15, 0.2), (0.75, 1.5), draws(3)).all()

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tacit.core import View
+from tacit.core import Tokens, View
 from tacit.errors import UsageError
 from tacit.nn.transformer import HEAD, SIZES, Rows, Transformer, rotated, rotation
 
@@ -234,3 +234,45 @@ def test_few_long_samples_among_short_ones_make_little_padding():
     valid = torch.arange(1_000) < torch.tensor([1_000] + [5] * 200)[:, None]
     rows = Rows(valid, causal=True)
     assert sum(seen.numel() for _, seen in rows.groups) == valid.sum()
+
+
+class Masked:
+    """Attention of all tokens of a batch `[B, L]` to those alone that are seen."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def attend(self, query, key, value):
+        query, key, value = (x.view(*self.seen.shape, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
+        mask = self.seen[:, None, None].expand(-1, 1, self.seen.shape[1], -1)
+        return F.scaled_dot_product_attention(query, key, value, mask).transpose(1, 2).flatten(0, 1).flatten(1)
+
+
+@pytest.mark.parametrize("view", [ids(), frames(length=44), images()], ids=["ids", "frames", "grid"])
+def test_tokens_that_are_left_out_are_as_if_nobody_looked_at_them(view):
+    """All tokens computed, with attention to the visible ones: the visible ones come out the same."""
+    network = made(view)
+    tokens = network.cut(view)
+    seen = torch.rand(tokens.valid.shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    seen = (seen | (torch.arange(seen.shape[1]) == 1)) & tokens.valid | (tokens.valid.sum(dim=1, keepdim=True) == 1)
+    seen = seen & tokens.valid
+    found = network.layers(tokens.only(seen))
+    x, turn = tokens.x.flatten(0, 1), rotation(tokens.where.flatten(0, 1), HEAD)
+    for block, left in zip(network.blocks, (*found[:-1], None), strict=True):
+        x = block(x, Masked(seen), turn)
+        if left is not None:
+            assert torch.allclose(x.view_as(left)[seen], left[seen], atol=1e-5)
+    assert torch.allclose(network.norm(x).view_as(tokens.x)[seen], found[-1][seen], atol=1e-5)
+    assert not found[-1][~seen].any()
+
+
+def test_channels_read_apart_are_left_out_each_by_itself():
+    view = frames(rows=4, length=22, width=2)
+    network = made(view, apart=True)
+    tokens = network.cut(view)
+    seen = (torch.arange(tokens.valid.shape[1]) % 3 != 1).expand(4, -1) & tokens.valid
+    found = network.layers(tokens.only(seen))[-1]
+    half = tokens.valid.shape[1] // 2
+    for channel in (slice(None, half), slice(half, None)):
+        alone = Tokens(*(part[:, channel] for part in (tokens.x, tokens.target, tokens.where, tokens.valid)))
+        assert torch.allclose(network.layers(alone.only(seen[:, channel]))[-1], found[:, channel], atol=1e-5)
