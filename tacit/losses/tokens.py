@@ -7,16 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def token_loss(predicted: Tensor, target: Tensor) -> Tensor:
+def token_loss(predicted: Tensor, target: Tensor, *, absolute: bool = False) -> Tensor:
     """How far each prediction is from what its token holds, `[M]`.
 
     Args:
         predicted: logits `[M, K]` for ids, values `[M, P]` for values.
         target: ids, long `[M]`: cross-entropy; or values `[M, P]`: mean squared error over those that are no NaN.
+        absolute: of values the mean absolute error instead.
     """
     if target.dtype == torch.long:
         return F.cross_entropy(predicted.float(), target, reduction="none")
-    return known_mean((predicted.float() - target.nan_to_num()).square(), target)
+    gap = predicted.float() - target.nan_to_num()
+    return known_mean(gap.abs() if absolute else gap.square(), target)
 
 
 def known_mean(values: Tensor, target: Tensor) -> Tensor:

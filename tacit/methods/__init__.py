@@ -9,10 +9,12 @@ from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
 from tacit.methods.electra import Electra
 from tacit.methods.forward_model import ForwardModel
+from tacit.methods.i_jepa import IJEPA
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.lejepa import LeJEPA
+from tacit.methods.mae import MAE
 from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.mixup import MixUp
 from tacit.methods.moco import MoCo
@@ -48,6 +50,8 @@ METHODS: dict[str, type[Learner]] = {
     "denoising": Denoising,
     "autoencoder": Autoencoder,
     "masked-prediction": MaskedPrediction,
+    "mae": MAE,
+    "i-jepa": IJEPA,
     "causal-prediction": CausalPrediction,
     "ts2vec": TS2Vec,
     "mixup": MixUp,

@@ -12,19 +12,20 @@ from torch import Tensor, nn
 from tacit.config import Named
 from tacit.core import Draws, Encoder, Method, Modality, Progress, Step, TokenEncoder, View
 from tacit.errors import UsageError
-from tacit.losses.tokens import by_sample, token_loss
+from tacit.losses.tokens import by_sample
 from tacit.nn.goals import Clustered, Goal, Own, Projected, Taught
-from tacit.nn.masking import covered, hidden
+from tacit.nn.masking import covered, hidden_of
 
 
 class MaskedPrediction(Method):
     """Learns how parts of a sample go together by filling gaps, from both sides.
 
     What is to be said of a hidden token is a setting, and papers differ by it: what it holds (the words of BERT, the
-    patches of MAE), a code of a random projection (BEST-RQ), a cluster (HuBERT), what a teacher makes of it (data2vec).
+    patches of SimMIM), a code of a random projection (BEST-RQ), a cluster (HuBERT), what a teacher makes of it
+    (data2vec).
     """
 
-    paper = "Devlin et al. 2019, BERT, arXiv 1810.04805; He et al. 2022, MAE; Hsu et al. 2021, HuBERT; see presets"
+    paper = "Devlin et al. 2019, BERT, arXiv 1810.04805; Xie et al. 2022, SimMIM; Hsu et al. 2021, HuBERT; see presets"
     formula = "loss = mean over hidden t of  -log p(target_t | what is not hidden),  or |answer_t - target_t|^2"
     presets = {
         "default": {
@@ -34,7 +35,6 @@ class MaskedPrediction(Method):
         },
         "bert": {"method": {"share": 0.15}, "encoder": {"size": "base"}, "optimiser": {"lr": 1e-4}, "batch": 256},
         "modernbert": {"method": {"share": 0.3}, "encoder": {"size": "base"}, "optimiser": {"lr": 8e-4}, "batch": 256},
-        "mae": {"method": {"share": 0.75, "changed": 0.0, "kept": 0.0, "each": True}, "optimiser": {"lr": 1.5e-4}},
         "tera": {"method": {"share": 0.15, "span": 2}, "optimiser": {"lr": 2e-4}},
         "best-rq": {"method": {"target": "projection", "codes": 8192, "share": 0.4, "span": 10}},
         "hubert": {
@@ -51,13 +51,16 @@ class MaskedPrediction(Method):
             description="what a token holds, or of values a random code or a cluster, or a teacher's view",
         )
         share: float = Field(default=0.3, gt=0, lt=1, description="of the tokens that are hidden")
-        span: int = Field(default=1, ge=1, description="neighbouring tokens that are hidden together")
+        span: int = Field(
+            default=1, ge=1, description="neighbouring tokens that are hidden together; on a grid, the side of a square"
+        )
         runs: Literal["even", "geometric"] = Field(
             default="even", description="whether all that are hidden together are `span`, or that is their mean"
         )
         changed: float = Field(default=0.1, ge=0, le=1, description="of the hidden, those that get another token")
         kept: float = Field(default=0.1, ge=0, le=1, description="of the hidden, those that stay as they are")
         each: bool = Field(default=False, description="target own: standardise values within their token (MAE)")
+        loss: Literal["squared", "absolute"] = Field(default="squared", description="target own: the error of values")
         codes: int = Field(default=256, ge=2, description="targets projection and clusters: how many there are")
         second: float = Field(
             default=0.5, ge=0, le=1, description="target clusters: when the encoder's own layer is clustered; 1: never"
@@ -85,14 +88,13 @@ class MaskedPrediction(Method):
         config, draws = self.config, Draws.fresh(len(views[0]), views[0].x.device)
         tokens = self.backbone.cut(views[0])
         aim = self.goal(views[0], tokens)
-        even = config.runs == "even"
-        hide = hidden(tokens.valid, config.share, config.span, draws, rows=tokens.rows, geometric=not even)
+        hide = hidden_of(tokens, config.share, config.span, draws, geometric=config.runs == "geometric")
         seen = covered(tokens, hide, self.mask, config.changed, config.kept, draws)
         answers = self.goal.answer(self.backbone.layers(seen)[-1][hide], self.backbone)  # [M, K or P]
         answers = aim.given_back(answers, hide)
         target = aim.target[hide]
         nothing = self.goal.nothing_learnt(target).mean()
-        return Step(by_sample(token_loss(answers, target), hide), nothing, self.goal.metrics(), aim.carry)
+        return Step(by_sample(self.goal.loss(answers, target), hide), nothing, self.goal.metrics(), aim.carry)
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.goal.update(carry, self.backbone, progress)
@@ -113,7 +115,7 @@ def _goal(config: MaskedPrediction.Config, encoder: TokenEncoder, sample: View) 
         raise UsageError(f"method.target {config.target} codes values, and these samples are ids already: take 'own'")
     match config.target:
         case "own":
-            return Own(encoder, sample, config.each)
+            return Own(encoder, sample, config.each, absolute=config.loss == "absolute")
         case "projection":
             return Projected(encoder, sample, config.codes)
         case "clusters":

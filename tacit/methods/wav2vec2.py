@@ -14,7 +14,7 @@ from tacit.config import Named
 from tacit.core import Draws, Encoder, Method, Modality, Progress, Step, View
 from tacit.losses.tokens import by_sample
 from tacit.methods.masked_prediction import of_tokens
-from tacit.nn.masking import covered, hidden
+from tacit.nn.masking import covered, hidden_of
 from tacit.nn.quantiser import GumbelCodes, diversity
 
 
@@ -77,7 +77,7 @@ class Wav2Vec2(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         config, draws = self.config, Draws.fresh(len(views[0]), views[0].x.device)
         tokens = self.backbone.cut(views[0])
-        hide = hidden(tokens.valid, config.share, config.span, draws, rows=tokens.rows)
+        hide = hidden_of(tokens, config.share, config.span, draws)
         first, last = config.soft
         chosen, likely = self.quantise(self.norm(tokens.x[hide]), first * (last / first) ** progress.fraction)
         states = self.backbone.layers(covered(tokens, hide, self.mask, 0.0, 0.0, draws))[-1]

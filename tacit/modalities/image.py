@@ -144,6 +144,43 @@ def _patches(samples: Samples) -> Callable[[View], Tensor]:
     return patches(samples, IMAGE)
 
 
+_BASE = {"size": "base", "patch": 16}
+_PRESETS = {
+    "masked-prediction": {
+        # Xie et al. 2022, arXiv 2111.09886, section 4.1, by this transformer: squares of 32 pixels, plain values
+        "simmim": {
+            "method": {"share": 0.6, "span": 2, "changed": 0.0, "kept": 0.0, "each": False, "loss": "absolute"},
+            "encoder": _BASE,
+            "modality": {"size": 192, "weak": {"crop": [0.67, 1.0]}},
+            "optimiser": {"lr": 8e-4, "weight_decay": 0.05, "warmup": 0.1},
+            "batch": 2048,
+            "budget": {"epochs": 100},
+        },
+    },
+    "mae": {
+        # He et al. 2022, arXiv 2111.06377, table 8; without the second moment's .95
+        "paper": {
+            "method": {"layers": 8, "width": 512},
+            "encoder": _BASE,
+            "modality": {"size": 224, "weak": {"crop": [0.2, 1.0]}},
+            "optimiser": {"lr": 2.4e-3, "weight_decay": 0.05, "warmup": 0.05, "clip": None},
+            "batch": 4096,
+            "budget": {"epochs": 800},
+        },
+    },
+    "i-jepa": {
+        # Assran et al. 2023, arXiv 2301.08243, appendix A, ViT-B/16; its weight decay rises from .04 to .4
+        "paper": {
+            "method": {"momentum": 0.996, "layers": 6, "width": 384},
+            "encoder": _BASE,
+            "modality": {"size": 224, "weak": {"crop": [0.3, 1.0], "flip": 0.0}},
+            "optimiser": {"lr": 1e-3, "weight_decay": 0.04, "warmup": 0.025, "clip": None},
+            "batch": 2048,
+            "budget": {"epochs": 600},
+        },
+    },
+}
+
 IMAGE = Modality(
     name="image",
     unit="images",
@@ -171,6 +208,7 @@ IMAGE = Modality(
     },
     corruptions={"noise": noisy, "holes": holed, "grey": grey},
     targets={"values": Target(_values, _paint_values), "colour": Target(_colours, _paint_colours, gamut)},
+    presets=_PRESETS,
     recipes={"masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}}},
     decoder=_decoder,
     dense=_dense,

@@ -169,6 +169,8 @@ INTERACTIONS = Modality(
             "encoder": {"size": "micro", "dropout": 0.2},
             "usual_batch": 128,
         },
+        "mae": {"method": {"share": 0.4}, "encoder": {"size": "micro", "dropout": 0.2}, "usual_batch": 128},
+        "i-jepa": {"encoder": {"size": "micro", "dropout": 0.2}, "usual_batch": 128},
         "simclr": {"method": {"local": 0}, "encoder": {"size": "micro"}},
     },
     presets={

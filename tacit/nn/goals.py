@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.core import Progress, TokenEncoder, Tokens, View
-from tacit.losses.tokens import known_mean, perplexity, unigram_loss
+from tacit.losses.tokens import known_mean, perplexity, token_loss, unigram_loss
 from tacit.nn.codes import Clusters, RandomCodes
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Vocabulary
@@ -54,6 +54,10 @@ class Goal(nn.Module, ABC):
     def answer(self, states: Tensor, encoder: TokenEncoder) -> Tensor:
         """Logits `[M, K]` or values `[M, P]` from the encoder's states `[M, D]` of tokens that were hidden."""
 
+    def loss(self, answers: Tensor, target: Tensor) -> Tensor:
+        """How far each answer is from its target, `[M]`."""
+        return token_loss(answers, target)
+
     @abstractmethod
     def nothing_learnt(self, target: Tensor) -> Tensor:
         """The loss `[M]` of a model that has learnt nothing, on the targets `[M]` or `[M, P]`."""
@@ -71,10 +75,11 @@ class Own(Goal):
 
     counts: Tensor
 
-    def __init__(self, encoder: TokenEncoder, sample: View, each: bool) -> None:
-        """`each`: values are standardised within their token (He et al. 2022, arXiv 2111.06377, table 1d)."""
+    def __init__(self, encoder: TokenEncoder, sample: View, each: bool, *, absolute: bool = False) -> None:
+        """`each`: values are standardised within their token (He et al. 2022, arXiv 2111.06377, table 1d); `absolute`:
+        what counts of values is the absolute error (Xie et al. 2022, SimMIM, arXiv 2111.09886, section 3.4)."""
         super().__init__()
-        self.each = each
+        self.each, self.absolute = each, absolute
         counts = torch.zeros(0)
         if sample.vocabulary is None:
             self.head: nn.Module = nn.Linear(encoder.out, values_of(encoder, sample).shape[1])
@@ -97,11 +102,14 @@ class Own(Goal):
         found: Tensor = self.head(states) if encoder.table is None else self.head(states, encoder.table)
         return found
 
+    def loss(self, answers: Tensor, target: Tensor) -> Tensor:
+        return token_loss(answers, target, absolute=self.absolute)
+
     def nothing_learnt(self, target: Tensor) -> Tensor:
         return (
             unigram_loss(self.counts, target)
             if target.dtype == torch.long
-            else known_mean(target.nan_to_num().square(), target)
+            else self.loss(torch.zeros_like(target), target)
         )
 
 

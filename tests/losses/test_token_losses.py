@@ -17,6 +17,9 @@ def test_ids_take_cross_entropy_and_values_squares_of_what_is_known():
     assert found[0].item() == pytest.approx(((values[0] - wanted[0])[known] ** 2).mean().item(), rel=1e-5)
     assert found[1] == 0
     assert torch.allclose(found[2], (values[2] - wanted[2]).square().mean())
+    found = token_loss(values, wanted, absolute=True)
+    assert found[0].item() == pytest.approx((values[0] - wanted[0])[known].abs().mean().item(), rel=1e-5)
+    assert found[1] == 0
 
 
 def test_what_is_missing_gives_no_gradient():

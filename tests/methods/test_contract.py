@@ -4,6 +4,7 @@ import copy
 import io
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -249,7 +250,7 @@ def test_methods_on_recordings_learn_from_waves_too(method):
 
 
 ON_SERIES = [(method, kind) for method, name in GRADIENT for kind in ("tcn", "fcn", "apart") if name == "series"]
-REFUSED = [("causal-prediction", "fcn"), ("ts2vec", "fcn")]
+REFUSED = [("causal-prediction", "fcn"), ("ts2vec", "fcn"), *product(("mae", "i-jepa"), ("tcn", "fcn"))]
 
 
 def on_series(method, kind):

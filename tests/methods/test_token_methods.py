@@ -135,6 +135,17 @@ def test_answers_get_back_the_level_and_spread_of_their_series():
     assert each.goal(view, tokens).scale is None
 
 
+def test_absolute_errors_are_told_beside_the_line_of_absolute_values():
+    view = frames()
+    method = made(MaskedPrediction, view, loss="absolute", changed=0.0)
+    target = method.goal(view, method.backbone.cut(view)).target[view.valid]
+    assert torch.allclose(method.goal.nothing_learnt(target), target.abs().mean(dim=1))
+    torch.manual_seed(1)
+    found, plain = method([view], Progress(0, 1)), made(MaskedPrediction, view, changed=0.0)
+    torch.manual_seed(1)
+    assert not torch.allclose(found.loss, plain([view], Progress(0, 1)).loss)
+
+
 def test_the_second_iteration_clusters_a_layer_of_the_encoder_as_it_was():
     view = frames()
     method = made(MaskedPrediction, view, target="clusters", codes=12, second=0.5)
