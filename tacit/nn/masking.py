@@ -46,7 +46,7 @@ def block(tokens: Tokens, scale: tuple[float, float], aspect: tuple[float, float
         count, place = valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1  # what is no token lies in no run
         share, start = (draws.uniform(*of, shape=(tokens.rows,)).view(-1, 1) for of in (scale, (0.0, 1.0)))
         return (_within(place, start, share * count, count) & valid).view_as(tokens.valid)
-    rows, columns = (tokens.where.amax(dim=1) + 1).split(1, dim=1)
+    rows, columns = (tokens.where.amax(dim=1) + 1)[:, :, None].unbind(dim=1)
     area, ratio = draws.uniform(*scale, shape=(1,)) * rows * columns, draws.uniform(*aspect, shape=(1,))
     inside = tokens.valid
     for axis, (side, count) in enumerate((((area * ratio).sqrt(), rows), ((area / ratio).sqrt(), columns))):
