@@ -68,6 +68,7 @@ def reached_by(run: Path) -> Iterator[Reached]:
         known = {(each["task"], each["metric"]): each for each in results}
         if path.stem == "evaluation":
             told = {title: known[key] for key, title in HEADLINES.items() if key in known}
+            told = told or {f"{each['task']}, {each['metric']}": each for each in results[:1]}
         else:
             told = {f"{path.stem}, {each['metric']}": each for each in results[:1]}
         if not re.search(r"-\d+$", path.stem):  # those that were there before, of other data or tasks

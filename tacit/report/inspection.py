@@ -130,10 +130,11 @@ class Inspection:
 
 def text(seen: Inspection, width: int = 100) -> str:
     """The inspection for the terminal: facts, then advice, in lines of at most `width` characters."""
-    lines = [_headline(seen), ""]
-    for label, words in _rows(seen):
-        body = textwrap.wrap(words, width - _LABEL, break_long_words=False, break_on_hyphens=False) or [""]
-        lines += [f"{label if at == 0 else '':{_LABEL}}{line}" for at, line in enumerate(body)]
+    lines, rows = [_headline(seen), ""], list(_rows(seen))
+    room = max(_LABEL, 2 + max(len(label) for label, _ in rows))
+    for label, words in rows:
+        body = textwrap.wrap(words, width - room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [f"{label if at == 0 else '':{room}}{line}" for at, line in enumerate(body)]
     lines.append("")
     for sentence in seen.advice or ("nothing stands in the way of training",):
         lines += textwrap.wrap(

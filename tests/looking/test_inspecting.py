@@ -44,6 +44,16 @@ def seen(spoilt):
     return look(spoilt)[0]
 
 
+def test_long_names_do_not_run_into_what_is_said_of_them(seen):
+    longest = "a fact with a long name"
+    lines = text(replace(seen, facts={**seen.facts, longest: {"no": 9}})).splitlines()
+    named = next(line for line in lines if line.startswith(longest))
+    assert named == f"{longest}  all no"
+    place = len(longest) + 2
+    body = lines[2 : lines.index("", 2)]
+    assert all(line[place - 1] == " " and line[place] != " " for line in body), "one column"
+
+
 def test_everything_is_counted(seen):
     assert seen.samples == 36 + 12 + 3
     assert seen.parts == {"train": 38, "test": 13}

@@ -112,3 +112,14 @@ def test_damaged_files_and_results_of_before_are_passed_over(tmp_path):
     (tmp_path / "other.json").write_text("[1]")
     (found,) = reached_by(tmp_path)
     assert (found.title, found.text) == ("next-item, NDCG@10", "0.100 [0.000, 0.200]")
+
+
+def test_an_evaluation_of_other_sizes_than_usual_is_shown_by_its_first_figure(tmp_path):
+    each = {"row": "simclr", "kind": "encoder", "value": 0.9, "low": 0.8, "high": 1.0, "protocol": {}}
+    usual = [{**each, "task": "few-label", "metric": metric} for metric in ("20 in all", "40 in all")]
+    (tmp_path / "evaluation.json").write_text(json.dumps({"results": usual}))
+    assert [(found.title, found.text) for found in reached_by(tmp_path)] == [
+        ("few-label, 20 in all", "0.900 [0.800, 1.000]")
+    ]
+    (tmp_path / "evaluation.json").write_text(json.dumps({"results": [*usual, {**usual[0], "metric": "10"}]}))
+    assert [found.title for found in reached_by(tmp_path)] == ["10 labels"]
