@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tacit.acting.sight import layout_of
 from tacit.collecting.worlds import open_world
-from tacit.encoder import TrainedEncoder, load
+from tacit.encoder import TrainedEncoder
 from tacit.errors import Unreadable, UsageError
-from tacit.modalities.moments import MomentLayout
 
 
 def environment(name: str, encoder: TrainedEncoder | str | Path, *, repeat: int = 1) -> Any:
@@ -61,14 +61,3 @@ def features_extractor(encoder: TrainedEncoder | str | Path, *, frozen: bool = F
         "features_extractor_class": EncoderExtractor,
         "features_extractor_kwargs": {"encoder": given, "frozen": frozen},
     }
-
-
-def layout_of(encoder: TrainedEncoder | str | Path) -> MomentLayout:
-    """How `encoder` reads moments. Raises `UsageError` where it reads something else."""
-    loaded = encoder if isinstance(encoder, TrainedEncoder) else load(encoder)
-    if not isinstance(loaded.layout, MomentLayout):
-        raise UsageError(
-            f"{loaded.path or 'the encoder'} reads {loaded.modality.unit}, and an agent sees moments: train it on "
-            "episodes, as `tacit collect` writes them"
-        )
-    return loaded.layout

@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
-from tacit.acting.faces import layout_of
+from tacit.acting.sight import layout_of
 from tacit.core import View
 from tacit.encoder import TrainedEncoder, load
 from tacit.errors import UsageError
