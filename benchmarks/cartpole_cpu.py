@@ -36,14 +36,17 @@ PLAYED, TRAINED, STEPS, BEGIN = 4_000, 300, 2_500, 500
 TARGET, WINDOW = 50.0, 20
 ENCODER = {"name": "nature", "width": 16, "out": 128}
 DQN = {"begin": BEGIN, "lr": 1e-3, "explore": 0.3}
-ARMS: dict[str, tuple[bool, dict[str, Any]]] = {
-    "from scratch": (False, {}),
-    "st-dim, learning on": (True, {}),
-    "st-dim, frozen": (True, {"detach": True}),
-    "random encoder, frozen": (False, {"detach": True}),
-    "from scratch, frames moved": (False, {"view": "weak"}),
+BESIDE = {"method": {"name": "st-dim"}}
+ARMS: dict[str, tuple[bool, dict[str, Any], dict[str, Any]]] = {
+    "from scratch": (False, {}, {}),
+    "st-dim, learning on": (True, {}, {}),
+    "st-dim, frozen": (True, {"detach": True}, {}),
+    "random encoder, frozen": (False, {"detach": True}, {}),
+    "from scratch, frames moved": (False, {"view": "weak"}, {}),
+    "from scratch, st-dim beside": (False, {}, BESIDE),
+    "from scratch, st-dim alone": (False, {"detach": True}, BESIDE),
 }
-"""Way to start -> whether from pre-trained weights, and settings of the learner."""
+"""Way to learn -> whether from pre-trained weights, settings of the learner, and of the run."""
 
 
 def main() -> None:
@@ -68,11 +71,19 @@ def place(arm: str, seed: int, runs: Path) -> Path:
 
 def played(arm: str, seed: int, runs: Path) -> None:
     """An agent that has learnt, made where it is not there yet."""
-    folder, (pretrained, dqn) = place(arm, seed, runs), ARMS[arm]
+    folder, (pretrained, dqn, more) = place(arm, seed, runs), ARMS[arm]
     if (folder / "agent.json").is_file():
         return
     start = str(encoder(seed, runs)) if pretrained else None
-    settings = {"pixels": SIDE, "repeat": REPEAT, "steps": STEPS, "seed": seed, "judged": 10, "dqn": {**DQN, **dqn}}
+    settings = {
+        "pixels": SIDE,
+        "repeat": REPEAT,
+        "steps": STEPS,
+        "seed": seed,
+        "judged": 10,
+        "dqn": {**DQN, **dqn},
+        **more,
+    }
     begun = (folder / "config.yaml").is_file()
     tacit.play(
         ENV,

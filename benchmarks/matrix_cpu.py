@@ -38,6 +38,8 @@ SPEAKER = "theo"
 STEPS = 6_000
 OF_NETWORKS = ("encoder", "untrained", "scratch")
 REFUSED = 2
+LISTING = ("masked-prediction", "causal-prediction")
+"""Methods whose encoders say what comes next; `tacit evaluate --task next-item` refuses all others."""
 MIX = "mix"
 """The row that the encoder is a part of."""
 
@@ -124,7 +126,7 @@ def usual(runs: Path) -> list[Column]:
 def judged(method: str, column: Column, runs: Path, time: str) -> dict[str, Any] | None:
     """What `tacit evaluate` found of a method on a set; None where it does not run, or cannot be judged so."""
     kind, modality = METHODS[method], column.modality
-    if kind.needs(kind.Config()) - modality.offers:
+    if kind.needs(kind.Config()) - modality.offers or (column.task == "next-item" and method not in LISTING):
         return None
     run = runs / f"{column.name}-{method}"
     budget = ("--time", time) if method != "patches" else ()
