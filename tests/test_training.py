@@ -131,11 +131,15 @@ def written(kind, folder):
 
 
 def slighter(method, preset, words):
-    """A recipe of 110 million parameters is built as it is, and goes the whole way at a smaller size."""
-    if METHODS[method].presets[preset].get("encoder", {}).get("size") != "base":
-        return []
-    assert run([*words, "--dry-run"]) == 0
-    return ["--set", "encoder.size=tiny"]
+    """A recipe of very many parameters is built as it is, and goes the whole way at a smaller size."""
+    recipe = METHODS[method].presets[preset]
+    smaller = ["encoder.size=tiny"] if recipe.get("encoder", {}).get("size") == "base" else []
+    if recipe.get("encoder", {}).get("name") == "timm":
+        wide = [name for name in ("hidden", "out") if name in recipe.get("method", {})]
+        smaller += ["encoder.model=resnet18", *(f"method.{name}=64" for name in wide)]
+    if smaller:
+        assert run([*words, "--dry-run"]) == 0
+    return [word for setting in smaller for word in ("--set", setting)]
 
 
 @pytest.mark.parametrize(("method", "preset"), PRESETS)
