@@ -47,9 +47,6 @@ def embed_items_to(encoder: TrainedEncoder, out: Path) -> tuple[int, int]:
 
     Raises `UsageError` for an encoder that has no vectors of items.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     _must_be_known(out)
     if not isinstance(encoder.layout, HistoryLayout):
         raise UsageError(f"--items are of interactions, and this encoder reads {encoder.modality.unit}: leave it out")
@@ -61,6 +58,9 @@ def embed_items_to(encoder: TrainedEncoder, out: Path) -> tuple[int, int]:
 
     def write(partial: Path) -> None:
         if out.suffix == ".parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
             column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
             pq.write_table(pa.table({"name": names, "vector": column}), partial)
         else:

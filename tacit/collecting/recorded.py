@@ -13,7 +13,7 @@ import numpy as np
 
 from tacit import console, interrupt
 from tacit.collecting.folders import begun, write
-from tacit.collecting.worlds import Array
+from tacit.collecting.worlds import Array, of_frames, storable, stored
 from tacit.console import say
 from tacit.errors import DataError, UsageError, nearest
 from tacit.modalities.episodes import ACTIONS, ENDS, OBSERVATIONS, REWARDS
@@ -34,7 +34,8 @@ def bring(name: str, out: Path, *, steps: int | None, resume: bool) -> tuple[int
     found, version = _opened(name)
     total = int(found.total_episodes)
     number, done = begun(out, {"env": PREFIX + name, "version": version}, resume=resume)
-    _must_act(found.action_space, name)
+    if not storable(found.action_space):
+        raise DataError(f"actions of {name} are {found.action_space}; choices and arrays of numbers can be stored")
     dropped: set[str] = set()
     with interrupt.listening(), console.progress(f"bringing {name}", total) as tick:
         for episode in found.iterate_episodes(found.episode_indices[number:]):
@@ -70,30 +71,23 @@ def _opened(name: str) -> tuple[Any, str]:
         raise UsageError(f"{name} is stored in a way that needs more than is installed: {error}") from None
 
 
-def _must_act(space: Any, name: str) -> None:
-    from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
-
-    if not isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete):
-        raise DataError(f"actions of {name} are {space}; choices and arrays of numbers can be stored")
-
-
 def _arrays(episode: Any, observed: Any, done: Any, dropped: set[str]) -> dict[str, Array]:
     """An episode as a file of ours holds it; what is not kept is added to `dropped`."""
     leaves = list(_leaves(observed, episode.observations, "", dropped))
-    pictures = [values for _, space, values in leaves if _is_frame(space)]
+    pictures = [values for _, space, values in leaves if of_frames(space)]
     if len(pictures) > 1:
-        names = ", ".join(name for name, space, _ in leaves if _is_frame(space))
+        names = ", ".join(name for name, space, _ in leaves if of_frames(space))
         raise DataError(f"each moment has {len(pictures)} frames ({names}), and an encoder reads one")
     if not leaves:
         raise DataError(f"there is nothing to observe in {observed}: frames or numbers are needed")
     arrays: dict[str, Array] = {}
     if pictures:
-        arrays |= {name: _row(space, values) for name, space, values in leaves if not _is_frame(space)}
+        arrays |= {name: _row(space, values) for name, space, values in leaves if not of_frames(space)}
     arrays |= {f"info_{name}": values for name, values in _told(episode.infos or {}, "")}
     arrays[OBSERVATIONS] = pictures[0] if pictures else np.concatenate(
         [_row(space, values) for _, space, values in leaves], axis=1
     )  # fmt: skip
-    arrays[ACTIONS] = _actions(done, np.asarray(episode.actions))
+    arrays[ACTIONS] = stored(done, np.asarray(episode.actions))
     arrays[REWARDS] = np.asarray(episode.rewards, np.float32)
     for name, values in zip(ENDS, (episode.terminations, episode.truncations), strict=True):
         arrays[name] = np.asarray(values, bool)
@@ -118,25 +112,12 @@ def _leaves(space: Any, values: Any, name: str, dropped: set[str]) -> Iterator[t
         yield from _leaves(inner, values[key], f"{name}.{key}" if name else str(key), dropped)
 
 
-def _is_frame(space: Any) -> bool:
-    return bool(space.dtype == np.uint8 and space.shape is not None and len(space.shape) in (2, 3))
-
-
 def _row(space: Any, values: Array) -> Array:
     """Float32 `[n, D]`; a choice is one-hot."""
     from gymnasium.spaces import Discrete
 
     if isinstance(space, Discrete):
         return np.eye(int(space.n), dtype=np.float32)[values.reshape(-1).astype(np.int64) - int(space.start)]
-    return values.reshape(len(values), -1).astype(np.float32)
-
-
-def _actions(space: Any, values: Array) -> Array:
-    """As `World.stored` has them: choices from 0 on, long `[T]`, or numbers, float32 `[T, A]`."""
-    from gymnasium.spaces import Discrete
-
-    if isinstance(space, Discrete):
-        return values.reshape(-1).astype(np.int64) - int(space.start)
     return values.reshape(len(values), -1).astype(np.float32)
 
 

@@ -74,12 +74,7 @@ class World:
 
     def stored(self, action: Any) -> Array:
         """An action as it is stored: a choice from 0 on, or numbers `[A]`."""
-        from gymnasium.spaces import Discrete
-
-        space = self.env.action_space
-        if isinstance(space, Discrete):
-            return np.asarray(int(action) - int(space.start))
-        return np.asarray(action, np.float32).reshape(-1)
+        return np.asarray(stored(self.env.action_space, np.asarray(action)[None])[0])
 
     @property
     def choices(self) -> int | None:
@@ -99,13 +94,33 @@ class World:
 
     @property
     def _of_frames(self) -> bool:
-        space = self.env.observation_space
-        return bool(space.dtype == np.uint8 and space.shape is not None and len(space.shape) in (2, 3))
+        return of_frames(self.env.observation_space)
 
     def _vector(self, observation: Any) -> Array:
         from gymnasium.spaces import flatten
 
         return np.asarray(flatten(self.env.observation_space, observation), np.float32).reshape(-1)
+
+
+def stored(space: Any, actions: Array) -> Array:
+    """Actions `[T, ...]` of a space as they are stored: choices from 0 on, long `[T]`, or numbers, float32 `[T, A]`."""
+    from gymnasium.spaces import Discrete
+
+    if isinstance(space, Discrete):
+        return actions.reshape(-1).astype(np.int64) - int(space.start)
+    return actions.reshape(len(actions), -1).astype(np.float32)
+
+
+def of_frames(space: Any) -> bool:
+    """Whether what is observed in a space is a frame, uint8 `[H, W]` or `[H, W, C]`."""
+    return bool(space.dtype == np.uint8 and space.shape is not None and len(space.shape) in (2, 3))
+
+
+def storable(space: Any) -> bool:
+    """Whether actions of a space can be stored."""
+    from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+
+    return isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete)
 
 
 def open_world(name: str, *, pixels: int | None, colour: bool, repeat: int = 1) -> World:
@@ -118,7 +133,6 @@ def open_world(name: str, *, pixels: int | None, colour: bool, repeat: int = 1) 
         raise UsageError("--colour is of frames that are rendered: give --pixels, such as --pixels 84")
     try:
         import gymnasium
-        from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
     except ImportError:
         raise UsageError("environments are gymnasium's, which is not installed: pip install 'tacit[rl]'") from None
     for part in ("VIDEO", "AUDIO"):  # frames are drawn in memory, on machines without a screen, too
@@ -139,7 +153,7 @@ def open_world(name: str, *, pixels: int | None, colour: bool, repeat: int = 1) 
         raise UsageError(f"no environment {name!r}; {_near(name, gymnasium.registry)}") from None
     if pixels and not isinstance(drawn, np.ndarray):
         raise UsageError(f"{name} cannot be rendered as frames: leave --pixels out, and its own observations are kept")
-    if not isinstance(env.action_space, Box | Discrete | MultiBinary | MultiDiscrete):
+    if not storable(env.action_space):
         raise UsageError(f"actions of {name} are {env.action_space}; choices and arrays of numbers can be stored")
     return World(env, pixels, colour, version, repeat)
 
