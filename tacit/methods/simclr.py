@@ -12,7 +12,7 @@ from torch import nn
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import nt_xent
-from tacit.methods.similar import recognised, views_of
+from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
 
 
@@ -88,13 +88,13 @@ class SimCLR(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = views_of(config.local, config.positive)
+        self.views = kinds_of(config.local, config.positive)
         head = mlp(encoder.dim, config.hidden, config.out) if config.hidden else nn.Identity()
         self.embedder = Embedder(encoder, head)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(views_of(config.local, config.positive))
+        return frozenset(kinds_of(config.local, config.positive))
 
     @property
     def encoder(self) -> Encoder:

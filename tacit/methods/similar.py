@@ -14,7 +14,7 @@ HARDEST = 3
 """Negatives that are shown."""
 
 
-def views_of(local: int, second: str = "strong", *, full: int = 1) -> tuple[str, ...]:
+def kinds_of(local: int, second: str = "strong", *, full: int = 1) -> tuple[str, ...]:
     """The kinds of view of a method that compares them: two at full size, the other one being `second`, or `full` at
     full size and `local` small crops (SwAV's multi-crop, arXiv 2006.09882)."""
     return ("global",) * full + ("local",) * local if local else ("strong", second)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.methods.similar import recognised, views_of
+from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.prototypes import Prototypes, shared_out
 
@@ -54,7 +54,7 @@ class SwAV(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = views_of(config.local, full=2)
+        self.views = kinds_of(config.local, full=2)
         self.embedder = Embedder(encoder, told_apart(encoder.dim, config.hidden, config.out))
         self.prototypes = Prototypes(config.out, config.clusters)
         self.earlier: Tensor
@@ -64,7 +64,7 @@ class SwAV(Method):
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(views_of(config.local, full=2))
+        return frozenset(kinds_of(config.local, full=2))
 
     @property
     def encoder(self) -> Encoder:

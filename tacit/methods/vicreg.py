@@ -10,7 +10,7 @@ from pydantic import Field
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.redundancy import disagreement, redundancy, stillness
-from tacit.methods.similar import recognised, views_of
+from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
 
 
@@ -53,12 +53,12 @@ class VICReg(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = views_of(config.local)
+        self.views = kinds_of(config.local)
         self.embedder = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(views_of(config.local))
+        return frozenset(kinds_of(config.local))
 
     @property
     def encoder(self) -> Encoder:
