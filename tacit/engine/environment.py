@@ -8,12 +8,15 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _HOW = {
     "torch": "install torch {then}",
@@ -59,6 +62,8 @@ def environment(config: EngineConfig, precision: str) -> Iterator[tuple[Fabric, 
 
 
 def _fabric(kind: str, precision: str) -> Fabric:
+    from lightning_fabric import Fabric  # takes as long as torch itself, and only what trains has a use for it
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on stderr
     with warnings.catch_warnings():
         # a GPU that the user chose not to use, or a cluster's variables, are no news to them

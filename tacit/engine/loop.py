@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING
 
 from tacit import console, interrupt
 from tacit.core import Augmentation, Evaluator, Method, Progress, Samples
@@ -17,6 +16,9 @@ from tacit.engine.runfolder import RunFolder
 from tacit.engine.session import Session, look
 from tacit.engine.settings import EngineConfig
 from tacit.engine.trainer import Outcome, Trainer
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 WARMUP_STEPS = 3
 """Steps that are not timed: the first ones allocate, compile and fill caches."""
