@@ -1,11 +1,14 @@
 """What all tests share: one thread a worker, a cache of their own, and the real data where they are."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from programs import Programs
+from programs import programs as forked
 
 torch.set_num_threads(1)
 # A busy machine is no failure (deadline), and one commit gives one answer (derandomize): `make fuzz` looks for more.
@@ -13,6 +16,7 @@ settings.register_profile("tacit", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("TACIT_EXAMPLES", "tacit"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process that a test starts compiles all of tacit anew
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,6 +25,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["TACIT_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def programs(own_cache: Path) -> Iterator[Programs]:
+    """`tacit` as processes that can be sent signals."""
+    with forked() as found:
+        yield found
 
 
 @pytest.fixture

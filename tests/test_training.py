@@ -1,11 +1,7 @@
 """Runs from end to end: repeatable, resumable, continued from weights, and honest about collapse."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -40,26 +36,18 @@ def equal(first, second):
 
 
 @pytest.mark.parametrize("method", ["simclr", "moco", "rotation", "autoencoder"])
-def test_a_run_killed_by_a_signal_and_resumed_ends_in_the_same_bits(method, shapes, tmp_path):
+def test_a_run_killed_by_a_signal_and_resumed_ends_in_the_same_bits(method, shapes, tmp_path, programs, capfd):
     words = ["train", shapes, "--method", method, *SMALL, "--steps", "12"]
     assert run([*words, "--out", str(tmp_path / "whole")]) == 0
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     words = [*words, "--out", str(tmp_path / "cut"), "--set", "evaluations=0"]
-    words[words.index("12")] = "12"
-    command = [sys.executable, "-m", "tacit", *words]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    metrics = tmp_path / "cut" / "checkpoints"
-    deadline = time.monotonic() + 120
-    while len(list(metrics.glob("step-*.json"))) < 2 and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    if process.returncode != 0:  # a run of milliseconds may have ended before the signal came
-        assert process.returncode == 143, said
+    kept = tmp_path / "cut" / "checkpoints"
+    begun = lambda: len(list(kept.glob("step-*.json"))) >= 2  # noqa: E731
+    code, said = programs.stopped(words, tmp_path / "said", signal.SIGTERM, begun)
+    if code != 0:  # a run of milliseconds may have ended before the signal came
+        assert code == 143, said
         assert "--resume" in said
         assert "Traceback" not in said
-    resumed = subprocess.run([*command, "--resume"], env=environment, capture_output=True, text=True, check=False)
-    assert resumed.returncode == 0, resumed.stderr
+    assert run([*words, "--resume"]) == 0, capfd.readouterr().err
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
 
 

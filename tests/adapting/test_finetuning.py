@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -75,20 +71,13 @@ def test_a_model_is_better_than_who_never_looks_and_says_so(tuned, capfd):
     assert "finetune" in capfd.readouterr().out
 
 
-def test_a_run_killed_by_a_signal_and_resumed_ends_in_the_same_bits(encoder, shapes, tuned, tmp_path):
+def test_a_run_killed_by_a_signal_and_resumed_ends_in_the_same_bits(encoder, shapes, tuned, tmp_path, programs):
     words = ["finetune", encoder, shapes, *FAST, "--steps", "60", "--out", str(tmp_path / "cut")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tacit", *words], env=environment, stderr=subprocess.PIPE, text=True
-    )
     manifests = tmp_path / "cut" / "checkpoints"
-    deadline = time.monotonic() + 120
-    while len(list(manifests.glob("step-*.json"))) < 2 and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=120)
-    if process.returncode != 0:  # a run of milliseconds may have ended before the signal came
-        assert process.returncode == 143, said
+    begun = lambda: len(list(manifests.glob("step-*.json"))) >= 2  # noqa: E731
+    code, said = programs.stopped(words, tmp_path / "said", signal.SIGTERM, begun)
+    if code != 0:  # a run of milliseconds may have ended before the signal came
+        assert code == 143, said
         assert "--resume" in said
         early = load_model(tmp_path / "cut")
         assert early.classes == SHAPES

@@ -1,11 +1,7 @@
 """An index answers as a loop over all vectors does, stands whole or not at all, and knows its encoder."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -187,32 +183,17 @@ def test_an_older_index_is_replaced_and_other_folders_are_not(place, tmp_path, c
     assert len(list(small.rglob("*.png"))) == 6
 
 
-def test_a_build_that_is_stopped_leaves_what_was_there(place, tmp_path):
+def test_a_build_that_is_stopped_leaves_what_was_there(place, tmp_path, programs):
     out = tmp_path / "index"
     build(load(place / "run0"), str(place / "data"), out)
     before = (out / CONFIG).read_bytes()
     rng = np.random.default_rng(0)
     np.save(tmp_path / "much.npy", rng.integers(0, 256, (4_000, 16, 16, 3), dtype=np.uint8))
-    words = [
-        sys.executable,
-        "-m",
-        "tacit",
-        "index",
-        place / "run0",
-        tmp_path / "much.npy",
-        "--out",
-        out,
-        "--batch",
-        "1",
-    ]
-    process = subprocess.Popen([str(word) for word in words], env=os.environ, stderr=subprocess.PIPE)
+    words = ["index", str(place / "run0"), str(tmp_path / "much.npy"), "--out", str(out), "--batch", "1"]
     partial = tmp_path / ".index.partial" / "raw"
-    deadline = time.monotonic() + 120
-    while not (partial.is_file() and partial.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error
+    begun = lambda: partial.is_file() and partial.stat().st_size  # noqa: E731
+    code, error = programs.stopped(words, tmp_path / "said", signal.SIGINT, begun)
+    assert code == 130, error
     assert (out / CONFIG).read_bytes() == before
     assert len(open_index(out)) == 36
     assert not partial.parent.exists()
