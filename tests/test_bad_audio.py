@@ -42,8 +42,8 @@ def not_a_number():
     return encoded(x, subtype="FLOAT")
 
 
-def hour():
-    return encoded(np.zeros(3_600_000, np.int16), 1_000, "FLAC")
+def long():
+    return encoded(np.zeros(1_200_000, np.int16), 1_000, "FLAC")
 
 
 def nothing_but_text(tmp):
@@ -93,7 +93,7 @@ CASES = [
     Case("an MP3 cut off", spoilt(cut__mp3=encoded(tone(seconds=2), kind="MP3")[:3_000]), 0, ()),
     Case("8 bits", spoilt(eight__wav=encoded(tone(), subtype="PCM_U8")), 0, ()),
     Case("24 bits", spoilt(deep__wav=encoded(tone(), subtype="PCM_24")), 0, ()),
-    Case("an hour in a few kilobytes", spoilt(hour__flac=hour), 0, ()),
+    Case("twenty minutes in a few kilobytes", spoilt(long__flac=long), 0, ()),
     Case("nothing but text", nothing_but_text, 3, ("no recording can be read", "format not recognised")),
     Case("arrays without a rate", arrays((20, 800)), 3, ("modality.rate=16000",), AS_AUDIO),
     Case(

@@ -112,7 +112,7 @@ def test_every_command_has_its_place_on_the_way(capfd):
     assert [said.index(title) for title in WAY] == sorted(said.index(title) for title in WAY)
 
 
-def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypatch):
+def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     done = program("train", shapes, *QUICK)
     assert done.returncode == 0, done.stderr
@@ -124,8 +124,8 @@ def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypat
     result = json.loads(judged.stdout)
     assert {row["row"] for row in result["results"]} == {"simclr", "untrained", "raw pixels", "patches", "majority"}
     assert all(row["protocol"]["split"] for row in result["results"])
-    again = program("train", shapes, *QUICK)
-    assert again.stdout.strip().endswith("-simclr-2/encoder"), "the next run takes the next free name"
+    assert run(["train", shapes, *QUICK]) == 0
+    assert capfd.readouterr().out.strip().endswith("-simclr-2/encoder"), "the next run takes the next free name"
 
 
 @pytest.mark.parametrize("method", METHODS)

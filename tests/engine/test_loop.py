@@ -134,8 +134,8 @@ def test_micro_batches_add_up_to_the_batch_and_update_sees_all_of_it() -> None:
         torch.testing.assert_close(a["loss"], b["loss"])
 
 
-@pytest.mark.parametrize("budget", [6, 60])
-def test_a_budget_of_time_is_kept(budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("budget", "delay"), [(6, 0.02), (60, 0.1)])
+def test_a_budget_of_time_is_kept(budget: int, delay: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that only the samples and the evaluator move, so that a busy machine is no failure."""
     now = 0.0
     calls = []
@@ -148,14 +148,14 @@ def test_a_budget_of_time_is_kept(budget: int, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(time, "sleep", sleep)
 
     def slow(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
-        time.sleep(0.02)
+        time.sleep(delay)
         calls.append(progress)
         yield "std", 0.5
 
     train(
         tmp_path / "run",
         settings(budget=Budget(time=budget), checkpoint_seconds=budget / 6),
-        samples=Blobs(delay=0.02),
+        samples=Blobs(delay=delay),
         evaluators=[slow],
     )
     assert now == pytest.approx(budget, rel=0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -65,11 +66,16 @@ def floors(count: int = 3, first: int = 1000) -> list[Row]:
     return [Row("raw pixels", "raw", pixels), *untrained]
 
 
-def learnt(samples: Samples) -> Tensor:
-    """What a very good encoder would give: scores of a machine that has seen all digits with their labels."""
+@cache
+def machine() -> SVC:
+    """It has seen all digits with their labels."""
     data = load_digits()
-    machine = SVC().fit(data.data / 16, data.target)
-    return torch.tensor(machine.decision_function(pixels(samples).numpy()), dtype=torch.float32)
+    return SVC().fit(data.data / 16, data.target)
+
+
+def learnt(samples: Samples) -> Tensor:
+    """What a very good encoder would give: the scores of a machine that knows."""
+    return torch.tensor(machine().decision_function(pixels(samples).numpy()), dtype=torch.float32)
 
 
 def tasks(seed: int) -> tuple[str, ...]:
