@@ -43,18 +43,26 @@ class Ranker:
         """`[U, N]`."""
         interrupt.check()
         latest = [chains.user(number)[-self.window :] + FIRST_WORD for number in range(len(chains))]
-        if self.mark is not None:
-            latest = [np.append(ids[-self.window + 1 :], MASK) for ids in latest]
+        pauses = [chains.paused(number)[-self.window :] for number in range(len(chains))]
+        if self.mark is not None:  # how long before what comes next the last one was, nobody knows yet
+            latest, pauses = (
+                [np.append(row[-self.window + 1 :], behind) for row in rows]
+                for rows, behind in ((latest, MASK), (pauses, 0))
+            )
         with inference(self.network):
-            return self._scores(latest)[:, FIRST_WORD:].float().cpu().numpy()
+            return self._scores(latest, pauses)[:, FIRST_WORD:].float().cpu().numpy()
 
-    def _scores(self, latest: Sequence[np.ndarray]) -> Tensor:
+    def _scores(self, *told: Sequence[np.ndarray]) -> Tensor:
+        """`[U, V]`, by the ids that users took and the pauses before them."""
         network = self.network
         assert network.table is not None
         device = network.table.device
-        ids = nn.utils.rnn.pad_sequence([torch.from_numpy(each) for each in latest], batch_first=True).to(device)
+        ids, pauses = (
+            nn.utils.rnn.pad_sequence([torch.from_numpy(each) for each in rows], batch_first=True).to(device)
+            for rows in told
+        )
         count = (ids > 0).sum(dim=1)
-        tokens = network.cut(View(ids, ids > 0, vocabulary=len(network.table)))
+        tokens = network.cut(View(ids, ids > 0, vocabulary=len(network.table), pauses=pauses))
         if self.mark is not None:
             tokens = tokens.with_x(torch.where((ids == MASK)[..., None], self.mark, tokens.x))
         states = network.layers(tokens)[-1]
@@ -73,7 +81,9 @@ def ranker(encoder: TrainedEncoder, what: str) -> Ranker:
     """The lists of `encoder`. Raises `UsageError` where it was not trained to make any."""
     network, method = encoder.network, encoder.spec.training.get("method")
     if isinstance(network, TokenEncoder) and network.table is not None:
-        whole = torch.full((1, encoder.layout.shape[0]), FIRST_WORD)
+        layout = encoder.layout
+        length = layout.length + layout.divided if isinstance(layout, HistoryLayout) else layout.shape[0]
+        whole = torch.full((1, length), FIRST_WORD)
         window = max(2, seen_at_once(encoder, View(whole, whole > 0, vocabulary=FIRST_WORD + 1)))
         if method == WRITER and network.causal:
             return Ranker(network, window)

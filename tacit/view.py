@@ -19,6 +19,8 @@ from tacit.config import Config
 
 PADDING, UNKNOWN, MARK, MASK = range(4)
 """Ids that mean the same in every vocabulary: padding, what is not in it, beginning and end, something hidden."""
+PAUSES = 96
+"""How many pauses are told apart: 0 stands for one that is not known."""
 FIRST_WORD = 4
 """The first id that says something: those below are never written."""
 
@@ -51,6 +53,8 @@ class View:
     """Long `[B]`, each sample's row in its data set: what banks, labels and masks of true negatives look up."""
     vocabulary: int | None = None
     """How many ids there are where `x` holds token ids: 0 is padding, 1 what is not in the vocabulary."""
+    pauses: Tensor | None = None
+    """Long `[B, L]`, below `PAUSES`: how long before each position the one before it was; None where nothing says."""
     traits: Traits | None = None
     """What is known of the ids, where `x` holds token ids and more is known of them than which ones they are."""
     stops: tuple[int, ...] = ()
@@ -89,6 +93,7 @@ class View:
             valid=change(self.valid),
             where=change(self.where),
             index=change(self.index),
+            pauses=change(self.pauses),
             later=change(self.later),
             actions=change(self.actions),
         )
@@ -121,6 +126,7 @@ def concatenate(views: Sequence[View]) -> View:
         valid=join([view.valid for view in views]),
         where=join([view.where for view in views]),
         index=join([view.index for view in views]),
+        pauses=join([view.pauses for view in views]),
         later=None,  # encoders do not read it, and not every kind of view has it
         actions=join([view.actions for view in views]),
     )
@@ -133,7 +139,8 @@ def packed(view: View) -> View:
     order = valid.logical_not().to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
     left = valid.gather(1, order)
     where = torch.arange(order.shape[1], device=view.x.device).expand_as(order)
-    return replace(view, x=view.x.gather(1, order) * left, valid=left, where=where)
+    pauses = None if view.pauses is None else view.pauses.gather(1, order) * left
+    return replace(view, x=view.x.gather(1, order) * left, valid=left, where=where, pauses=pauses)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from tacit.evaluation import mixing
 from tacit.evaluation.chains import Chains, Floats, Longs, Scorer, without_seen
 from tacit.evaluation.lists import blocks_of
 from tacit.modalities.catalogue import facts_of
-from tacit.modalities.histories import HistoryLayout, ids_of, numbers_of
+from tacit.modalities.histories import HistoryLayout, ids_of, numbers_of, pauses_of
 from tacit.modalities.item_table import open_items
 from tacit.ranker import grown, ranker
 from tacit.view import FIRST_WORD
@@ -93,6 +93,8 @@ def recommend(encoder: TrainedEncoder, history: Sequence[str], *, k: int = 10, a
         )
     if unknown:
         say(f"note: unknown and passed over: {', '.join(map(printable, unknown))}")
+    if _layout(encoder).pauses:
+        say("note: the encoder also reads how long users paused, which this history does not say: it does without")
     return next(_lists(own, Chains.of([taken], len(names)), names, k, again=again))[1]
 
 
@@ -162,18 +164,19 @@ def _histories(encoder: TrainedEncoder, data: str, max_bad: float) -> tuple[list
     """Names and histories of the users of whom the encoder knows an item. Raises `DataError` where there are none."""
     layout, dataset = _layout(encoder), encoder.open(data, max_bad=max_bad)
     whole = dataset.everything()
-    users, taken = [], []
+    users, taken, pauses = [], [], []
     for name, row in zip(whole.names, whole.source_rows.tolist(), strict=True):
         interrupt.check()
         ids = ids_of(dataset.raw(row), layout)
         if len(ids):
             users.append(name)
             taken.append(ids - FIRST_WORD)
+            pauses.append(pauses_of(dataset.raw(row), layout))
     if not users:
         raise DataError(f"the encoder knows none of the items of {printable(data)}: was it trained on another log?")
     if len(users) < len(whole):
         say(f"note: {len(whole) - len(users):,} of {len(whole):,} users took nothing that the encoder knows: no list")
-    return users, Chains.of(taken, layout.count)
+    return users, Chains.of(taken, layout.count, pauses)
 
 
 def _lists(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from tacit.augment.text import Recipe as Runs
 from tacit.augment.text import text_view
+from tacit.augment.tokens import kept, ordered, run
 from tacit.config import Config
 from tacit.core import Draws, View
 from tacit.view import MASK
@@ -27,28 +26,24 @@ class Recipe(Config):
 def held_back(view: View, count: int) -> View:
     """The histories without the last `count` items of each."""
     assert view.valid is not None
-    left = torch.arange(view.x.shape[1], device=view.x.device) < (view.valid.sum(dim=1, keepdim=True) - count)
-    return replace(view, x=view.x * left, valid=left)
+    return kept(
+        view, torch.arange(view.x.shape[1], device=view.x.device) < (view.valid.sum(dim=1, keepdim=True) - count)
+    )
 
 
 def before(view: View, place: int = 0) -> View:
     """What of the histories stands at places below `place`."""
     assert view.valid is not None
     assert view.where is not None
-    left = view.valid & (view.where < place)
-    return replace(view, x=view.x * left, valid=left)
+    return kept(view, view.valid & (view.where < place))
 
 
 def latest(view: View, count: int) -> View:
     """The last `count` items of each history, at the left; the view is no longer than that."""
     assert view.valid is not None
-    taken = view.valid.sum(dim=1, keepdim=True)
+    taken = view.valid.sum(dim=1)
     length = taken.clamp_max(count)
-    step = torch.arange(max(1, int(length.max())), device=view.x.device)
-    left = step < length
-    place = (taken - length + step).clamp_max(view.x.shape[1] - 1)
-    where = None if view.where is None else view.where.gather(1, place)
-    return replace(view, x=view.x.gather(1, place) * left, valid=left, where=where)
+    return run(view, taken - length, length)
 
 
 def items_view(view: View, recipe: Recipe, draws: Draws) -> View:
@@ -57,16 +52,16 @@ def items_view(view: View, recipe: Recipe, draws: Draws) -> View:
     if recipe.crop != (1.0, 1.0):
         view = text_view(view, Runs(keep="span", share=recipe.crop), draws)
     assert view.valid is not None
-    x, valid = view.x, view.valid
+    valid = view.valid
     length = (recipe.reorder * valid.sum(dim=1)).long()
     start = (draws.uniform() * (valid.sum(dim=1) - length + 1)).long()
-    drawn = draws.uniform(shape=(x.shape[1], 2))  # last, and in pairs: longer ones in the batch change nothing
+    drawn = draws.uniform(shape=(valid.shape[1], 2))  # last, and in pairs: longer ones in the batch change nothing
     if recipe.reorder:
-        x = x.gather(1, _shuffled(start, length, drawn[..., 0]))
-    if recipe.mask:
-        hide = (drawn[..., 1] < recipe.mask) & valid
-        x = x.masked_fill(hide & (valid & ~hide).any(dim=1, keepdim=True), MASK)
-    return view.with_x(x)
+        view = ordered(view, _shuffled(start, length, drawn[..., 0]))
+    if not recipe.mask:
+        return view
+    hide = (drawn[..., 1] < recipe.mask) & valid
+    return view.with_x(view.x.masked_fill(hide & (valid & ~hide).any(dim=1, keepdim=True), MASK))
 
 
 def _shuffled(start: Tensor, length: Tensor, drawn: Tensor) -> Tensor:

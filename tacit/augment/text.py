@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
+from tacit.augment.tokens import run
 from tacit.config import Config
 from tacit.core import Draws, View
 
@@ -32,10 +32,11 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
         return view
     told, count = view.valid, view.valid.sum(dim=1)
     match recipe.keep:
-        case "span":
-            return _run(view, (draws.uniform(*recipe.share) * count).ceil().clamp_min(1).long(), draws)
-        case "window":
-            return _run(view, count.clamp_max(recipe.tokens), draws)
+        case "span" | "window":
+            length = count.clamp_max(recipe.tokens)
+            if recipe.keep == "span":
+                length = (draws.uniform(*recipe.share) * count).ceil().clamp_min(1).long()
+            return run(view, (draws.uniform() * (count - length + 1)).long(), length)
         case "halves":
             # which half a word is in is the sample's own, so that the views divide its words between them
             left = told & (draws.shared().coins(told.shape[1]) ^ bool(draws.view % 2))
@@ -43,17 +44,3 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
             share = draws.uniform(*recipe.share)[:, None]
             left = told & (draws.uniform(shape=told.shape[1:]) < share)
     return replace(view, valid=torch.where(left.any(dim=1, keepdim=True), left, told))
-
-
-def _run(view: View, length: Tensor, draws: Draws) -> View:
-    """`length [B]` tokens of each text, one behind the other, from a random place on; the view is no longer than that.
-
-    Tokens stand at the left, padding behind them.
-    """
-    assert view.valid is not None
-    start = (draws.uniform() * (view.valid.sum(dim=1) - length + 1)).long()
-    step = torch.arange(int(length.max()) if len(length) else 1, device=view.x.device)
-    left = step < length[:, None]
-    place = (start[:, None] + step).clamp_max(view.x.shape[1] - 1)
-    where = place if view.where is None else view.where.gather(1, place)
-    return replace(view, x=view.x.gather(1, place) * left, valid=left, where=where)

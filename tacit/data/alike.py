@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
+from tacit.augment.tokens import kept
 from tacit.core import Draws, View
 from tacit.data.listing import Longs
 from tacit.view import FIRST_WORD
@@ -78,5 +79,4 @@ def counted_from(view: View, place: Tensor, index: Tensor | None) -> View:
     nothing of those whose place is below 0."""
     assert view.valid is not None
     where = torch.arange(view.x.shape[1], device=view.x.device) - place[:, None]
-    known = view.valid & (place >= 0)[:, None]
-    return replace(view, x=view.x * known, valid=known, where=where, index=index)
+    return replace(kept(view, view.valid & (place >= 0)[:, None]), where=where, index=index)

@@ -24,13 +24,15 @@ class Chains:
     """`[U]`, where each user's end."""
     count: int
     """N, how many items there are."""
+    pauses: Longs
+    """`[T]`, how long before each item the one before it was taken, as `View.pauses` says it; 0 where nobody knows."""
 
     @classmethod
-    def of(cls, users: Sequence[Longs], count: int) -> Chains:
+    def of(cls, users: Sequence[Longs], count: int, pauses: Sequence[Longs] | None = None) -> Chains:
         """Of arrays, one a user."""
         lengths = np.array([len(taken) for taken in users], np.int64)
-        items = np.concatenate([np.zeros(0, np.int64), *users])
-        return cls(items, np.cumsum(lengths), count)
+        items, paused = (np.concatenate([np.zeros(0, np.int64), *each]) for each in (users, pauses or ()))
+        return cls(items, np.cumsum(lengths), count, np.zeros_like(items) if pauses is None else paused)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -47,7 +49,14 @@ class Chains:
 
     def user(self, number: int) -> Longs:
         """The items of one."""
-        return self.items[self.ends[number] - self.lengths[number] : self.ends[number]]
+        return self.items[self._span(number)]
+
+    def paused(self, number: int) -> Longs:
+        """The pauses before the items of one."""
+        return self.pauses[self._span(number)]
+
+    def _span(self, number: int) -> slice:
+        return slice(self.ends[number - 1] if number else 0, self.ends[number])
 
     def at(self, back: int) -> Longs:
         """`[U]`, the item `back` from the end of each user, 1 for the last; -1 where there is none."""
@@ -58,13 +67,15 @@ class Chains:
 
     def select(self, users: Longs) -> Chains:
         """Some of the users, numbered anew."""
-        return Chains.of([self.user(number) for number in users.tolist()], self.count)
+        rows = users.tolist()
+        return Chains.of([self.user(row) for row in rows], self.count, [self.paused(row) for row in rows])
 
     def without(self, last: int | Longs) -> Chains:
         """Each user without the `last` ones (a number, or one for each, `[U]`)."""
         kept = self.lengths - last
         place = np.arange(len(self.items)) - np.repeat(self.ends - self.lengths, self.lengths)
-        return Chains(self.items[place < np.repeat(kept, self.lengths)], np.cumsum(kept.clip(min=0)), self.count)
+        left = place < np.repeat(kept, self.lengths)
+        return Chains(self.items[left], np.cumsum(kept.clip(min=0)), self.count, self.pauses[left])
 
     def matrix(self) -> Any:
         """Sparse `[U, N]`, 1 where a user took an item, however often."""

@@ -88,10 +88,9 @@ def _batches(view: View, batch: int | None, budget: int) -> Iterator[tuple[Tenso
 
 def _cut(view: View, length: int) -> View:
     """The first positions of views of which nothing real stands behind them."""
-    valid, where = view.valid, view.where
-    assert valid is not None
-    where = None if where is None else where[:, :length]
-    return replace(view, x=view.x[:, :length], valid=valid[:, :length], where=where)
+    where, pauses = (None if each is None else each[:, :length] for each in (view.where, view.pauses))
+    assert view.valid is not None
+    return replace(view, x=view.x[:, :length], valid=view.valid[:, :length], where=where, pauses=pauses)
 
 
 def raw_of(modality: Modality, sentence: str, number: int) -> Raw:

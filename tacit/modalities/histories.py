@@ -15,10 +15,13 @@ from torch import Tensor
 from tacit.core import Layout, Raw, View
 from tacit.errors import Unreadable
 from tacit.modalities.catalogue import Catalogue, traits_of
-from tacit.view import FIRST_WORD
+from tacit.view import FIRST_WORD, PAUSES
 
 Longs = npt.NDArray[np.int64]
 
+SHORTEST = -32
+"""Below which power of two of the log's unit of time pauses are not told apart: with `PAUSES` of them microseconds and
+years both have a place, whatever that unit is."""
 
 SIGN = "\x1f"
 """Stands between an item and what is known of its taking."""
@@ -69,14 +72,16 @@ class HistoryLayout(Layout):
     parts: str = ""
     """What the log itself says is judged: `test`, or `val` and `test`, a line each; none: it says nothing. A row then
     ends with a number as where a moment divides: one more than the items that training sees."""
+    pauses: bool = False
+    """Whether it is read how long before each item the one before it was taken. That stands behind the ids."""
     fixed: ClassVar[frozenset[str]] = frozenset(
-        {"vocabulary", "items", "core", "catalogue", "cold", "events", "least", "moment", "parts"}
+        {"vocabulary", "items", "core", "catalogue", "cold", "events", "least", "moment", "parts", "pauses"}
     )
 
     @property
     def shape(self) -> tuple[int]:
-        """`(L,)`, one more where users are divided at a moment."""
-        return (self.length + 1 if self.divided else self.length,)
+        """`(L,)`, or `(2 L,)` where pauses are read, and one more where users are divided at a moment."""
+        return ((2 if self.pauses else 1) * self.length + self.divided,)
 
     @property
     def divided(self) -> bool:
@@ -101,6 +106,7 @@ class HistoryLayout(Layout):
         known |= {"least value": self.least} if self.least is not None else {}
         known |= {"tests from": self.moment} if self.moment is not None else {}
         known |= {"tests by the column split": self.parts.split("\n")} if self.parts else {}
+        known |= {"pauses": True} if self.pauses else {}
         return known | ({"features": [each.name for each in self.catalogue.columns]} if self.catalogue else {})
 
     def with_items(self, names: Sequence[str], facts: Sequence[str]) -> HistoryLayout:
@@ -174,6 +180,33 @@ def ids_of(raw: Raw, layout: HistoryLayout) -> Longs:
     return np.array([number for number, _ in _numbered(raw, layout)], np.int64)
 
 
+def pauses_of(raw: Raw, layout: HistoryLayout) -> Longs:
+    """How long before each of `ids_of` the one before it was taken, as `View.pauses` says it, `[T]`; zeros where the
+    layout does not ask. Raises `Unreadable`, also where nothing says when."""
+    return _paused([record for _, record in _numbered(raw, layout)], layout)
+
+
+def _paused(records: Sequence[Record], layout: HistoryLayout) -> Longs:
+    if not layout.pauses:
+        return np.zeros(len(records), np.int64)
+    times = [record.time for record in records if record.time is not None]
+    if len(times) < len(records):
+        raise Unreadable("it says the order alone, and how long users paused is read (modality.pauses): give times")
+    return octaves(np.array(times, np.float64))
+
+
+def octaves(times: npt.NDArray[np.float64]) -> Longs:
+    """How long before each of the rising `times [T]` the one before it was, by powers of two: 0 for the first one, 1
+    where it was at the same time, else from 2 on, below `PAUSES`; what is beyond either end counts as the last there.
+    """
+    pause = np.diff(times, prepend=times[:1])
+    some = pause > 0
+    found = np.ones(len(times), np.int64)
+    found[some] = 2 + np.clip(np.rint(np.log2(pause[some])) - SHORTEST, 0, PAUSES - 3)
+    found[:1] = 0
+    return found
+
+
 def early_of(raw: Raw, layout: HistoryLayout) -> tuple[int, int]:
     """How many of `ids_of` stand before what training does not see, and before the one that tests, where the layout
     divides users. Raises `Unreadable`."""
@@ -196,14 +229,19 @@ def _numbered(raw: Raw, layout: HistoryLayout) -> list[tuple[int, Record]]:
 
 
 def read(raw: Raw, layout: HistoryLayout) -> npt.NDArray[np.generic]:
-    """Ids of a user's latest items `[L]`, 0 behind the end; those that the layout does not know are left out.
+    """Ids of a user's latest items `[L]`, 0 behind the end; those that the layout does not know are left out. Then the
+    pauses before these `[L]`, where they are read.
 
     Of a user of whom it knows none nothing is left. Raises `Unreadable`.
     """
-    ids = ids_of(raw, layout)
+    found = _numbered(raw, layout)
+    ids = np.array([number for number, _ in found], np.int64)
     kept = ids[-layout.length :]
     packed = np.zeros(layout.shape, layout.dtype)
     packed[: len(kept)] = kept
+    if layout.pauses:
+        pauses = _paused([record for _, record in found], layout)[-layout.length :]
+        packed[layout.length : layout.length + len(kept)] = pauses
     if layout.divided:
         early = early_of(raw, layout)[0] + 1 if layout.parts else early_of(raw, layout)[1]
         packed[-1] = max(0, early - (len(ids) - len(kept)))
@@ -211,15 +249,18 @@ def read(raw: Raw, layout: HistoryLayout) -> npt.NDArray[np.generic]:
 
 
 def collate(packed: Tensor, layout: HistoryLayout) -> View:
-    """Ids `[B, L]` as long, cut at the longest of the batch; where users are divided by time or by the log, places
-    count from there: those that training never sees are not below -1, and the one at -1 is held out to choose by."""
+    """Ids `[B, L]` as long, and pauses, cut at the longest of the batch; where users are divided by time or by the log,
+    places count from there: those that training never sees are not below -1, and the one at -1 is held out to choose
+    by."""
     ids = packed[:, : layout.length].long()
     longest = max(1, int((ids != 0).sum(dim=1).max()) if len(ids) else 1)
     where = torch.arange(longest).expand(len(ids), longest)
     if layout.divided:
         where = where - packed[:, -1:].long()
     known = None if layout.catalogue is None else traits_of(layout.catalogue, layout.count)
-    return View(ids[:, :longest], ids[:, :longest] != 0, where, vocabulary=layout.vocabulary, traits=known)
+    pauses = packed[:, layout.length : layout.length + longest].long() if layout.pauses else None
+    ids = ids[:, :longest]
+    return View(ids, ids != 0, where, vocabulary=layout.vocabulary, pauses=pauses, traits=known)
 
 
 def within(packed: npt.NDArray[np.generic], layout: HistoryLayout, hold_out: int) -> npt.NDArray[np.bool_]:

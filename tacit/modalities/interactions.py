@@ -61,6 +61,9 @@ class InteractionsConfig(Config):
     )
     event: Told | None = Field(default=None, description="interactions that count, such as purchase,cart; all")
     least_value: float | None = Field(default=None, description="the smallest value (rating) that counts; all")
+    pauses: bool = Field(
+        default=False, description="time gaps: of each item it is read, too, how long before it the last one was taken"
+    )
     features: str | None = Field(default=None, description="a table of what is known of items: item, and any columns")
     cold: float = Field(
         default=0.0, ge=0, le=0.5, description="share of the items that is kept out, to judge how new ones are ranked"
@@ -84,6 +87,7 @@ def _survey(raws: Iterable[Raw], config: InteractionsConfig) -> HistoryLayout:
         events="" if config.event is None else "\n".join(each.strip() for each in config.event.split(",")),
         least=config.least_value,
         split=config.split,
+        pauses=config.pauses,
     )
     return survey(raws, wishes)
 
@@ -101,6 +105,10 @@ def _within(
             f"modality.split={config.split}: the weights to start from were learnt from what was divided otherwise "
             f"(modality.split={'column' if layout.parts else 'last' if layout.moment is None else layout.moment}): "
             "leave it or --init-from out"
+        )
+    if config.pauses and not layout.pauses:
+        raise UsageError(
+            "modality.pauses=true: the weights to start from were learnt without: leave it or --init-from out"
         )
     return histories.within(packed, layout, config.hold_out)
 

@@ -38,6 +38,8 @@ class Wishes:
     """The share of them, by a hash of the name, that is kept out."""
     events: str = ""
     least: float | None = None
+    pauses: bool = False
+    """Whether it is read how long users paused."""
     split: str = AUTO
     """`last`; `column`, as the log says itself; `auto`, which is that where it does, else `last`; `time`, for the last
     tenth of all interactions; or a time."""
@@ -82,6 +84,7 @@ def survey(raws: Iterable[Raw], wishes: Wishes) -> HistoryLayout:
         cold="\n".join(out),
         events=wishes.events,
         least=wishes.least,
+        pauses=wishes.pauses,
         moment=None if wishes.split in (AUTO, LAST, COLUMN) else _moment(counting, wishes.split),
         parts=_parts(counting, wishes.split) if wishes.split in (AUTO, COLUMN) else "",
     )
@@ -96,6 +99,10 @@ def _counting(everything: Sequence[Sequence[Record]], wishes: Wishes) -> list[li
         for event in wishes.events.split("\n"):
             if event not in have:
                 raise DataError(f"modality.event: the log has no event {event!r}; {nearest(event, have)}")
+    if wishes.pauses and all(record.time is None for records in everything for record in records):
+        raise DataError(
+            "modality.pauses=true reads how long users paused, and the data say the order alone: give a log with times"
+        )
     found = [chosen(records, wishes.events, wishes.least) for records in everything]
     if wishes.least is not None and not any(found):
         values = [record.value for records in everything for record in records if record.value is not None]

@@ -37,6 +37,8 @@ class Bag(Encoder):
             raise UsageError("encoder bag reads words, and these samples are none: choose another encoder")
         if sample.traits is not None:
             raise UsageError("encoder bag reads no features of items: leave --encoder or modality.features out")
+        if sample.pauses is not None:
+            raise UsageError("encoder bag reads items in no order: leave --encoder or modality.pauses out")
         self.dim = config.width
         self.words = nn.Embedding(sample.vocabulary, config.width)
         nn.init.normal_(self.words.weight, std=0.1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tacit.core import Tokens, View
 from tacit.errors import UsageError
 from tacit.nn.standardise import Standardise
-from tacit.view import Traits
+from tacit.view import PAUSES, Traits
 
 SPREAD = 0.02
 """Standard deviation of random vectors of ids (GPT-2, BERT)."""
@@ -19,6 +19,8 @@ TINY = 1e-5
 """Added to the variance of a series, of which that of the whole set is 1 (RevIN)."""
 ALONE = 0.1
 """How often an id has to do without its own vector, where more is known of it."""
+UNTIMED = 0.1
+"""How often a sample has to do without its pauses, where these are read."""
 
 
 class Stem(nn.Module, ABC):
@@ -33,7 +35,8 @@ class Stem(nn.Module, ABC):
 
 
 class Ids(Stem):
-    """A vector an id: words, pieces of words, items. Where more is known of ids, the vectors of that are added."""
+    """A vector an id: words, pieces of words, items. Where more is known of ids, or how long before each the one before
+    it was, the vectors of that are added."""
 
     def __init__(self, sample: View, width: int) -> None:
         super().__init__()
@@ -42,6 +45,7 @@ class Ids(Stem):
         self.vectors = nn.Embedding(sample.vocabulary, width)
         nn.init.normal_(self.vectors.weight, std=SPREAD)
         self.known = None if sample.traits is None else Known(sample.traits, width)
+        self.pauses = None if sample.pauses is None else Pauses(width)
 
     @property
     def table(self) -> Tensor:  # type: ignore[override]  # an attribute there, the weights themselves here
@@ -53,7 +57,10 @@ class Ids(Stem):
         where = torch.arange(view.x.shape[1], device=view.x.device).expand_as(view.x)
         if view.where is not None:
             where = view.where
-        return Tokens(F.embedding(view.x, self.table), view.x, where[..., None].float(), valid, self.vocabulary)
+        x = F.embedding(view.x, self.table)
+        if self.pauses is not None:
+            x = x + self.pauses(view)
+        return Tokens(x, view.x, where[..., None].float(), valid, self.vocabulary)
 
 
 class Known(nn.Module):
@@ -82,6 +89,27 @@ class Known(nn.Module):
         return own + F.embedding_bag(
             self.places, terms, self.starts, mode="sum", per_sample_weights=self.values.to(terms.dtype)
         )
+
+
+class Pauses(nn.Module):
+    """How long before a token the one before it was, as a vector: that the time between matters, and is best cut off at
+    both ends, is from Li et al. 2020, TiSASRec, WSDM.
+
+    In training a sample now and then has none of them, as one whose times nobody knows.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(PAUSES, width)
+        nn.init.zeros_(self.vectors.weight)  # of a pause that nobody made nothing is learnt, and it says nothing
+
+    def forward(self, view: View) -> Tensor:
+        """`[B, L, D]`."""
+        pauses = torch.zeros_like(view.x) if view.pauses is None else view.pauses
+        if self.training:
+            pauses = pauses * (torch.rand(len(pauses), 1, device=pauses.device) >= UNTIMED)
+        found: Tensor = self.vectors(pauses)
+        return found
 
 
 class Frames(Stem):

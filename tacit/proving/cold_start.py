@@ -22,7 +22,7 @@ from tacit.evaluation.chains import Chains, Doubles, Floats, Longs, Scorer, rank
 from tacit.evaluation.lists import blocks_of
 from tacit.evaluation.resampled import compare, sample_weights
 from tacit.modalities.catalogue import traits_of
-from tacit.modalities.histories import HistoryLayout, ids_of
+from tacit.modalities.histories import HistoryLayout, ids_of, pauses_of
 from tacit.proving.fitting import UNTRAINED
 from tacit.proving.next_item import METRICS, UNTRAINED_ROW, measured_as
 from tacit.proving.outcome import Proof, name_of
@@ -85,11 +85,12 @@ def cold_start(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: fl
 def _chains(wide: TrainedEncoder, raw: Any, rows: Longs) -> Chains:
     """What all users took, items that were kept out among them."""
     assert isinstance(wide.layout, HistoryLayout)
-    taken = []
+    taken, pauses = [], []
     for row in rows.tolist():
         interrupt.check()
         taken.append(ids_of(raw(row), wide.layout) - FIRST_WORD)
-    return Chains.of(taken, wide.layout.count)
+        pauses.append(pauses_of(raw(row), wide.layout))
+    return Chains.of(taken, wide.layout.count, pauses)
 
 
 def _judged(chains: Chains, known: int) -> Longs:

@@ -27,7 +27,7 @@ from tacit.evaluation.bench import Kind
 from tacit.evaluation.chains import Chains, Doubles, Longs, Scorer, hit, ndcg, ranks, reciprocal, without_seen
 from tacit.evaluation.lists import best_penalty, blocks_of, closed_forms
 from tacit.evaluation.resampled import Resampled, compare, sample_weights
-from tacit.modalities.histories import HistoryLayout, early_of, ids_of, taken
+from tacit.modalities.histories import HistoryLayout, early_of, ids_of, pauses_of, taken
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import Proof, name_of
 from tacit.ranker import Ranker, ranker
@@ -111,15 +111,16 @@ def held_of(encoder: TrainedEncoder, dataset: Dataset) -> Held:
     layout = encoder.layout
     if not isinstance(layout, HistoryLayout):
         raise UsageError(f"--task {TASK} judges encoders of users, and this one reads {encoder.modality.unit}")
-    users, early, total = list[Longs](), list[tuple[int, int]](), 0
+    users, pauses, early, total = list[Longs](), list[Longs](), list[tuple[int, int]](), 0
     for row in dataset.everything().source_rows.tolist():
         interrupt.check()
         raw = dataset.raw(row)
         users.append(ids_of(raw, layout) - FIRST_WORD)
+        pauses.append(pauses_of(raw, layout))
         early.append(early_of(raw, layout) if layout.divided else (len(users[-1]),) * 2)
         total += len(taken(raw, layout))
     unknown = total - sum(map(len, users))
-    chains, held = _divided(users, np.array(early), layout)
+    chains, held = _divided(users, pauses, np.array(early), layout)
     enough = np.flatnonzero((held[:, 0] > 0) & (chains.lengths >= max(FEWEST, layout.core)))
     if len(enough) < 2 or not held[enough, 1].any():
         raise DataError(
@@ -144,15 +145,18 @@ def _behind(users: Sequence[Longs], early: Sequence[tuple[int, int]]) -> int:
     return sum(max(0, len(user) - tested - 1) for user, (_, tested) in zip(users, early, strict=True))
 
 
-def _divided(users: Sequence[Longs], early: Longs, layout: HistoryLayout) -> tuple[Chains, Longs]:
+def _divided(
+    users: Sequence[Longs], pauses: Sequence[Longs], early: Longs, layout: HistoryLayout
+) -> tuple[Chains, Longs]:
     """What each user took up to the item that tests, and how many items test and choose, `[U, 2]`; `early [U, 2]`:
     as `early_of` says."""
     if not layout.divided:
-        chains = Chains.of(users, layout.count)
+        chains = Chains.of(users, layout.count, pauses)
         return chains, np.repeat((chains.lengths >= FEWEST).astype(np.int64)[:, None], 2, axis=1)
     lengths = np.array([len(user) for user in users])
     seen, tested = early.T
-    chains = Chains.of([user[: count + 1] for user, count in zip(users, tested, strict=True)], layout.count)
+    shown, paused = ([each[: count + 1] for each, count in zip(told, tested, strict=True)] for told in (users, pauses))
+    chains = Chains.of(shown, layout.count, paused)
     chooses = (tested > seen) & (tested >= FEWEST - 1)
     return chains, np.stack([lengths > tested, chooses], axis=1).astype(np.int64)
 
