@@ -53,3 +53,22 @@ def shelves(users=150, shelves=6, each=8, seed=0):
     names = ["tea", "cups", "books", "lamps", "rugs", "toys"]
     rows = [f"item-{item},{names[item // each]},{item % 3}.5" for item in range(shelves * each)]
     return taken, "item,shelf,price\n" + "".join(f"{row}\n" for row in rows)
+
+
+PAUSES = (60.0, 5_000.0, 400_000.0)
+"""Seconds: a minute, an hour and more, some days."""
+
+
+def paced(path, users=200, items=30, seed=0):
+    """A log of users who go around a ring, the further the longer they have paused just before: without the times every
+    step is one of three."""
+    generator, rows = np.random.default_rng(seed), []
+    for user in range(users):
+        at, time, pause = int(generator.integers(items)), 1_700_000_000.0, 0
+        for _ in range(10):
+            rows.append(f"user-{user},item-{at},{time:.0f}\n")
+            at = (at + 1 + pause) % items
+            pause = int(generator.integers(len(PAUSES)))
+            time += PAUSES[pause]
+    path.write_text("user,item,time\n" + "".join(rows))
+    return path

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.augment.items import Recipe, held_back, items_view
+from tacit.augment.items import Recipe, held_back, items_view, latest
 from tacit.core import Draws, View
 from tacit.view import FIRST_WORD, MASK
 
@@ -13,7 +13,8 @@ HISTORIES = st.lists(st.lists(st.integers(FIRST_WORD, 40), min_size=1, max_size=
 
 def view_of(histories):
     x = torch.nn.utils.rnn.pad_sequence([torch.tensor(each) for each in histories], batch_first=True)
-    return View(x, x > 0, torch.arange(x.shape[1]).expand_as(x), torch.arange(len(x)), vocabulary=41)
+    places = torch.arange(x.shape[1]).expand_as(x)
+    return View(x, x > 0, places, torch.arange(len(x)), vocabulary=41, pauses=(x + 7) * (x > 0))
 
 
 def draws_of(view, seed=0):
@@ -55,6 +56,18 @@ def test_masks_hide_items_and_leave_one(histories, seed):
     for some, whole in zip(found, histories, strict=True):
         assert all(one in (other, MASK) for one, other in zip(some, whole, strict=True))
         assert set(some) != {MASK}
+
+
+@given(HISTORIES, st.integers(0, 99))
+def test_the_pause_before_an_item_goes_along_with_it(histories, seed):
+    view = view_of(histories)
+    recipe = Recipe(window=6, crop=(0.5, 0.9), reorder=0.5, mask=0.3)
+    shown = items_view(view, recipe.model_copy(update={"mask": 0.0}), draws_of(view, seed))
+    hidden = items_view(view, recipe, draws_of(view, seed))
+    for each in (shown, held_back(view, 1), latest(view, 3)):
+        assert torch.equal(each.pauses, (each.x + 7) * each.valid)
+    assert torch.equal(hidden.pauses, shown.pauses), "of what is hidden it is still said when"
+    assert told(latest(view, 3)) == [each[-3:] for each in histories]
 
 
 def test_a_view_does_not_depend_on_its_batch():

@@ -15,11 +15,13 @@ from tacit.modalities.histories import (
     ids_of,
     items_of,
     numbers_of,
+    octaves,
+    pauses_of,
     records_of,
     written,
 )
 from tacit.modalities.interactions import INTERACTIONS
-from tacit.view import FIRST_WORD
+from tacit.view import FIRST_WORD, PAUSES
 
 RAWS = [written(taken) for taken in (["a", "b", "c"], ["b", "c", "d", "b"], ["e", "a"])]
 
@@ -194,6 +196,35 @@ def test_the_last_tenth_is_from_a_moment_on_and_dates_are_seconds():
             layout_of(many, split=split)
     with pytest.raises(DataError, match="give a log with times"):
         layout_of(split="time")
+
+
+def test_pauses_are_told_apart_by_powers_of_two_whatever_the_unit():
+    assert octaves(np.array([5.0, 5, 6, 8, 12, 20])).tolist() == [0, 1, 34, 35, 36, 37]
+    assert octaves(np.array([0.0, 1.4, 2.9])).tolist() == [0, 34, 35], "to the nearest one"
+    assert octaves(np.array([0.0, 1e-30, 1e30])).tolist() == [0, 2, PAUSES - 1]
+    assert octaves(np.array([])).tolist() == []
+
+
+def test_pauses_are_those_between_the_items_that_count_and_are_known():
+    layout = layout_of(SHOP, pauses=True, event="buy", length=8)
+    assert layout.brief()["pauses"]
+    packed = torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in SHOP]))
+    view = INTERACTIONS.collate(packed, layout)
+    assert view.pauses.tolist() == [[0, 35, 37], [0, 36, 36], [0, 34, 36]]
+    for raw, row, valid in zip(SHOP, view.pauses, view.valid, strict=True):
+        assert pauses_of(raw, layout).tolist() == row[valid].tolist()
+    long = records(*((name, float(2**time)) for time, name in enumerate("abcdabcdabcd")))
+    assert INTERACTIONS.read(long, layout_of(SHOP, pauses=True, length=8))[8:].tolist() == list(range(37, 45))
+    by_time = layout_of(SHOP, pauses=True, split="5")
+    assert INTERACTIONS.read(SHOP[1], by_time).tolist()[-1] == 2
+    assert INTERACTIONS.read(SHOP[1], layout_of(SHOP, split="5"))[: by_time.length].tolist() == (
+        INTERACTIONS.read(SHOP[1], by_time)[: by_time.length].tolist()
+    )
+    with pytest.raises(Unreadable, match="give times"):
+        INTERACTIONS.read(RAWS[0], by_time)
+    assert not pauses_of(RAWS[0], layout_of()).any()
+    with pytest.raises(DataError, match="say the order alone"):
+        layout_of(pauses=True)
 
 
 def parted(items, *parts):

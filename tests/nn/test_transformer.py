@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,6 +7,7 @@ import torch.nn.functional as F
 from tacit.core import Tokens, View
 from tacit.errors import UsageError
 from tacit.nn.transformer import HEAD, SIZES, Rows, Transformer, rotated, rotation
+from tacit.view import PAUSES
 
 
 def ids(rows=4, length=12, vocabulary=40, seed=0):
@@ -74,6 +77,34 @@ def test_a_causal_one_does_not_see_the_future_and_another_does(padded):
         network = made(view, causal=causal)
         same = (network(view).tokens[:, :2] - network(other).tokens[:, :2]).abs().amax() < 1e-5
         assert bool(same) is causal
+
+
+def test_a_token_of_a_causal_one_knows_the_pauses_up_to_its_own_and_padding_has_none():
+    view = ids()
+    drawn = torch.randint(1, PAUSES, view.x.shape, generator=torch.Generator().manual_seed(1))
+    timed = replace(view, pauses=drawn * view.valid)
+    network = made(timed, causal=True)
+    untold = network(view).tokens
+    assert torch.equal(network(timed).tokens, untold), "what nothing was learnt of says nothing"
+    torch.nn.init.normal_(network.stem.pauses.vectors.weight)
+    tokens = network(timed).tokens
+    other = replace(timed, pauses=torch.cat([timed.pauses[:, :2], 95 - timed.pauses[:, 2:]], dim=1))
+    changed = network(other).tokens
+    assert torch.equal(changed[:, :2], tokens[:, :2])
+    assert not torch.allclose(changed[:, 2], tokens[:, 2])
+    beside = replace(timed, pauses=torch.where(view.valid, timed.pauses, 5))
+    assert torch.equal(network(beside).tokens, tokens)
+    assert torch.equal(network(view).tokens, network(replace(view, pauses=torch.zeros_like(view.x))).tokens)
+
+
+def test_in_training_a_sample_in_ten_does_without_its_pauses():
+    view = replace(ids(rows=400), pauses=torch.full((400, 12), 9))
+    stem = made(view).stem.train()
+    torch.nn.init.ones_(stem.pauses.vectors.weight[9:])
+    found = stem.pauses(view)[..., 0]
+    assert set(found.mean(dim=1).tolist()) == {0.0, 1.0}, "all of a sample or none"
+    assert 340 < int(found[:, 0].sum()) < 380
+    assert stem.eval().pauses(view).all()
 
 
 def test_rotary_positions_tell_distances_alone():
