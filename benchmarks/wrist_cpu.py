@@ -49,7 +49,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = Path(os.environ.get("TACIT_DATA", ".")) / "time_series/hmp_adl"
     arguments.add_argument("--data", type=Path, default=data)
-    arguments.add_argument("--steps", type=int, default=200)
+    arguments.add_argument("--steps", type=int, default=400)
     arguments.add_argument("--runs", type=Path, default=Path("runs/wrist_cpu"))
     arguments.add_argument("--write", action="store_true")
     given = arguments.parse_args()
