@@ -22,3 +22,9 @@ def warmup_cosine(progress: Progress, warmup: float, floor: float = 0.0) -> floa
 def cosine(progress: Progress, start: float, end: float) -> float:
     """From `start` to `end` along half a cosine (the momentum of BYOL's and DINO's teachers)."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress.fraction))
+
+
+def young(progress: Progress, momentum: float) -> float:
+    """What a teacher keeps of itself a step: `momentum`, and less while it is young, so that the random start is soon
+    forgotten."""
+    return min(momentum, (progress.step + 1) / (progress.step + 10))

@@ -11,7 +11,7 @@ from torch import Tensor
 from tacit.losses.crowd import STEEPEST, crowd, crowd_within
 
 
-def nt_xent(z: Tensor, temperature: float) -> Tensor:
+def nt_xent(z: Tensor, temperature: float, *, decoupled: bool = False, hardness: float | None = None) -> Tensor:
     """NT-Xent (Chen et al. 2020, arXiv 2002.05709, eq. 1), for two views or more.
 
     Each of the V B embeddings looks for the other views of *the same sample* among all embeddings but itself. With
@@ -21,16 +21,27 @@ def nt_xent(z: Tensor, temperature: float) -> Tensor:
     Args:
         z: `[V, B, D]`, V >= 2 views of B samples; need not be normalised.
         temperature: divides the cosine similarities.
+        decoupled: whether a sample's own views are left out of what it is told from: a positive then pulls as hard
+            near its goal as far from it (Yeh et al. 2022, arXiv 2110.06848, eq. 6).
+        hardness: where given, samples whose views are unlike pull more: a positive's weight is 2 less B times its
+            share of all, a softmax of the cosines divided by `hardness` (DCLW, eq. 7).
 
     Returns:
-        `[B]`, the mean over a sample's views; ln(V B - 1) where all similarities are equal.
+        `[B]`, the mean over a sample's views; where all similarities are equal ln(V B - 1), or ln(V (B - 1)) if
+        decoupled, which has no lower bound of 0.
     """
     # with the root of 1 / T in each vector, products are similarities divided by T
     vectors = _unit(z) / math.sqrt(temperature)
     others = (vectors.sum(dim=0) - vectors) / (len(z) - 1)
     positive = (vectors * others).sum(dim=-1)  # the mean over a sample's other views
+    if hardness is not None:
+        share = (positive.detach() * (temperature / hardness)).softmax(dim=1)
+        positive = (2 - z.shape[1] * share) * positive
     flat = vectors.flatten(0, 1)
-    if temperature * STEEPEST >= 1:
+    if decoupled:
+        sample = torch.arange(z.shape[1], device=z.device).repeat(len(z))
+        all_others = crowd(flat, flat, sample, sample)
+    elif temperature * STEEPEST >= 1:
         all_others = crowd_within(flat)
     else:
         number = torch.arange(len(flat), device=z.device)

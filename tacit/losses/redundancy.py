@@ -13,6 +13,8 @@ from torch import Tensor
 
 EPSILON = 1e-4
 """Added to variances under the root, as in VICReg's section 4.1."""
+TINY = 1e-5
+"""Added to variances by which features are divided, as by BatchNorm."""
 KNOTS, FARTHEST = 17, 3.0
 """Places at which characteristic functions are compared, from 0 on, and the last of them; the weight is small there."""
 
@@ -45,6 +47,80 @@ def redundancy(z: Tensor) -> Tensor:
     whole = covariance.square().sum(dim=(1, 2))
     own = covariance.diagonal(dim1=1, dim2=2).square().sum(dim=1)
     return (whole - own).mean() / z.shape[2]
+
+
+def correlation(z: Tensor) -> Tensor:
+    """Correlations of the features of one view with those of another over the batch (Zbontar et al. 2021, arXiv
+    2103.03230, eq. 2), for each pair of the views of `z [V, B, D]`: `[V (V - 1) / 2, D, D]`. A feature that stands
+    still has none with any."""
+    about = z - z.mean(dim=1, keepdim=True)
+    unit = about / (about.square().mean(dim=1, keepdim=True) + TINY).sqrt()
+    first, second = torch.triu_indices(len(z), len(z), 1, device=z.device)
+    return unit[first].transpose(1, 2) @ unit[second] / z.shape[1]
+
+
+def off_identity(correlation: Tensor) -> tuple[Tensor, Tensor]:
+    """How far matrices `[P, D, D]` are from the identity: the squares of what the diagonals lack of 1, and of all that
+    is off them, each summed; two scalars, means over the matrices (Zbontar et al. 2021, eq. 1)."""
+    own = correlation.diagonal(dim1=1, dim2=2)
+    apart = correlation.square().sum(dim=(1, 2)) - own.square().sum(dim=1)
+    return (1 - own).square().sum(dim=1).mean(), apart.mean()
+
+
+def narrowness(z: Tensor) -> Tensor:
+    """What the batch lacks of filling its space evenly, from 0 to 1, where all samples and views are one point: the
+    sum of the singular values of the samples' centroids (Yerxa et al. 2023, arXiv 2303.03307, section 2.4), each the
+    mean of a sample's views as directions, between what it is for one point, sqrt(B), and the most it can be,
+    sqrt(B min(B, D)).
+
+    Args:
+        z: `[V, B, D]`, need not be normalised; B and D above 1.
+
+    Returns:
+        A scalar. It is 1 + 1 / (sqrt(min(B, D)) - 1) where centroids vanish.
+    """
+    batch, least = z.shape[1], min(z.shape[1:]) ** 0.5
+    whole = torch.linalg.svdvals(F.normalize(z, dim=2).mean(dim=0)).sum() / batch**0.5
+    return (least - whole) / (least - 1)
+
+
+def coding_rate(z: Tensor, distortion: float) -> Tensor:
+    """Nats that tell where a sample is, to within `distortion`: log det(I + D / (B distortion^2) z^T z) / 2 (Yu et al.
+    2020, arXiv 2006.08558, eq. 7), a scalar, the mean over the views of `z [V, B, D]`, of unit length as a rule."""
+    _, batch, dim = z.shape
+    products = z.transpose(1, 2) @ z * (dim / (batch * distortion**2))
+    return torch.logdet(products + torch.eye(dim).to(z)).mean() / 2
+
+
+def off_centre(z: Tensor) -> Tensor:
+    """The square of the batch's mean, the mean over features and views of `z [V, B, D]`, a scalar (Wu et al. 2026,
+    arXiv 2606.02572, eq. 6)."""
+    return z.mean(dim=1).square().mean()
+
+
+def off_scale(z: Tensor) -> Tensor:
+    """The square of what features' deviations lack of 1 or have beyond it, the mean over features and views of
+    `z [V, B, D]`, a scalar (Wu et al. 2026, eq. 1): 1 where all samples are one point, with a pull that stays."""
+    variance = (z - z.mean(dim=1, keepdim=True)).square().mean(dim=1)
+    return (1 - (variance + TINY).sqrt()).square().mean()
+
+
+def off_shape(z: Tensor, directions: Tensor) -> Tensor:
+    """How far the batch, its features standardised, is from a normal distribution, seen along random directions: the
+    squared distance of Wasserstein to its quantiles (Wu et al. 2026, eq. 2 and 5).
+
+    Args:
+        z: `[V, B, D]`. No gradient passes through the deviations, which `off_scale` sees to.
+        directions: `[M, D]`, of any length.
+
+    Returns:
+        A scalar, the mean over views and directions; the mean square of the quantiles, nearly 1, for one point.
+    """
+    about = z - z.mean(dim=1, keepdim=True)
+    unit = about / (about.detach().square().mean(dim=1, keepdim=True).sqrt() + EPSILON)
+    along = (unit @ F.normalize(directions, dim=1).T).sort(dim=1).values  # [V, B, M]
+    ranks = torch.arange(1, z.shape[1] + 1, device=z.device) / (z.shape[1] + 1)
+    return (along - torch.special.ndtri(ranks).to(z)[:, None]).square().mean()
 
 
 def unlike_gauss(z: Tensor, directions: Tensor) -> Tensor:

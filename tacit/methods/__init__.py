@@ -2,6 +2,7 @@
 
 from tacit.core import Learner
 from tacit.methods.autoencoder import Autoencoder
+from tacit.methods.barlow_twins import BarlowTwins
 from tacit.methods.byol import BYOL
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
@@ -17,10 +18,13 @@ from tacit.methods.lejepa import LeJEPA
 from tacit.methods.mae import MAE
 from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.mixup import MixUp
+from tacit.methods.mmcr import MMCR
 from tacit.methods.moco import MoCo
+from tacit.methods.moco_v3 import MoCoV3
 from tacit.methods.nnclr import NNCLR
 from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
+from tacit.methods.ressl import ReSSL
 from tacit.methods.rnd import RND
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
@@ -28,6 +32,7 @@ from tacit.methods.simsiam import SimSiam
 from tacit.methods.spr import SPR
 from tacit.methods.st_dim import STDIM
 from tacit.methods.swav import SwAV
+from tacit.methods.tico import TiCo
 from tacit.methods.ts2vec import TS2Vec
 from tacit.methods.tsdae import TSDAE
 from tacit.methods.vicreg import VICReg
@@ -36,10 +41,15 @@ from tacit.methods.wav2vec2 import Wav2Vec2
 METHODS: dict[str, type[Learner]] = {
     "simclr": SimCLR,
     "moco": MoCo,
+    "moco-v3": MoCoV3,
     "nnclr": NNCLR,
+    "ressl": ReSSL,
     "byol": BYOL,
     "simsiam": SimSiam,
+    "tico": TiCo,
     "vicreg": VICReg,
+    "barlow-twins": BarlowTwins,
+    "mmcr": MMCR,
     "lejepa": LeJEPA,
     "swav": SwAV,
     "rotation": Rotation,

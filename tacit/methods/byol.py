@@ -15,7 +15,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import negatives, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
-from tacit.schedule import cosine
+from tacit.schedule import cosine, young
 
 
 class BYOL(Method):
@@ -82,9 +82,7 @@ class BYOL(Method):
         return guess, torch.stack([self.teacher(view) for view in views])
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
-        # young teachers keep less of themselves, so that the random start is soon forgotten
-        momentum = cosine(progress, self.config.momentum, 1.0)
-        self.teacher.follow(self.student, min(momentum, (progress.step + 1) / (progress.step + 10)))
+        self.teacher.follow(self.student, young(progress, cosine(progress, self.config.momentum, 1.0)))
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         guess, truth = (F.normalize(each, dim=2) for each in self._guessed(views))

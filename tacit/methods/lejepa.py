@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tacit.config import Named
 from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.losses.redundancy import one_point_unlike_gauss, unlike_gauss
+from tacit.losses.redundancy import off_centre, off_scale, off_shape, one_point_unlike_gauss, unlike_gauss
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
 
@@ -28,6 +28,7 @@ class LeJEPA(Method):
     )
     presets = {
         "default": {"optimiser": {"lr": 2e-3}},
+        "visreg": {"method": {"spread": "visreg", "weight": 0.6}, "optimiser": {"lr": 2e-3}},
         "paper": {
             "method": {"weight": 0.02, "hidden": 2048, "out": 16, "directions": 256, "local": 0},
             "encoder": {"name": "timm", "model": "vit_small_patch16_224"},
@@ -40,6 +41,10 @@ class LeJEPA(Method):
 
     class Config(Named):
         name: Literal["lejepa"] = "lejepa"
+        spread: Literal["sigreg", "visreg"] = Field(
+            default="sigreg",
+            description="likeness to a normal distribution: of characteristic functions, or of centre, scale, quantiles",
+        )
         weight: float = Field(default=0.05, ge=0, le=1, description="of the spread against agreement; 0: collapses")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=64, ge=1, description="width in which views are compared")
@@ -63,10 +68,13 @@ class LeJEPA(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         z, weight = self.embedder.each(views), self.config.weight  # [V, B, out]
         apart = (z - z.mean(dim=0)).square().mean(dim=(0, 2))
-        spread = unlike_gauss(z, Draws.fresh(self.config.directions, z.device).normal((z.shape[2],)))
+        directions = Draws.fresh(self.config.directions, z.device).normal((z.shape[2],))
+        if self.config.spread == "sigreg":
+            spread, one_point = unlike_gauss(z, directions), one_point_unlike_gauss(z.shape[1])
+        else:  # one point lies off no centre, and is a whole deviation and all quantiles away
+            spread, one_point = off_centre(z) + off_scale(z) + off_shape(z, directions), 2.0
         metrics = {"disagreement": apart.mean().detach(), "unlike a normal": spread.detach()}
-        nothing = weight * one_point_unlike_gauss(z.shape[1])
-        return Step((1 - weight) * apart + weight * spread, nothing, metrics)
+        return Step((1 - weight) * apart + weight * spread, weight * one_point, metrics)
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         return recognised(self.embedder.each(views), views, count)

@@ -17,6 +17,7 @@ from tacit.methods.similar import negatives, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.queue import Queue
+from tacit.schedule import young
 
 
 class MoCo(Method):
@@ -91,9 +92,7 @@ class MoCo(Method):
         return Step(loss, math.log(self.config.queue + 1), carry={"keys": keys, "index": index})
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
-        # young teachers keep less of themselves, so that the random start is soon forgotten
-        momentum = min(self.config.momentum, (progress.step + 1) / (progress.step + 10))
-        self.teacher.follow(self.student, momentum)
+        self.teacher.follow(self.student, young(progress, self.config.momentum))
         self.queue.push(carry["keys"], carry["index"])
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:

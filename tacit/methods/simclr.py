@@ -38,6 +38,10 @@ class SimCLR(Method):
             "batch": 512,
             "budget": {"epochs": 1000},
         },
+        "dcl": {  # Yeh et al. 2022, arXiv 2110.06848: CIFAR and STL
+            "method": {"decoupled": True, "temperature": 0.1, "local": 0},
+        },
+        "dclw": {"method": {"decoupled": True, "hardness": 0.5, "temperature": 0.1, "local": 0}},
         "strokes": {  # handwriting and other small drawings: no mirror images, no colours
             "method": {"local": 0, "temperature": 0.2},
             "modality": {
@@ -74,15 +78,21 @@ class SimCLR(Method):
         temperature: float = Field(default=0.5, gt=0, description="divides the similarities; small looks at near ones")
         hidden: int = Field(default=512, ge=0, description="hidden width of the projector; 0: none")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
+        decoupled: bool = Field(default=False, description="samples are not told apart from their own views: DCL")
+        hardness: float | None = Field(
+            default=None, gt=0, description="decoupled: unlike views pull more, the smaller the sharper (DCLW: 0.5)"
+        )
         local: int = Field(default=0, ge=0, description="small crops a sample beside one full view; 0: two full views")
         positive: Literal["strong", "next"] = Field(
             default="strong", description="the second full view: of the same sample, or of what comes next in its whole"
         )
 
         @model_validator(mode="after")
-        def _beside_full_views(self) -> Self:
+        def _fit_together(self) -> Self:
             if self.local and self.positive == "next":
                 raise ValueError("positive next is the second of two full views: set method.local to 0")
+            if self.hardness is not None and not self.decoupled:
+                raise ValueError("hardness weighs the pulls of the decoupled loss: set method.decoupled to true")
             return self
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
@@ -102,8 +112,9 @@ class SimCLR(Method):
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         z = self.embedder.each(views)  # [V, B, out]
-        loss = nt_xent(z, self.config.temperature)
-        return Step(loss, nothing_learnt=math.log(z.shape[0] * z.shape[1] - 1))
+        config, others = self.config, z.shape[0] * (z.shape[1] - 1) if self.config.decoupled else z[..., 0].numel() - 1
+        loss = nt_xent(z, config.temperature, decoupled=config.decoupled, hardness=config.hardness)
+        return Step(loss, nothing_learnt=math.log(max(others, 1)))
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         return recognised(self.embedder.each(views), views, count)

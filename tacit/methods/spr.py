@@ -16,6 +16,7 @@ from tacit.methods.similar import negatives, positive
 from tacit.nn.actions import Actions
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
+from tacit.schedule import young
 
 
 class SPR(Method):
@@ -70,8 +71,7 @@ class SPR(Method):
             yield self.predictor(self.student.head(z)).float(), self.teacher(views[1].after(k))
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
-        # young teachers keep less of themselves, so that the random start is soon forgotten
-        self.teacher.follow(self.student, min(self.config.momentum, (progress.step + 1) / (progress.step + 10)))
+        self.teacher.follow(self.student, young(progress, self.config.momentum))
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         *_, (guess, truth) = self._guessed(views)
