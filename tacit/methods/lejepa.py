@@ -43,7 +43,7 @@ class LeJEPA(Method):
         name: Literal["lejepa"] = "lejepa"
         spread: Literal["sigreg", "visreg"] = Field(
             default="sigreg",
-            description="likeness to a normal distribution: of characteristic functions, or of centre, scale, quantiles",
+            description="likeness to a normal distribution: of characteristic functions; of centre, scale and ranks",
         )
         weight: float = Field(default=0.05, ge=0, le=1, description="of the spread against agreement; 0: collapses")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
