@@ -1,7 +1,7 @@
 import pytest
 
 from tacit.core import Progress
-from tacit.schedule import cosine, warmup_cosine
+from tacit.schedule import cosine, warmup_cosine, young
 
 
 def test_warm_up_rises_then_the_cosine_falls():
@@ -26,3 +26,10 @@ def test_cosine_goes_from_start_to_end():
     assert cosine(Progress(0, 10), 0.9, 1.0) == pytest.approx(0.9)
     assert cosine(Progress(5, 10), 0.9, 1.0) == pytest.approx(0.95)
     assert cosine(Progress(10, 10), 0.9, 1.0) == pytest.approx(1.0)
+
+
+def test_a_young_teacher_keeps_less_of_itself():
+    assert young(Progress(0, 1000), 0.99) == pytest.approx(0.1)
+    kept = [young(Progress(step, 10_000), 0.99) for step in range(1000)]
+    assert kept == sorted(kept)
+    assert kept[-1] == 0.99

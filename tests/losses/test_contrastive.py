@@ -35,6 +35,60 @@ def test_nt_xent_equals_a_naive_loop(views, temperature):
     assert torch.allclose(nt_xent(z, temperature), naive_nt_xent(z, temperature))
 
 
+def naive_decoupled(z, temperature, hardness=None):
+    """Equations 6 and 7 of DCL read aloud: no view of the sample itself is in the sum below."""
+    views, batch, _ = z.shape
+    cosine = lambda a, b: float(F.cosine_similarity(a, b, dim=0))  # noqa: E731
+    near = [[sum(cosine(z[v, i], z[w, i]) for w in range(views) if w != v) / (views - 1) for i in range(batch)]
+            for v in range(views)]  # fmt: skip
+    losses = []
+    for i in range(batch):
+        total = 0.0
+        for v in range(views):
+            others = [z[w, k] for w in range(views) for k in range(batch) if k != i]
+            weight = 1.0
+            if hardness is not None:
+                loud = [math.exp(each / hardness) for each in near[v]]
+                weight = 2 - loud[i] / (sum(loud) / batch)
+            bottom = sum(math.exp(cosine(z[v, i], other) / temperature) for other in others)
+            total += math.log(bottom) - weight * near[v][i] / temperature
+        losses.append(total / views)
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("views", [2, 3])
+@pytest.mark.parametrize("hardness", [None, 0.5])
+def test_the_decoupled_loss_equals_a_naive_loop(views, hardness):
+    z = torch.randn(views, 4, 6, dtype=torch.float64)
+    assert torch.allclose(nt_xent(z, 0.1, decoupled=True, hardness=hardness), naive_decoupled(z, 0.1, hardness))
+
+
+def test_nt_xent_is_the_decoupled_loss_with_the_positive_back_in_its_sum():
+    """log(e^p + sum e^n) - p = log(1 + e^(log sum e^n - p)); of equal views, since both are means over views."""
+    z = torch.randn(1, 5, 6, dtype=torch.float64).repeat(2, 1, 1)
+    assert torch.allclose(nt_xent(z, 0.5), F.softplus(nt_xent(z, 0.5, decoupled=True)))
+
+
+@pytest.mark.parametrize("hardness", [None, 0.5])
+def test_the_decoupled_loss_of_equal_similarities_and_the_pull_of_a_positive_that_is_found(hardness):
+    equal = nt_xent(torch.ones(2, 5, 3), 0.2, decoupled=True, hardness=hardness)
+    assert torch.allclose(equal, torch.tensor(8.0).log().expand(5))
+    z = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    z = (z + 0.1 * torch.randn_like(z)).requires_grad_()
+    pulls = [torch.autograd.grad(nt_xent(z, 0.05, decoupled=which).sum(), z)[0].norm() for which in (True, False)]
+    assert pulls[0] > 100 * pulls[1]
+
+
+def test_the_decoupled_losses_agree_with_lightly():
+    losses = pytest.importorskip("lightly.loss")
+    z = torch.randn(2, 30, 8)
+    mine = [float(nt_xent(z, 0.2, decoupled=True, hardness=hardness).mean()) for hardness in (None, 0.5)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs copies a tensor in a way that torch warns of
+        theirs = [float(each(0.2)(*z)) for each in (losses.DCLLoss, losses.DCLWLoss)]
+    assert mine == pytest.approx(theirs, rel=1e-5)
+
+
 def test_pairs_of_which_none_are_alike_are_those_of_nt_xent_and_others_equal_a_naive_loop():
     z = torch.randn(2, 6, 5, dtype=torch.float64)
     assert torch.allclose(paired_nce(*z, 0.3, torch.eye(6, dtype=torch.bool)), nt_xent(z, 0.3))

@@ -1,14 +1,23 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning.losses import VICRegLoss
+from scipy.stats import norm, wasserstein_distance
 
 from tacit.losses.redundancy import (
     EPSILON,
+    correlation,
     disagreement,
+    narrowness,
+    off_centre,
+    off_identity,
+    off_scale,
+    off_shape,
     one_point_unlike_gauss,
     redundancy,
     stillness,
@@ -58,6 +67,118 @@ def test_values_known_on_paper():
     once = torch.tensor([1.0, -1.0] * 4, dtype=torch.float64)
     twice = torch.stack([once, once], dim=1).expand(2, 8, 2)
     assert redundancy(twice).item() == pytest.approx((8 / 7) ** 2)  # twice the square, over two features
+
+
+@pytest.mark.parametrize("views", [2, 3])
+def test_correlations_are_those_of_numpy_and_their_prices_equal_naive_loops(views):
+    z = drawn(views)
+    pairs = [(v, w) for v in range(views) for w in range(views) if v < w]
+    theirs = torch.from_numpy(np.stack([np.corrcoef(z[v].T, z[w].T)[:5, 5:] for v, w in pairs]))
+    assert torch.allclose(correlation(z), theirs, atol=1e-4)
+    lacking = sum((1 - float(c[i, i])) ** 2 for c in theirs for i in range(5)) / len(pairs)
+    repeated = sum(float(c[i, j]) ** 2 for c in theirs for i in range(5) for j in range(5) if i != j) / len(pairs)
+    found = [float(each) for each in off_identity(theirs)]
+    assert found == pytest.approx([lacking, repeated])
+
+
+def test_barlow_twins_is_that_of_lightly():
+    losses = pytest.importorskip("lightly.loss")
+    z = drawn(batch=9).float()
+    lacking, repeated = off_identity(correlation(z))
+    theirs = losses.BarlowTwinsLoss(lambda_param=0.02)(z[0], z[1])
+    assert float(lacking + 0.02 * repeated) == pytest.approx(float(theirs), rel=1e-5)
+
+
+def test_correlations_known_on_paper():
+    """Four features that no two samples share: views that are the same agree wholly; features that are all one repeat
+    each other, D (D - 1) times; one point for all agrees in nothing."""
+    signs = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], dtype=torch.float64)
+    values = {
+        "apart": (torch.stack([signs, signs]), 0, 0),
+        "opposite": (torch.stack([signs, -signs]), 12, 0),
+        "all the same": (signs[:, :1].expand(2, 4, 3), 0, 6),
+        "one point": (torch.ones(2, 4, 3, dtype=torch.float64), 3, 0),
+    }
+    for name, (z, lacking, repeated) in values.items():
+        found = [float(each) for each in off_identity(correlation(5 * z))]
+        assert found == pytest.approx([lacking, repeated], abs=1e-4), name
+
+
+@pytest.mark.parametrize(("views", "batch", "dim"), [(2, 7, 5), (4, 3, 6)])
+def test_narrowness_is_made_of_numpys_nuclear_norm(views, batch, dim):
+    z = drawn(views, batch, dim)
+    centroids = sum(each / np.linalg.norm(each, axis=1, keepdims=True) for each in z.numpy()) / views
+    most, least = math.sqrt(batch * min(batch, dim)), math.sqrt(batch)
+    expected = (most - np.linalg.norm(centroids, "nuc")) / (most - least)
+    assert narrowness(z).item() == pytest.approx(expected)
+
+
+def test_narrowness_known_on_paper():
+    """1 for one point, 0 for samples that share no direction and whose views agree, above 1 for views that cancel."""
+    axes = torch.eye(4, dtype=torch.float64)
+    assert narrowness(torch.ones(2, 6, 4)).item() == pytest.approx(1)
+    assert narrowness(torch.stack([axes, 3 * axes])).item() == pytest.approx(0)
+    assert narrowness(torch.stack([axes, axes, axes]).repeat(1, 5, 1)).item() == pytest.approx(0)
+    assert narrowness(torch.stack([axes, -axes])).item() == pytest.approx(1 + 1 / (2 - 1))
+
+
+def test_narrowness_falls_by_views_that_agree_as_by_samples_that_do_not():
+    z = drawn(2, 8, 6)
+    (pull,) = torch.autograd.grad(narrowness(z.requires_grad_()), z)
+    assert pull.isfinite().all()
+    apart = lambda of: F.cosine_similarity(of[0], of[1]).mean()  # noqa: E731
+    assert apart(z - 0.1 * pull) > apart(z)
+
+
+def test_off_centre_scale_and_shape_equal_naive_loops():
+    z, directions = drawn(2, 6, 3), drawn(1, 4, 3, seed=1)[0]
+    centre, scale, shape = [], [], []
+    for view in z.numpy():
+        centre += [view[:, i].mean() ** 2 for i in range(3)]
+        scale += [(1 - view[:, i].std()) ** 2 for i in range(3)]
+        unit = (view - view.mean(0)) / (view.std(0) + EPSILON)
+        for direction in directions.numpy():
+            along = np.sort(unit @ direction / np.linalg.norm(direction))
+            shape += [(along[n] - norm.ppf((n + 1) / 7)) ** 2 for n in range(6)]
+    assert off_centre(z).item() == pytest.approx(np.mean(centre))
+    assert off_scale(z).item() == pytest.approx(np.mean(scale), rel=1e-4)
+    assert off_shape(z, directions).item() == pytest.approx(np.mean(shape), rel=1e-5)
+
+
+def test_visreg_is_that_of_lightly():
+    losses = pytest.importorskip("lightly.loss.visreg_loss")
+    z = drawn(batch=9).float()
+    torch.manual_seed(3)
+    theirs = losses.visreg_shape_loss(z, num_slices=8)
+    torch.manual_seed(3)
+    assert off_shape(z, torch.randn(5, 8).T).item() == pytest.approx(theirs.item(), rel=1e-4)
+    assert off_scale(z).item() == pytest.approx(losses.visreg_scale_loss(z).item(), rel=1e-3)
+    assert off_centre(z).item() == pytest.approx(losses.visreg_center_loss(z).item(), rel=1e-5)
+
+
+def test_shape_knows_neither_place_nor_scale_and_is_the_square_of_a_distance_between_distributions():
+    """Of Wasserstein's second; the first one, which scipy has, is never above its root."""
+    z, directions = drawn(1, 50, 1).exp(), torch.ones(1, 1, dtype=torch.float64)
+    whole = off_shape(z, directions).item()
+    assert off_shape(7 * z + 3, directions).item() == pytest.approx(whole, rel=1e-3)
+    unit = ((z - z.mean()) / z.std(correction=0))[0, :, 0].numpy()
+    quantiles = norm.ppf(np.arange(1, 51) / 51)
+    assert wasserstein_distance(unit, quantiles) < math.sqrt(whole)
+    assert off_shape(torch.from_numpy(quantiles)[None, :, None], directions).item() < 0.01 < whole
+
+
+def test_one_point_is_off_by_a_deviation_and_all_quantiles_and_is_pulled_apart():
+    """VISReg's reason: where samples are nearly one point the pull on their scale does not vanish."""
+    point = torch.zeros(2, 200, 4, dtype=torch.float64)
+    assert off_centre(point).item() == 0
+    assert off_scale(point).item() == pytest.approx(1, abs=0.01)
+    assert off_shape(point, torch.eye(4, dtype=torch.float64)).item() == pytest.approx(1, abs=0.05)
+    pulls = []
+    for size in (1.0, 1e-2):
+        near = (size * drawn(1, 20, 4)).requires_grad_()
+        (pull,) = torch.autograd.grad(off_scale(near), near)
+        pulls.append(float(pull.norm()))
+    assert pulls[1] > pulls[0] / 2
 
 
 def epps_pulley(x):
