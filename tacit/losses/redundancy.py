@@ -84,14 +84,6 @@ def narrowness(z: Tensor) -> Tensor:
     return (least - whole) / (least - 1)
 
 
-def coding_rate(z: Tensor, distortion: float) -> Tensor:
-    """Nats that tell where a sample is, to within `distortion`: log det(I + D / (B distortion^2) z^T z) / 2 (Yu et al.
-    2020, arXiv 2006.08558, eq. 7), a scalar, the mean over the views of `z [V, B, D]`, of unit length as a rule."""
-    _, batch, dim = z.shape
-    products = z.transpose(1, 2) @ z * (dim / (batch * distortion**2))
-    return torch.logdet(products + torch.eye(dim).to(z)).mean() / 2
-
-
 def off_centre(z: Tensor) -> Tensor:
     """The square of the batch's mean, the mean over features and views of `z [V, B, D]`, a scalar (Wu et al. 2026,
     arXiv 2606.02572, eq. 6)."""

@@ -38,7 +38,7 @@ class SimCLR(Method):
             "batch": 512,
             "budget": {"epochs": 1000},
         },
-        "dcl": {  # Yeh et al. 2022, arXiv 2110.06848: CIFAR and STL
+        "dcl": {  # Yeh et al. 2022, arXiv 2110.06848
             "method": {"decoupled": True, "temperature": 0.1, "local": 0},
         },
         "dclw": {"method": {"decoupled": True, "hardness": 0.5, "temperature": 0.1, "local": 0}},

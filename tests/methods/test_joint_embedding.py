@@ -9,7 +9,10 @@ from torch import nn
 
 from tacit.core import Draws, Progress, View
 from tacit.evaluation.health import effective_rank
+from tacit.losses import redundancy
+from tacit.losses.contrastive import nt_xent
 from tacit.methods import METHODS
+from tacit.methods import mmcr as mmcr_page
 from tacit.methods import simsiam as simsiam_page
 from tacit.modalities.audio import AUDIO
 from tacit.nn.tdnn import TDNN
@@ -90,6 +93,142 @@ def test_without_the_price_of_standing_still_all_samples_become_one_point(name, 
     assert deviation["without"] < deviation["with"] / 10
 
 
+@pytest.mark.parametrize(
+    ("name", "without"), [("tico", {"weight": 0.0}), ("ressl", {"surer": 0.3, "temperature": 0.1})]
+)
+def test_without_crowding_or_a_surer_teacher_all_samples_point_one_way(name, without):
+    alike = {}
+    for label, settings in (("with", {}), ("without", without)):
+        queue = {"queue": 64} if name == "ressl" else {}
+        method, sample = trained(*make(name, out=16, momentum=0.9, **queue, **settings), steps=100)
+        with torch.no_grad():
+            z = F.normalize(method.student(sample), dim=1)
+        alike[label] = float((z @ z.T).mean())
+    assert alike["with"] < 0.5, alike
+    assert alike["without"] > 0.9, alike
+
+
+def test_barlow_twins_features_all_say_the_same_without_the_price_of_it():
+    """Standardised over the batch they cannot stand still: a weight of 0 is one feature, told many times."""
+    rank = {}
+    for weight in (0.02, 0.0):
+        method, sample = trained(*make("barlow-twins", out=16, weight=weight), steps=100)
+        with torch.no_grad():
+            rank[weight] = effective_rank(method.embedder(sample))
+    assert rank[0.0] < rank[0.02] / 1.5
+
+
+def test_mmcr_pulls_views_together_and_samples_apart_by_one_number():
+    method, sample = make("mmcr", out=16)
+    before = {}
+    for when in ("before", "after"):
+        if when == "after":
+            method, _ = trained(method, sample, steps=60)
+        with torch.no_grad():
+            z = F.normalize(method.eval().embedder.each(seen(method, sample, 1000)), dim=2)
+        before[when] = float((z[0] * z[1]).sum(1).mean()), float((z[0] @ z[0].T).mean())
+        method.train()
+    assert before["after"][1] < before["before"][1] - 0.1
+    assert before["after"][0] > before["after"][1] + 0.3
+
+
+def test_mmcr_collapses_where_the_length_of_centroids_is_all_that_counts(monkeypatch):
+    method, sample = make("mmcr", out=16)
+    monkeypatch.setattr(mmcr_page, "narrowness", lambda z: 1 - F.normalize(z, dim=2).mean(0).norm(dim=1).mean())
+    method, _ = trained(method, sample, steps=60)
+    with torch.no_grad():
+        z = F.normalize(method.embedder(sample), dim=1)
+    assert (z @ z.T).mean() > 0.95
+
+
+def test_moco_v3_is_cross_entropy_among_the_keys_of_the_batch_in_both_orders():
+    """As in the paper's algorithm 1, but for its factor 2 T."""
+    method, sample = make("moco-v3", out=8, temperature=0.3)
+    method.eval()
+    views = seen(method, sample)
+    query = [F.normalize(method.predictor(method.student(view)), dim=1) for view in views]
+    keys = [F.normalize(method.teacher(view), dim=1) for view in views]
+    right = torch.arange(COUNT)
+    naive = sum(F.cross_entropy(query[v] @ keys[1 - v].T / 0.3, right, reduction="none") for v in (0, 1)) / 2
+    found = method(views, Progress(0, 10))
+    assert torch.allclose(found.loss, naive, atol=1e-4)
+    assert found.nothing_learnt == pytest.approx(math.log(COUNT))
+    assert not found.carry
+
+
+def test_tico_is_the_papers_loss_in_both_orders_with_a_matrix_that_moves_after_the_step_alone():
+    method, sample = make("tico", out=8, weight=3.0, memory=0.75)
+    method.eval()
+    earlier = F.normalize(torch.randn(COUNT, 2, 8), dim=2)
+    method.update({"z": earlier}, Progress(9_999, 10_000))
+    held = 0.25 * sum(torch.outer(each, each) for each in earlier.flatten(0, 1)) / (2 * COUNT)
+    assert torch.allclose(method.used, held, atol=1e-6)
+    views = seen(method, sample)
+    z = [F.normalize(method.student(view), dim=1) for view in views]
+    t = [F.normalize(method.teacher(view), dim=1) for view in views]
+    now = 0.75 * held + 0.25 * sum(each.T @ each for each in z) / (2 * COUNT)
+    naive = [sum(1 - z[v][n] @ t[1 - v][n] + 3 * z[v][n] @ now @ z[v][n] for v in (0, 1)) / 2 for n in range(COUNT)]
+    found = method(views, Progress(0, 10))
+    assert torch.allclose(found.loss, torch.stack(naive), atol=1e-5)
+    assert torch.allclose(method.used, held, atol=1e-6)
+    method.update(found.carry, Progress(9_999, 10_000))
+    assert torch.allclose(method.used, now, atol=1e-6)
+
+
+def test_a_direction_that_all_take_costs_ticos_weight():
+    """On paper: of one point for all, z z^T is the matrix, and z^T (z z^T) z is 1."""
+    method, _ = make("tico", out=8, weight=3.0, memory=0.0)
+    point = F.normalize(torch.ones(1, 8), dim=1)
+    used = method._with(point.expand(5, 8))
+    assert float(point @ used @ point.T) == pytest.approx(1, abs=1e-6)
+
+
+def test_ressl_asks_of_a_strong_view_how_like_a_weak_one_is_to_earlier_samples():
+    method, sample = make("ressl", queue=12, out=8)
+    assert method.views == ("strong", "weak")
+    method.eval()
+    views = seen(method, sample)
+    student = F.normalize(method.student(views[0]), dim=1)
+    teacher = F.normalize(method.teacher(views[1]), dim=1)
+    naive = []
+    for n in range(COUNT):
+        told = [math.exp(float(teacher[n] @ key) / 0.04) for key in method.queue.keys]
+        says = [math.exp(float(student[n] @ key) / 0.1) for key in method.queue.keys]
+        naive.append(-sum(p / sum(told) * math.log(q / sum(says)) for p, q in zip(told, says, strict=True)))
+    found = method(views, Progress(0, 10))
+    assert torch.allclose(found.loss, torch.tensor(naive), atol=1e-4)
+    before = method.queue.keys.clone()
+    assert torch.equal(found.carry["keys"], teacher)
+    method.update(found.carry, Progress(0, 10))
+    assert not torch.equal(method.queue.keys, before)
+
+
+def test_visreg_is_lejepa_by_another_measure():
+    method, sample = make("lejepa", spread="visreg", weight=0.6, out=8)
+    method.eval()
+    views = seen(method, sample)
+    z = torch.stack([method.embedder(view) for view in views])
+    torch.manual_seed(5)
+    found = method(views, Progress(0, 10))
+    torch.manual_seed(5)
+    directions = Draws.fresh(256, z.device).normal((8,))
+    apart = (z - z.mean(0)).square().mean(dim=(0, 2))
+    spread = redundancy.off_centre(z) + redundancy.off_scale(z) + redundancy.off_shape(z, directions)
+    assert torch.allclose(found.loss, 0.4 * apart + 0.6 * spread, atol=1e-5)
+    assert found.nothing_learnt == pytest.approx(1.2)
+
+
+def test_simclr_decoupled_is_not_told_from_its_own_views():
+    method, sample = make("simclr", decoupled=True, hardness=0.5, out=8)
+    found = method(seen(method, sample), Progress(0, 10))
+    assert found.nothing_learnt == pytest.approx(math.log(2 * (COUNT - 1)))
+    z = torch.stack([method.embedder(view) for view in seen(method.eval(), sample)])
+    expected = nt_xent(z, 0.5, decoupled=True, hardness=0.5)
+    assert torch.allclose(method(seen(method, sample), Progress(0, 10)).loss, expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"set method\.decoupled to true"):
+        METHODS["simclr"].Config(hardness=0.5)
+
+
 def test_nnclr_looks_for_the_nearest_earlier_embedding_of_another_sample():
     method, sample = make("nnclr", queue=64, out=8)
     keys = F.normalize(torch.randn(COUNT, 8), dim=1)
@@ -156,7 +295,7 @@ def test_swav_is_the_papers_loss_of_both_orders():
     assert torch.allclose(method(views, Progress(0, 10)).loss, naive, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["vicreg", "lejepa", "swav"])
+@pytest.mark.parametrize("name", ["vicreg", "lejepa", "swav", "barlow-twins", "mmcr"])
 def test_small_crops_are_views_too(name):
     method, sample = make(name, local=2)
     assert method.views.count("local") == 2
