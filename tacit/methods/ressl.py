@@ -14,7 +14,7 @@ from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.methods.similar import recognised
 from tacit.nn.ema import EMA
-from tacit.nn.heads import Embedder, mlp
+from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.queue import Queue
 from tacit.schedule import young
 
@@ -58,7 +58,7 @@ class ReSSL(Method):
         super().__init__(config, encoder, modality, sample)
         self.config = config
         self.views = ("strong", "weak")
-        self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
+        self.student = Embedder(encoder, told_apart(encoder.dim, config.hidden, config.out))
         self.teacher = EMA(self.student)
         self.queue = Queue(config.queue, config.out)
 
