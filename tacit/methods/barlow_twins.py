@@ -43,7 +43,7 @@ class BarlowTwins(Method):
 
     class Config(Named):
         name: Literal["barlow-twins"] = "barlow-twins"
-        weight: float = Field(default=0.02, ge=0, description="price of features that say the same; 0: all do")
+        weight: float = Field(default=5e-3, ge=0, description="price of features that say the same; 0: all do")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=256, ge=2, description="width in which views are compared")
         local: int = Field(default=0, ge=0, description="small crops a sample beside one full view; 0: two full views")

@@ -23,8 +23,9 @@ class ReSSL(Method):
     """Learns to say of a sample in a strong view what a slow copy of itself says of it in a weak one: how like it is to
     each of thousands of earlier samples.
 
-    No two samples are forced apart: what is alike to the teacher may stay alike. That nothing becomes alike to
-    everything is prevented by the teacher's lower temperature, which makes its answers surer than the student's.
+    No two samples are forced apart: what is alike to the teacher may stay alike. That all become alike is prevented by
+    the teacher's lower temperature, which makes its answers surer than the student's, and by taking off what all
+    embeddings have in common, without which the first answers are all alike, and stay so.
     """
 
     paper = "Zheng et al. 2021, ReSSL: Relational Self-Supervised Learning with Weak Augmentation, arXiv 2107.09282"
@@ -48,7 +49,7 @@ class ReSSL(Method):
     class Config(Named):
         name: Literal["ressl"] = "ressl"
         temperature: float = Field(default=0.1, gt=0, description="divides the student's similarities")
-        surer: float = Field(default=0.04, gt=0, description="divides the teacher's; not below the other: collapses")
+        surer: float = Field(default=0.04, gt=0, description="divides the teacher's; lower, so that it is surer")
         momentum: float = Field(default=0.99, ge=0, lt=1, description="share of itself that the teacher keeps a step")
         queue: int = Field(default=4096, ge=2, description="earlier samples that all are compared with")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
