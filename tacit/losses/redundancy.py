@@ -99,20 +99,22 @@ def off_scale(z: Tensor) -> Tensor:
 
 def off_shape(z: Tensor, directions: Tensor) -> Tensor:
     """How far the batch, its features standardised, is from a normal distribution, seen along random directions: the
-    squared distance of Wasserstein to its quantiles (Wu et al. 2026, eq. 2 and 5).
+    squared distance of Wasserstein to its quantiles (Wu et al. 2026, eq. 2 and 5). These are scaled to a deviation of
+    1, which a few have less of: else small batches would be drawn together.
 
     Args:
         z: `[V, B, D]`. No gradient passes through the deviations, which `off_scale` sees to.
         directions: `[M, D]`, of any length.
 
     Returns:
-        A scalar, the mean over views and directions; the mean square of the quantiles, nearly 1, for one point.
+        A scalar, the mean over views and directions; 1 for one point.
     """
     about = z - z.mean(dim=1, keepdim=True)
     unit = about / (about.detach().square().mean(dim=1, keepdim=True).sqrt() + EPSILON)
     along = (unit @ F.normalize(directions, dim=1).T).sort(dim=1).values  # [V, B, M]
     ranks = torch.arange(1, z.shape[1] + 1, device=z.device) / (z.shape[1] + 1)
-    return (along - torch.special.ndtri(ranks).to(z)[:, None]).square().mean()
+    quantiles = torch.special.ndtri(ranks).to(z)
+    return (along - (quantiles / quantiles.square().mean().sqrt())[:, None]).square().mean()
 
 
 def unlike_gauss(z: Tensor, directions: Tensor) -> Tensor:

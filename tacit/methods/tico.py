@@ -67,7 +67,7 @@ class TiCo(Method):
         seen = torch.stack([F.normalize(self.teacher(view), dim=1) for view in reversed(views)])
         apart = 1 - (z * seen).sum(dim=2).mean(dim=0)
         own = z.detach().flatten(0, 1)
-        crowded = (z @ self._with(own) * z).sum(dim=2).mean(dim=0)
+        crowded = (z @ self._with(own, progress) * z).sum(dim=2).mean(dim=0)
         # one direction for all costs the weight, as soon as the matrix knows it
         return Step(
             apart + self.config.weight * crowded,
@@ -76,12 +76,12 @@ class TiCo(Method):
             carry={"z": z.detach().transpose(0, 1)},
         )
 
-    def _with(self, z: Tensor) -> Tensor:
-        """The matrix after embeddings `z [N, out]`, of unit length."""
-        return self.used.lerp(z.T @ z / len(z), 1 - self.config.memory)
+    def _with(self, z: Tensor, progress: Progress) -> Tensor:
+        """The matrix after embeddings `z [N, out]`, of unit length; it begins empty, and is soon of what there is."""
+        return self.used.lerp(z.T @ z / len(z), 1 - young(progress, self.config.memory))
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
-        self.used.copy_(self._with(carry["z"].flatten(0, 1)))
+        self.used.copy_(self._with(carry["z"].flatten(0, 1), progress))
         self.teacher.follow(self.student, young(progress, cosine(progress, self.config.momentum, 1.0)))
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:

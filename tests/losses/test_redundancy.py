@@ -139,19 +139,21 @@ def test_off_centre_scale_and_shape_equal_naive_loops():
         unit = (view - view.mean(0)) / (view.std(0) + EPSILON)
         for direction in directions.numpy():
             along = np.sort(unit @ direction / np.linalg.norm(direction))
-            shape += [(along[n] - norm.ppf((n + 1) / 7)) ** 2 for n in range(6)]
+            quantiles = [norm.ppf((n + 1) / 7) for n in range(6)]
+            shape += [(along[n] - quantiles[n] / np.sqrt(np.mean(np.square(quantiles)))) ** 2 for n in range(6)]
     assert off_centre(z).item() == pytest.approx(np.mean(centre))
     assert off_scale(z).item() == pytest.approx(np.mean(scale), rel=1e-4)
     assert off_shape(z, directions).item() == pytest.approx(np.mean(shape), rel=1e-5)
 
 
-def test_visreg_is_that_of_lightly():
+def test_visreg_of_a_large_batch_is_that_of_lightly():
+    """Which does not scale the quantiles: of 2,000 they have a deviation of .997."""
     losses = pytest.importorskip("lightly.loss.visreg_loss")
-    z = drawn(batch=9).float()
+    z = drawn(batch=2_000).float().exp()
     torch.manual_seed(3)
     theirs = losses.visreg_shape_loss(z, num_slices=8)
     torch.manual_seed(3)
-    assert off_shape(z, torch.randn(5, 8).T).item() == pytest.approx(theirs.item(), rel=1e-4)
+    assert off_shape(z, torch.randn(5, 8).T).item() == pytest.approx(theirs.item(), rel=0.02)
     assert off_scale(z).item() == pytest.approx(losses.visreg_scale_loss(z).item(), rel=1e-3)
     assert off_centre(z).item() == pytest.approx(losses.visreg_center_loss(z).item(), rel=1e-5)
 
@@ -163,8 +165,9 @@ def test_shape_knows_neither_place_nor_scale_and_is_the_square_of_a_distance_bet
     assert off_shape(7 * z + 3, directions).item() == pytest.approx(whole, rel=1e-3)
     unit = ((z - z.mean()) / z.std(correction=0))[0, :, 0].numpy()
     quantiles = norm.ppf(np.arange(1, 51) / 51)
+    quantiles /= quantiles.std()
     assert wasserstein_distance(unit, quantiles) < math.sqrt(whole)
-    assert off_shape(torch.from_numpy(quantiles)[None, :, None], directions).item() < 0.01 < whole
+    assert off_shape(torch.from_numpy(quantiles)[None, :, None], directions).item() < 1e-6 < whole
 
 
 def test_one_point_is_off_by_a_deviation_and_all_quantiles_and_is_pulled_apart():
@@ -172,7 +175,7 @@ def test_one_point_is_off_by_a_deviation_and_all_quantiles_and_is_pulled_apart()
     point = torch.zeros(2, 200, 4, dtype=torch.float64)
     assert off_centre(point).item() == 0
     assert off_scale(point).item() == pytest.approx(1, abs=0.01)
-    assert off_shape(point, torch.eye(4, dtype=torch.float64)).item() == pytest.approx(1, abs=0.05)
+    assert off_shape(point, torch.eye(4, dtype=torch.float64)).item() == pytest.approx(1)
     pulls = []
     for size in (1.0, 1e-2):
         near = (size * drawn(1, 20, 4)).requires_grad_()

@@ -167,8 +167,9 @@ def test_moco_v3_is_cross_entropy_among_the_keys_of_the_batch_in_both_orders():
 def test_tico_is_the_papers_loss_in_both_orders_with_a_matrix_that_moves_after_the_step_alone():
     method, sample = make("tico", out=8, weight=3.0, memory=0.75)
     method.eval()
+    late = Progress(9_999, 10_000)
     earlier = F.normalize(torch.randn(COUNT, 2, 8), dim=2)
-    method.update({"z": earlier}, Progress(9_999, 10_000))
+    method.update({"z": earlier}, late)
     held = 0.25 * sum(torch.outer(each, each) for each in earlier.flatten(0, 1)) / (2 * COUNT)
     assert torch.allclose(method.used, held, atol=1e-6)
     views = seen(method, sample)
@@ -176,18 +177,25 @@ def test_tico_is_the_papers_loss_in_both_orders_with_a_matrix_that_moves_after_t
     t = [F.normalize(method.teacher(view), dim=1) for view in views]
     now = 0.75 * held + 0.25 * sum(each.T @ each for each in z) / (2 * COUNT)
     naive = [sum(1 - z[v][n] @ t[1 - v][n] + 3 * z[v][n] @ now @ z[v][n] for v in (0, 1)) / 2 for n in range(COUNT)]
-    found = method(views, Progress(0, 10))
+    found = method(views, late)
     assert torch.allclose(found.loss, torch.stack(naive), atol=1e-5)
     assert torch.allclose(method.used, held, atol=1e-6)
-    method.update(found.carry, Progress(9_999, 10_000))
+    method.update(found.carry, late)
     assert torch.allclose(method.used, now, atol=1e-6)
+
+
+def test_ticos_matrix_is_nearly_the_first_batchs_after_it():
+    """It begins with nothing, and a price that rises for its first steps would be one for learning."""
+    method, _ = make("tico", out=8)
+    z = F.normalize(torch.randn(5, 8), dim=1)
+    assert torch.allclose(method._with(z, Progress(0, 100)), 0.9 * z.T @ z / 5, atol=1e-6)
 
 
 def test_a_direction_that_all_take_costs_ticos_weight():
     """On paper: of one point for all, z z^T is the matrix, and z^T (z z^T) z is 1."""
     method, _ = make("tico", out=8, weight=3.0, memory=0.0)
     point = F.normalize(torch.ones(1, 8), dim=1)
-    used = method._with(point.expand(5, 8))
+    used = method._with(point.expand(5, 8), Progress(99, 100))
     assert float(point @ used @ point.T) == pytest.approx(1, abs=1e-6)
 
 
