@@ -8,6 +8,7 @@ from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
+from tacit.methods.dino import DINO
 from tacit.methods.electra import Electra
 from tacit.methods.forward_model import ForwardModel
 from tacit.methods.i_jepa import IJEPA
@@ -52,6 +53,7 @@ METHODS: dict[str, type[Learner]] = {
     "mmcr": MMCR,
     "lejepa": LeJEPA,
     "swav": SwAV,
+    "dino": DINO,
     "rotation": Rotation,
     "jigsaw": Jigsaw,
     "relative-patch": RelativePatch,
