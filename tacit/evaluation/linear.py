@@ -18,9 +18,10 @@ FIRST = 3
 """The place in `GRID` that is tried first: the best C lies near it for all encoders tried, wide and narrow."""
 HELD_OUT = 0.2
 """The share of the training part that judges the penalties where the data bring no validation part."""
-CHOOSING, TOLERANCE, ITERATIONS = 3e-4, 1e-5, 100
-"""Norms of the gradient while penalties are compared (their losses no longer change then), and at the end. Weak
-penalties on tens of thousands of dimensions end by the last: stopping early is a penalty of its own."""
+CHOOSING, TOLERANCE, ITERATIONS = 3e-4, 1e-4, 100
+"""Norms of the gradient while penalties are compared (their losses no longer change then), and at the end, where a
+hundredth of it turned one in two thousand predictions on CIFAR-10, and no accuracy by more than .0005. Weak penalties
+on tens of thousands of dimensions end by the last: stopping early is a penalty of its own."""
 
 
 Model = TypeVar("Model")

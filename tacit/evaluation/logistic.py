@@ -152,68 +152,86 @@ def fit(
     if x.shape[2] > x.shape[1] and scaler is None and start is None:
         rows, widen = condense(x)
         return widen(fit(rows, y, classes, penalty, weight=weight, tolerance=tolerance, iterations=iterations))
-    problem = _Problem.of(x, y, classes, penalty, scaler, weight)
-    theta = x.new_zeros(len(x), x.shape[2] + 1, classes)
+    problem = _Problem.of(x, y, penalty, scaler, weight)
+    theta = x.new_zeros(len(x), classes, x.shape[2] + 1)
     if start is not None:
-        theta[:, :-1], theta[:, -1] = start.weights, start.bias
+        theta[..., :-1], theta[..., -1] = start.weights.mT, start.bias
     factor = None if gram is None else _bound(gram, penalty)
     theta, slope = _minimise(problem, theta, factor, tolerance, iterations)
-    return LinearClassifier(theta[:, :-1], theta[:, -1], slope.norm(dim=(1, 2)))
+    return LinearClassifier(theta[..., :-1].mT.contiguous(), theta[..., -1], slope.norm(dim=(1, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where S problems stand, with all that was computed there."""
+
+    theta: Tensor
+    """`[S, C, D + 1]`, the bias in the last column."""
+    logits: Tensor
+    """`[S, C, N]`."""
+    chance: Tensor
+    """`[S, C, N]`, their softmax over the classes."""
+    loss: Tensor
+    """`[S]`: mean cross-entropy + penalty / 2 |W|^2."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """The objective of S problems: two passes over the features, and everything else on logits `[S, N, C]`.
+    """The objective of S problems: two passes over the features, and everything else on logits `[S, C, N]`.
 
-    Parameters are `[S, D + 1, C]`, the bias in the last row. Logits and losses are float64, so that a decrease can
-    be told from rounding; the features stay as they are.
+    Logits and losses are float64, so that a decrease can be told from rounding; the features stay as they are. Classes
+    come before rows, so that what is done with the logits runs along the rows, which are many.
     """
 
     x: Tensor
-    target: Tensor
-    """One-hot `[S, N, C]`."""
+    """`[S, N, D]`."""
+    y: Tensor
+    """Long `[S, 1, N]`."""
     share: Tensor
-    """`[S, N, 1]`, each row's share of the mean."""
+    """`[S, 1, N]`, each row's share of the mean."""
     penalty: float
     shift: Tensor
     scale: Tensor
 
     @classmethod
-    def of(
-        cls, x: Tensor, y: Tensor, classes: int, penalty: float, scaler: Scaler | None, weight: Tensor | None
-    ) -> _Problem:
+    def of(cls, x: Tensor, y: Tensor, penalty: float, scaler: Scaler | None, weight: Tensor | None) -> _Problem:
         share = torch.ones_like(y, dtype=torch.float64) if weight is None else weight.double()
-        share = (share / share.sum(1, keepdim=True))[..., None]
+        share = (share / share.sum(1, keepdim=True))[:, None]
         scaler = scaler or Scaler(x.new_zeros(x.shape[2]), x.new_ones(x.shape[2]))
-        return cls(x, F.one_hot(y, classes).double(), share, penalty, scaler.shift, scaler.scale[:, None])
+        return cls(x, y[:, None], share, penalty, scaler.shift, scaler.scale)
 
     def logits(self, theta: Tensor) -> Tensor:
-        """First pass: `[S, N, C]`."""
-        weights = theta[:, :-1] / self.scale
-        # one problem is a plain matrix product, which BLAS does without a copy of the features
-        product = F.linear(self.x[0], weights[0].T)[None] if len(self.x) == 1 else self.x @ weights
-        return product.double() + (theta[:, -1] - self.shift @ weights)[:, None].double()
+        """First pass: `[S, C, N]`."""
+        weights = theta[..., :-1] / self.scale
+        # one problem is a plain matrix product, many go faster with the features transposed: half the time each
+        product = F.linear(self.x[0], weights[0]).T[None] if len(self.x) == 1 else weights @ self.x.mT
+        bias = theta[..., -1] - weights @ self.shift
+        return product.to(torch.float64, memory_format=torch.contiguous_format).add_(bias[..., None])
 
-    def gradient(self, logits: Tensor, theta: Tensor) -> Tensor:
-        """Second pass: `[S, D + 1, C]`."""
-        residual = (logits.softmax(-1) - self.target) * self.share
-        total = residual.sum(1, keepdim=True).to(self.x.dtype)
-        narrow = residual.to(self.x.dtype).mT.contiguous()  # wide rows: ten times faster than transposed features
+    def place(self, theta: Tensor, logits: Tensor) -> _Place:
+        """What the logits of `theta` say; one exponential serves the loss, the gradient and the curvature."""
+        top = logits.amax(1, keepdim=True)
+        chance = (logits - top).exp_()
+        total = chance.sum(1, keepdim=True)
+        entropy = (top + total.log() - logits.gather(1, self.y)) * self.share
+        decay = 0.5 * self.penalty * theta[..., :-1].double().square().sum((1, 2))
+        return _Place(theta, logits, chance.div_(total), entropy.sum((1, 2)) + decay)
+
+    def gradient(self, place: _Place) -> Tensor:
+        """Second pass: `[S, C, D + 1]`."""
+        residual = place.chance * self.share
+        residual.scatter_add_(1, self.y, -self.share)
+        total = residual.sum(2, keepdim=True).to(self.x.dtype)
+        narrow = residual.to(self.x.dtype)
         product = (narrow[0] @ self.x[0])[None] if len(self.x) == 1 else narrow @ self.x
-        weights = (product.mT - self.shift[:, None] * total) / self.scale + self.penalty * theta[:, :-1]
-        return torch.cat([weights, total], 1)
+        weights = (product - total * self.shift) / self.scale + self.penalty * place.theta[..., :-1]
+        return torch.cat([weights, total], 2)
 
-    def loss(self, logits: Tensor, theta: Tensor) -> Tensor:
-        """`[S]`: mean cross-entropy + penalty / 2 |W|^2."""
-        entropy = (logits.logsumexp(-1, keepdim=True) - (logits * self.target).sum(-1, keepdim=True)) * self.share
-        return entropy.sum((1, 2)) + 0.5 * self.penalty * theta[:, :-1].double().square().sum((1, 2))
-
-    def curvature(self, logits: Tensor, along: Tensor, direction: Tensor) -> Tensor:
+    def curvature(self, place: _Place, along: Tensor, direction: Tensor) -> Tensor:
         """`[S]`: the second derivative along `direction`, whose logits are `along`."""
-        chance = logits.softmax(-1)
-        centred = along - (chance * along).sum(-1, keepdim=True)
-        spread = (chance * centred.square()).sum(-1, keepdim=True) * self.share
-        return spread.sum((1, 2)) + self.penalty * direction[:, :-1].double().square().sum((1, 2))
+        centred = along - (place.chance * along).sum(1, keepdim=True)
+        spread = (place.chance * centred.square_()).sum(1, keepdim=True) * self.share
+        return spread.sum((1, 2)) + self.penalty * direction[..., :-1].double().square().sum((1, 2))
 
 
 def _bound(gram: Tensor, penalty: float) -> Tensor:
@@ -227,9 +245,9 @@ def _bound(gram: Tensor, penalty: float) -> Tensor:
 def _minimise(
     problem: _Problem, theta: Tensor, factor: Tensor | None, tolerance: float, iterations: int
 ) -> tuple[Tensor, Tensor]:
-    """Parameters and gradient, both `[S, D + 1, C]`, after at most `iterations` steps of L-BFGS."""
-    logits = problem.logits(theta)
-    loss, slope = problem.loss(logits, theta), problem.gradient(logits, theta)
+    """Parameters and gradient, both `[S, C, D + 1]`, after at most `iterations` steps of L-BFGS."""
+    place = problem.place(theta, problem.logits(theta))
+    slope = problem.gradient(place)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
     active = torch.ones(len(theta), dtype=torch.bool, device=theta.device)
     for _ in range(iterations):
@@ -238,51 +256,45 @@ def _minimise(
         if not active.any():
             break
         direction = -_two_loops(slope, pairs, factor)
-        along = problem.logits(direction)
-        length, logits, loss = _line_search(problem, theta, direction, logits, along, loss, slope, active)
+        length, place = _line_search(problem, place, direction, slope, active)
         active = active & (length > 0)
         step = length.to(theta.dtype)[:, None, None] * direction
-        theta = theta + step
-        after = problem.gradient(logits, theta)
+        after = problem.gradient(place)
         change = after - slope
         pairs = [*pairs, (step, change, _ratio(torch.ones_like(step[:, :1, :1]), _dot(step, change)))][-HISTORY:]
         slope = after
-    return theta, slope
+    return place.theta, slope
 
 
 def _line_search(
-    problem: _Problem,
-    theta: Tensor,
-    direction: Tensor,
-    logits: Tensor,
-    along: Tensor,
-    loss: Tensor,
-    slope: Tensor,
-    active: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Step lengths `[S]` (0 where no step decreases the objective), and the logits and losses behind them."""
+    problem: _Problem, place: _Place, direction: Tensor, slope: Tensor, active: Tensor
+) -> tuple[Tensor, _Place]:
+    """Step lengths `[S]` along `direction`, 0 where no step decreases the objective, and the place behind them."""
+    along = problem.logits(direction)
+
+    def moved(length: Tensor) -> _Place:
+        far = length[:, None, None]
+        return problem.place(place.theta + far.to(direction.dtype) * direction, place.logits + far * along)
+
     promised = _dot(slope, direction).flatten().double()
-    length = torch.where(active & (promised < 0), -promised / problem.curvature(logits, along, direction), 0.0)
+    length = torch.where(active & (promised < 0), -promised / problem.curvature(place, along, direction), 0.0)
     for _ in range(HALVINGS):
-        moved = logits + length[:, None, None] * along
-        reached = problem.loss(moved, theta + length.to(theta.dtype)[:, None, None] * direction)
-        enough = (reached <= loss + SUFFICIENT * length * promised) | (length == 0)
+        found = moved(length)
+        enough = (found.loss <= place.loss + SUFFICIENT * length * promised) | (length == 0)
         if enough.all():
-            return length, moved, reached
+            return length, found
         length = torch.where(enough, length, length / 2)
     length = torch.where(enough, length, 0.0)
-    moved = logits + length[:, None, None] * along
-    return length, moved, torch.where(length > 0, reached, loss)
+    return length, moved(length)
 
 
 def _steered(slope: Tensor, factor: Tensor | None) -> Tensor:
-    """The inverse of the curvature's bound times `slope [S, D + 1, C]`; of the bias the bound is 1/2."""
+    """The inverse of the curvature's bound times `slope [S, C, D + 1]`; of the bias the bound is 1/2."""
     if factor is None:
         return slope
-    S, D, C = slope[:, :-1].shape
-    columns = slope[:, :-1].permute(1, 0, 2).reshape(D, S * C)
-    solved = torch.cholesky_solve(columns, factor).view(D, S, C).permute(1, 0, 2)
-    return torch.cat([solved, 2 * slope[:, -1:]], 1)
+    columns = slope[..., :-1].flatten(0, 1).T
+    solved = torch.cholesky_solve(columns, factor).T.unflatten(0, slope.shape[:2])
+    return torch.cat([solved, 2 * slope[..., -1:]], 2)
 
 
 def _two_loops(slope: Tensor, pairs: Sequence[tuple[Tensor, Tensor, Tensor]], factor: Tensor | None) -> Tensor:
