@@ -31,12 +31,13 @@ class Draws:
     @classmethod
     def of(cls, seed: int, epoch: int, index: Tensor, view: int) -> Draws:
         """The streams of the samples `index` (long `[B]`) in `epoch` for the method's view number `view`."""
-        key = torch.zeros_like(index)
+        key = 0
         for part in (seed, epoch):
-            key = _mix(key + cls._GOLDEN + part)
-        own, shared = (_mix(key + cls._GOLDEN + part) for part in (view, -1))
-        place = cls._GOLDEN * (index + 1)
-        return cls(_mix(own + place), view, _mix(shared + place))
+            key = _mix_number(key + cls._GOLDEN + part)
+        starts = [_mix_number(key + cls._GOLDEN + part) for part in (view, -1)]
+        places = torch.tensor(starts, device=index.device)[:, None] + cls._GOLDEN * (index + 1)
+        own, shared = _mix(places)
+        return cls(own, view, shared)
 
     @classmethod
     def fresh(cls, count: int, device: torch.device) -> Draws:
@@ -49,6 +50,11 @@ class Draws:
     def shared(self) -> Draws:
         """Numbers that are the same in all views of a sample: what views divide among themselves."""
         return Draws(self._shared, self.view)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers are drawn."""
+        return self._keys.device
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -90,3 +96,12 @@ def _mix(z: Tensor) -> Tensor:
     z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
     z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
     return z ^ ((z >> 31) & 0x1FFFFFFFF)
+
+
+def _mix_number(z: int) -> int:
+    """`_mix` of one number, which need not have 64 bits yet."""
+    z &= 2**64 - 1
+    z = ((z ^ (z >> 30)) * -4658895280553007687) % 2**64
+    z = ((z ^ (z >> 27)) * -7723592293110705685) % 2**64
+    z ^= z >> 31
+    return z - 2**64 if z >= 2**63 else z

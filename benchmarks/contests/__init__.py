@@ -1,9 +1,9 @@
 """All contests by name."""
 
-from contests import knn, logistic, nt_xent, penalties
+from contests import knn, logistic, multi_crop, nt_xent, penalties, views_32, views_224
 from contests.contest import Contest
 
 CONTESTS: dict[str, Contest] = {
-    contest.name: contest for contest in (nt_xent.CONTEST, knn.CONTEST, logistic.CONTEST, penalties.CONTEST)
+    page.CONTEST.name: page.CONTEST for page in (nt_xent, knn, logistic, penalties, views_32, views_224, multi_crop)
 }
 """In the order of the table."""

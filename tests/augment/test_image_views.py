@@ -1,9 +1,12 @@
 import math
 
+import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tacit.augment import image
 from tacit.augment.image import Recipe, image_view, quarter_turns
 from tacit.core import Draws, View
 
@@ -30,6 +33,7 @@ def draws(count=6, seed=0, epoch=0):
         strength=st.sampled_from([0.2, 1.0]),
         grey=st.sampled_from([0.0, 0.5]),
         blur=st.sampled_from([0.0, 0.5]),
+        solarise=st.sampled_from([0.0, 0.5]),
         noise=st.sampled_from([0.0, 0.2]),
         scale=st.sampled_from([1.0, 0.5]),
         outside=st.sampled_from(["reflection", "zeros", "border"]),
@@ -50,6 +54,44 @@ def test_a_samples_view_does_not_depend_on_its_batch():
     together = image_view(View(x), BUSY, draws()).x
     alone = image_view(View(x[2:4]), BUSY, Draws.of(0, 0, torch.tensor([2, 3]), 0)).x
     assert torch.allclose(together[2:4], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", [BUSY, Recipe(jitter=0.8, blur=0.5, solarise=0.5, scale=0.5)])
+def test_a_view_does_not_depend_on_how_many_are_made_at_once(recipe, monkeypatch):
+    x = smooth()
+    together = image_view(View(x), recipe, draws()).x
+    monkeypatch.setattr(image, "CACHED", 1)
+    assert torch.equal(image_view(View(x), recipe, draws()).x, together)
+
+
+@pytest.mark.parametrize("outside", ["reflection", "zeros", "border"])
+def test_a_crop_that_is_not_shrunk_is_sampled_at_its_places(outside):
+    x = torch.rand(16, 3, 20, 32, generator=torch.Generator().manual_seed(0))
+    recipe = Recipe(crop=(0.1, 1.0), outside=outside)
+    view = image_view(View(x), recipe, draws(16))
+    places = view.where.unflatten(1, (20, 32))
+    expected = F.grid_sample(x, places, align_corners=False, padding_mode=outside)
+    assert torch.allclose(view.x, expected, atol=1e-5)
+
+
+def test_what_shrinks_is_antialiased():
+    """Inside, as torch's own antialiased resize; a checkerboard becomes grey instead of a pattern of accident."""
+    x = torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    recipe = STILL.model_copy(update={"scale": 0.5})
+    out = image_view(View(x), recipe, draws(2)).x
+    expected = F.interpolate(x, (12, 16), mode="bilinear", antialias=True, align_corners=False)
+    assert torch.allclose(out[:, :, 1:-1, 1:-1], expected[:, :, 1:-1, 1:-1], atol=1e-5)
+    board = ((torch.arange(33) + torch.arange(33)[:, None]) % 2).float().expand(4, 1, 33, 33)
+    shrunk = image_view(View(board.contiguous()), recipe.model_copy(update={"scale": 0.3}), draws(4)).x
+    assert (shrunk[:, :, 1:-1, 1:-1] - 0.5).abs().max() < 0.1
+
+
+def test_outside_is_black_where_it_is_to_be():
+    recipe = STILL.model_copy(update={"crop": (4.0, 4.0), "outside": "zeros"})
+    out = image_view(View(torch.ones(1, 1, 32, 32)), recipe, draws(1)).x[0, 0]
+    assert out.mean().item() == pytest.approx(0.25, abs=0.02)
+    assert out.max() == 1
+    assert out.min() == 0
 
 
 def test_views_change_with_the_epoch_and_repeat_with_the_seed():
@@ -138,6 +180,29 @@ def test_blur_smooths_and_keeps_the_mean():
     assert (out.std((2, 3)) <= x.std((2, 3)) + 1e-5).all()
     assert out.std() < 0.95 * x.std()
     assert torch.allclose(out.mean((2, 3)), x.mean((2, 3)), atol=0.01)
+
+
+def test_blur_is_the_gaussian_of_the_drawn_width():
+    """Beside one convolution with the whole kernel an image, its borders mirrored."""
+    x = torch.rand(4, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+    out = image_view(View(x), STILL.model_copy(update={"blur": 1.0}), draws(4)).x
+    again = draws(4)
+    again.uniform(shape=(8,))  # the place, and whether there is a blur
+    for one, blurred, sigma in zip(x, out, (again.uniform(0.1, 2.0) * 56 / 224).tolist(), strict=True):
+        line = torch.exp(-0.5 * (torch.arange(-2, 3) / sigma) ** 2)
+        kernel = line[:, None] * line / line.sum() ** 2
+        expected = F.conv2d(F.pad(one[:, None], (2,) * 4, mode="reflect"), kernel[None, None])[:, 0]
+        assert torch.allclose(blurred, expected, atol=1e-4)
+
+
+def test_solarise_inverts_what_is_bright_in_the_share_of_views_that_is_asked_for():
+    x = smooth(400, 1, 8)
+    out = image_view(View(x), STILL.model_copy(update={"solarise": 0.3}), draws(400)).x
+    inverted = torch.where(x >= 0.5, 1 - x, x)
+    is_, is_not = ((out - each).abs().amax((1, 2, 3)) < 1e-4 for each in (inverted, x))
+    bright = (x > 0.51).flatten(1).any(1)
+    assert (is_ | is_not).all()
+    assert 0.2 < is_[bright].float().mean() < 0.4
 
 
 def test_quarter_turns_are_exact_and_each_image_has_its_own():
