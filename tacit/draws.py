@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tacit import ranks
+
 
 class Draws:
     """Random numbers for a batch, one independent stream a sample.
@@ -41,11 +43,18 @@ class Draws:
 
     @classmethod
     def fresh(cls, count: int, device: torch.device) -> Draws:
-        """`count` streams from torch's own generator: what a learner draws inside `forward`.
+        """`count` streams from torch's own generator, one for each sample: what a learner draws inside `forward`.
 
         The engine seeds that generator by (seed, step, micro-batch), so that such numbers repeat like all others.
+        Where processes share a batch they are those that one process would draw for all of it.
         """
-        return cls(torch.randint(2**62, (count,), device=device))
+        drawn = ranks.agreed(torch.randint(2**62, (ranks.count() * count,), device=device))
+        return cls(drawn[ranks.number() * count :][:count])
+
+    @classmethod
+    def common(cls, count: int, device: torch.device) -> Draws:
+        """`count` streams that are no sample's, drawn as `fresh` draws and the same in all processes."""
+        return cls(ranks.agreed(torch.randint(2**62, (count,), device=device)))
 
     def shared(self) -> Draws:
         """Numbers that are the same in all views of a sample: what views divide among themselves."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tacit.config import Config, Named, merge, read_yaml
 from tacit.core import Encoder, Learner, Modality
@@ -55,6 +55,19 @@ class RunConfig(EngineConfig):
         default=None, description="start from these weights: a run, an encoder or a checkpoint"
     )
     max_bad: float = Field(default=0.01, ge=0, le=1, description="largest share of unreadable samples")
+    devices: int = Field(
+        default=1, ge=1, description="processes that share each batch, one a GPU, or each with its share of the cores"
+    )
+
+    @model_validator(mode="after")
+    def _batch_is_shared(self) -> Self:
+        parts = self.accumulate * self.devices
+        if self.batch is not None and self.batch % parts:
+            near = max(1, round(self.batch / parts)) * parts
+            raise ValueError(
+                f"batch {self.batch} cannot be shared by {self.devices} devices in equal parts: {near} can"
+            )
+        return self
 
     @property
     def learner(self) -> type[Learner]:

@@ -18,7 +18,8 @@ from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.source import open_source
 from tacit.data.subset import Subset
 from tacit.encoder import Spec, TrainedEncoder, write_spec
-from tacit.engine import closed, loop
+from tacit.engine import closed, crew, loop
+from tacit.engine.crew import Crew
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, Unreadable, UsageError, nearest
 from tacit.evaluation.features import sample_of, settle
@@ -143,7 +144,10 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
         fingerprint = {"data": dataset.content_hash, "split": dataset.protocol, **_identity(config)}
         if config.kind.beside(config.modality):  # the layout says more than the samples and the settings do
             fingerprint |= {"layout": hashlib.sha256(dataset.layout.model_dump_json().encode()).hexdigest()}
-        done = _fit(learner, samples, config, folder, fingerprint, resume=resume, allow_changes=allow_changes)
+        with crew.hired(config.devices, folder.path) as first:
+            done = _fit(
+                learner, samples, config, folder, fingerprint, resume=resume, allow_changes=allow_changes, crew=first
+            )
         finished = Spec(**{**vars(spec), "training": {**spec.training, "steps": done.step}})
         encoder = TrainedEncoder(learner.encoder, finished, folder.encoder)
         if isinstance(learner, Method) and learner.settles:
@@ -154,15 +158,28 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
         return encoder
 
 
+def assist(config: RunConfig, crew: Crew) -> None:
+    """What each process but the first of a run does: share its batches, write nothing.
+
+    Raises what `train` raises, and ends where that one does.
+    """
+    with interrupt.listening():
+        dataset, start = open_data(config)
+        samples = dataset.part("train")
+        learner = make_learner(config, samples, start)
+        _fit(learner, samples, config, None, {}, resume=False, allow_changes=False, crew=crew)
+
+
 def _fit(
     learner: Learner,
     samples: Subset,
     config: RunConfig,
-    folder: RunFolder,
+    folder: RunFolder | None,
     fingerprint: Mapping[str, str],
     *,
     resume: bool,
     allow_changes: bool,
+    crew: Crew,
 ) -> Progress:
     if isinstance(learner, ClosedForm):
         return closed.fit(
@@ -180,6 +197,7 @@ def _fit(
         allow_changes=allow_changes,
         evaluators=(watch_evaluator(samples, augment, (learner.views[0], learner.views[0])),),
         fingerprint=fingerprint,
+        crew=crew,
     )
 
 
@@ -199,6 +217,8 @@ def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
             f"{dataset.name} has {counted(len(samples), unit)} for training ({len(dataset):,} in all), and learning "
             "needs at least 2, better thousands: give more data"
         )
+    if config.devices > 1 and issubclass(config.learner, ClosedForm):
+        raise UsageError(f"method {config.method.name} is computed by one process: leave out --devices")
     if config.batch is not None and config.batch > len(samples):
         raise UsageError(
             f"a batch of {config.batch} is larger than the number of {unit} for training, {len(samples):,}: "

@@ -9,8 +9,8 @@ import tacit
 
 ROOT = Path(tacit.__file__).parent
 LAYERS = [
-    {"errors", "console", "draws", "atomic"},
-    {"config", "interrupt"},
+    {"errors", "console", "ranks", "atomic"},
+    {"config", "interrupt", "draws"},
     {"view"},
     {"modality"},
     {"core"},
@@ -24,6 +24,7 @@ LAYERS = [
     {"model", "initial", "writer", "agent", "curious"},
     {"ranker"},
     {"training"},
+    {"assist"},
     {"adapting", "applying", "collecting", "searching", "proving"},
     {"acting", "looking"},
     {"library", "desk"},
@@ -35,7 +36,8 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 IMAGE_SETS = {"builtin.py", "cifar.py", "arrays.py", "collect.py"}  # sets are sets of something, games are rendered
-ENGINE_MAY = {"core", "draws", "view", "atomic", "schedule", "config", "errors", "interrupt", "console", "engine"}
+ENGINE_MAY = {"core", "draws", "ranks", "view", "atomic", "schedule", "config", "errors", "interrupt", "console"}
+ENGINE_MAY |= {"engine"}
 
 
 def imports(path: Path) -> set[str]:

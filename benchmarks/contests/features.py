@@ -22,7 +22,7 @@ def features(size: Size) -> tuple[Any, Any]:
 
     from tacit.core import View
     from tacit.evaluation.features import inference
-    from tacit.evaluation.logistic import Scaler
+    from tacit.evaluation.scaler import Scaler
     from tacit.nn.convnet import ConvNet
 
     torch.manual_seed(0)

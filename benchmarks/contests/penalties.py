@@ -33,7 +33,8 @@ def tacit(cs: tuple[float, ...]) -> Callable[[Size], Callable[[], Found]]:
 
     def prepare(size: Size) -> Callable[[], Found]:
         from tacit.evaluation.linear import TOLERANCE
-        from tacit.evaluation.logistic import Scaler, fit
+        from tacit.evaluation.logistic import fit
+        from tacit.evaluation.scaler import Scaler
 
         x, y = features(size)
         as_it_is = Scaler(x.new_zeros(x.shape[1]), x.new_ones(x.shape[1]))

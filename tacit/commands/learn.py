@@ -26,6 +26,7 @@ def train(
     batch: Annotated[int | None, Parameter(group=RECIPE)] = None,
     lr: Annotated[float | None, Parameter(group=RECIPE)] = None,
     seed: Annotated[int | None, Parameter(group=RECIPE)] = None,
+    devices: Annotated[int | None, Parameter(group=RECIPE)] = None,
     config: Annotated[Path | None, Parameter(group=RECIPE)] = None,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", group=RECIPE, negative="", show_default=False)] = (),
     time: Annotated[str | None, Parameter(group=BUDGET)] = None,
@@ -66,6 +67,8 @@ def train(
         Largest learning rate.
     seed
         Everything random is a function of it.
+    devices
+        Processes that share each batch: one a GPU, or each with its share of the cores.
     config
         YAML file with settings, such as the config.yaml of a run.
     set_
@@ -96,6 +99,7 @@ def train(
         "init_from": init_from,
         "batch": batch,
         "seed": seed,
+        "devices": devices,
         "max_bad": max_bad,
         "method": {"name": method} if method else None,
         "encoder": training.encoder_named(encoder) if encoder else None,

@@ -11,7 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import torch
+import torch.distributed as dist
 
+from tacit.engine.crew import ALONE, Crew
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError
 
@@ -37,38 +39,52 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 @contextmanager
-def environment(config: EngineConfig, precision: str) -> Iterator[tuple[Fabric, dict[str, str]]]:
+def environment(config: EngineConfig, precision: str, crew: Crew = ALONE) -> Iterator[tuple[Fabric, dict[str, str]]]:
     """Fabric on the configured device in `precision` (`auto`, `fp32`, `bf16`), and the facts that bits depend on.
 
+    With a `crew` of several it is joined, each of its processes having a GPU, or its share of the cores, for itself.
     The process's threads and random numbers are left as they were found.
     Raises `UsageError` where the device is not there.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device cuda was asked for, but torch sees no GPU: set device to cpu or auto")
     kind = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
-    device = torch.device(kind, 0) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda" and torch.cuda.device_count() < crew.size:
+        raise UsageError(
+            f"{crew.size} devices were asked for, and torch sees {torch.cuda.device_count()} GPUs: give --devices "
+            f"{torch.cuda.device_count()}, or set device to cpu"
+        )
+    device = torch.device(kind, crew.rank) if kind == "cuda" else torch.device(kind)
     bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
     threads, cudnn = torch.get_num_threads(), (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
-    with torch.random.fork_rng(devices=[0] if kind == "cuda" else []):
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
+    with torch.random.fork_rng(devices=[crew.rank] if kind == "cuda" else []):
+        if config.threads is not None or crew.size > 1:
+            torch.set_num_threads(config.threads or max(1, threads // crew.size))
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         try:
-            fabric = _fabric(kind, "bf16-mixed" if bf16 else "32-true")
+            fabric = _fabric(kind, "bf16-mixed" if bf16 else "32-true", crew)
             yield fabric, _facts(fabric, "bf16" if bf16 else "fp32")
         finally:
+            if crew.size > 1:
+                dist.destroy_process_group()
             torch.set_num_threads(threads)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
 
 
-def _fabric(kind: str, precision: str) -> Fabric:
+def _fabric(kind: str, precision: str, crew: Crew) -> Fabric:
     from lightning_fabric import Fabric  # takes as long as torch itself, and only what trains has a use for it
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on stderr
     with warnings.catch_warnings():
         # a GPU that the user chose not to use, or a cluster's variables, are no news to them
         warnings.filterwarnings("ignore", module="lightning_fabric")
-        return Fabric(accelerator=kind, devices=1, precision=precision)
+        if crew.size == 1:
+            return Fabric(accelerator=kind, devices=1, precision=precision)
+        from tacit.engine.shared import strategy
+
+        fabric = Fabric(accelerator=kind, devices=crew.size, strategy=strategy(crew, kind), precision=precision)
+        fabric.launch()
+        return fabric
 
 
 def _facts(fabric: Fabric, precision: str) -> dict[str, str]:

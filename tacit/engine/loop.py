@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tacit import console, interrupt
+from safetensors.torch import load as from_bytes
+
+from tacit import console, interrupt, ranks
 from tacit.core import Augmentation, Evaluator, Method, Progress, Samples
 from tacit.engine import checkpoint, files, order, plan
+from tacit.engine.crew import ALONE, Crew
 from tacit.engine.environment import environment
 from tacit.engine.plan import Plan
 from tacit.engine.runfolder import RunFolder
@@ -37,26 +41,42 @@ def fit(
     allow_changes: bool = False,
     evaluators: Sequence[Evaluator] = (),
     fingerprint: Mapping[str, str] | None = None,
+    crew: Crew = ALONE,
 ) -> Progress:
     """Train `learner` in place on `samples`, seen through `augment` (kind of view -> augmentation).
 
     With a `folder` the run leaves metrics and checkpoints there, and `resume` goes on from the newest of them to the
     same bits as if it had never stopped; `fingerprint` (name -> value) is whatever else those bits depend on. Signals
-    are honoured between steps inside `interrupt.listening()`.
+    are honoured between steps inside `interrupt.listening()`. In a `crew` of several each process calls this with the
+    same learner and data, the first one alone with a folder, and all end with the same learner.
 
     Raises `Interrupted` on SIGINT and SIGTERM, once state is saved; `UsageError` where a run cannot be resumed to the
     same bits, unless `allow_changes`; `RunError` on a loss that is no number, a full disk, damaged checkpoints.
     """
     started = time.monotonic()
-    with environment(config, config.precision) as (fabric, facts):
+    with environment(config, config.precision, crew) as (fabric, facts):
         fresh = Trainer(fabric, learner, samples, augment, config)
         session = Session(learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {})
         with session.guarded():
-            if not (resume and folder is not None and session.restore(allow_changes=allow_changes)):
-                planned = _plan(fabric, fresh, folder, evaluators, started)
-                session.begin(planned, {"distinct": _distinct(fresh)})
+            restored = resume and folder is not None and session.restore(allow_changes=allow_changes)
+            if ranks.most(restored):
+                _share(fresh, session)
+            else:
+                session.begin(_plan(fabric, fresh, folder, evaluators, started), {"distinct": _distinct(fresh)})
             _run(fresh, session)
         return session.progress
+
+
+def _share(trainer: Trainer, session: Session) -> None:
+    """Give all processes the state that the first one has taken up."""
+    if ranks.count() == 1:
+        return
+    state = checkpoint.pack(trainer.learner, trainer.optimiser)
+    where = {"numbers": dict(state.numbers), "step": session.progress.step, "plan": session.plan.to_dict()}
+    tensors, said = ranks.told(checkpoint.serialise(state)), json.loads(ranks.told(json.dumps(where).encode()))
+    if ranks.number():
+        checkpoint.unpack(checkpoint.State(from_bytes(tensors), said["numbers"]), trainer.learner, trainer.optimiser)
+        session.join(said["step"], Plan.from_dict(said["plan"]))
 
 
 def trial(
@@ -130,13 +150,14 @@ def _plan(
         total = budget.steps if budget.steps is not None else (budget.epochs or 1) * trainer.batches
         return plan.make(total, log_every=config.log_every, evaluations=config.evaluations)
     costs = _measure(fabric, trainer, folder, evaluators, window=min(max(3.0, 0.02 * limit), limit / 4))
-    return plan.within(
+    planned = plan.within(
         limit - (time.monotonic() - started),
         costs,
         log_every=config.log_every,
         evaluations=config.evaluations,
         checkpoint_seconds=config.checkpoint_seconds,
     )
+    return Plan.from_dict(json.loads(ranks.told(json.dumps(planned.to_dict()).encode())))
 
 
 def _measure(
@@ -157,7 +178,7 @@ def _measure(
         now = time.monotonic()
         if done == WARMUP_STEPS and now - begun < window:
             timed_from, first = done, now
-        elif now - first >= window:
+        elif ranks.most(now - first >= window):
             break
     per_step = (now - first) / (done - timed_from)
     now = time.monotonic()

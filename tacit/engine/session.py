@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from tacit import console, interrupt
+from tacit import console
 from tacit.core import Evaluator, Learner, Method, Progress
-from tacit.engine import checkpoint, environment, files, watch
+from tacit.engine import checkpoint, crew, environment, files, watch
 from tacit.engine.checkpoint import Checkpoint
 from tacit.engine.plan import Plan
 from tacit.engine.runfolder import RunFolder
@@ -89,6 +89,11 @@ class Session:
             self._log(found.manifest["unlogged"])
         return True
 
+    def join(self, step: int, plan: Plan) -> None:
+        """Stand where the first of several processes stands, which has taken up a run and given away its state."""
+        self._step = step
+        self._open(plan)
+
     def _compare(self, found: Checkpoint, *, allow_changes: bool) -> None:
         then = found.manifest["fingerprint"]
         names = sorted(then.keys() | self._fingerprint.keys())
@@ -146,7 +151,7 @@ class Session:
     @contextmanager
     def stepping(self) -> Iterator[None]:
         """Around what moves state: a stop inside the block must not save half a step."""
-        interrupt.check()
+        crew.check()
         self._whole = False
         yield
         self._step += 1

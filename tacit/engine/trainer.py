@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from tacit import ranks
 from tacit.core import Augmentation, Encoder, Method, Progress, Samples, Step, View, views_of
 from tacit.engine import optimiser, order
 from tacit.engine.settings import EngineConfig
@@ -30,19 +32,15 @@ class Outcome:
     """Seconds spent on reading and viewing samples."""
 
     def loss(self) -> float:
-        """The mean loss of the batch."""
+        """The mean loss of this process's part of the batch."""
         return _mean([step.loss.detach().float().mean() for step in self.steps])
 
     def record(self) -> dict[str, float]:
-        """The scalars of the step, for the log."""
-        names = self.steps[0].metrics
-        return {
-            "epoch": self.epoch,
-            "loss": self.loss(),
-            "nothing_learnt": _mean([step.nothing_learnt for step in self.steps]),
-            "lr": self.lr,
-            **{name: _mean([step.metrics[name] for step in self.steps]) for name in names},
-        }
+        """The scalars of the step, for the log: means over all processes, which ask for them together."""
+        means = {"loss": self.loss(), "nothing_learnt": _mean([step.nothing_learnt for step in self.steps])}
+        means |= {name: _mean([step.metrics[name] for step in self.steps]) for name in self.steps[0].metrics}
+        shared = ranks.summed(torch.tensor(list(means.values()), dtype=torch.float64)) / ranks.count()
+        return {"epoch": self.epoch, "lr": self.lr, **dict(zip(means, shared.tolist(), strict=True))}
 
 
 def _mean(values: Sequence[float | Tensor]) -> float:
@@ -85,7 +83,8 @@ class Trainer:
         config: EngineConfig,
     ) -> None:
         self.learner, self.samples, self.augment, self.config = learner, samples, augment, config
-        self.batch = config.batch_size(len(samples))
+        parts = config.accumulate * fabric.world_size
+        self.batch = max(1, config.batch_size(len(samples)) // parts) * parts
         self.batches = order.batches(len(samples), self.batch)
         self._fabric = fabric
         learner.to(fabric.device)  # before the optimiser is told of the parameters
@@ -106,10 +105,13 @@ class Trainer:
         steps, waited = [], 0.0
         for number, part in enumerate(rows.chunk(config.accumulate)):
             started = time.monotonic()
-            micro = _Micro(self._views(part, epoch), progress)
+            own = part.chunk(fabric.world_size)[fabric.global_rank]
+            micro = _Micro(self._views(own, epoch), progress)
             waited += time.monotonic() - started
-            torch.manual_seed(order.fold("step", config.seed, progress.step, number))
-            with fabric.no_backward_sync(self._module, enabled=number < config.accumulate - 1):
+            apart = fabric.global_rank * config.accumulate + number  # noise such as dropout's is each process's own
+            torch.manual_seed(order.fold("step", config.seed, progress.step, apart))
+            more = number < config.accumulate - 1
+            with self._whole_batch(), fabric.no_backward_sync(self._module, enabled=more):
                 fabric.backward(self._module(micro) / config.accumulate)
             assert micro.step is not None, "the module has put it there"
             steps.append(micro.step)
@@ -125,9 +127,11 @@ class Trainer:
         kinds, device = self.learner.views, self._fabric.device
         return views_of(self.samples, rows, kinds, self.augment, self.config.seed, epoch, device)
 
+    def _whole_batch(self) -> AbstractContextManager[object]:
+        return ranks.WholeBatch() if self._fabric.world_size > 1 else nullcontext()
+
     def _gathered(self, steps: Sequence[Step]) -> dict[str, Tensor]:
-        """What the micro-batches carried, joined over them and over ranks: `[B, ...]` each."""
-        carry = {name: torch.cat([step.carry[name].detach() for step in steps]) for name in steps[0].carry}
-        if self._fabric.world_size == 1:
-            return carry
-        return {name: self._fabric.all_gather(rows).flatten(0, 1) for name, rows in carry.items()}
+        """What the micro-batches carried, joined over them and over processes in the batch's order: `[B, ...]` each."""
+        return {
+            name: torch.cat([ranks.gathered(step.carry[name].detach())[0] for step in steps]) for name in steps[0].carry
+        }

@@ -11,7 +11,8 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.errors import UsageError
 from tacit.evaluation.linear import held_out_groups
-from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
+from tacit.evaluation.logistic import STEERED, LinearClassifier, fit
+from tacit.evaluation.scaler import Scaler
 
 SIZES = (1, 2, 5, 10, 25, 100)
 """Labels per class."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.evaluation.bootstrap import RESAMPLES
 from tacit.evaluation.linear import walk
-from tacit.evaluation.logistic import Scaler
+from tacit.evaluation.scaler import Scaler
 
 Forecaster = Callable[[Tensor], Tensor]
 """Origins, long `[n]` -> what is said of the H steps behind each, `[n, H, C]`."""

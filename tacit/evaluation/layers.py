@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.evaluation.linear import CHOOSING, FIRST, GRID, ITERATIONS, TOLERANCE, held_out, walk
-from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
+from tacit.evaluation.logistic import STEERED, LinearClassifier, fit
+from tacit.evaluation.scaler import Scaler
 
 ROUNDS, SETTLED = 30, 1e-4
 """The most moves of the weights, and the slope along them at which they rest."""

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, condense, fit
+from tacit.evaluation.logistic import STEERED, LinearClassifier, condense, fit
+from tacit.evaluation.scaler import Scaler
 
 GRID = (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5)
 """Values of C, strongest penalty first: scikit-learn's C on features whose mean squared norm is one (`Scaler.of`)."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit import interrupt
+from tacit.evaluation.scaler import Scaler
 
 HISTORY = 10
 """Pairs of steps and gradient changes that L-BFGS remembers."""
@@ -18,54 +19,10 @@ HALVINGS = 30
 SUFFICIENT = 1e-4
 """Armijo's constant: the share of the decrease promised by the slope that a step has to deliver."""
 
-GRAM_ROWS = 20_000
-"""Rows that suffice to know the curvature well enough to steer by."""
 STEERED = 8192
 """The most dimensions for which the curvature is worth computing: its factor costs their cube."""
 JITTER = 1e-6
 """Added to the curvature, whose trace is one, where single precision would make it indefinite."""
-
-DAMPING = 0.3
-"""See `Scaler.of`. On digits with 1/10 labels per class, 0, .3 and no scaling gave: raw pixels .593/.903, .632/.906,
-.656/.910; an untrained network .497/.877, .503/.881, .464/.875; SimCLR .756/.960, .753/.961, .736/.953."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scaler:
-    """The affine map (x - shift) / scale. It is folded into weights, so that large features are never copied."""
-
-    shift: Tensor
-    """`[D]`."""
-    scale: Tensor
-    """`[D]`, positive."""
-
-    @classmethod
-    def of(cls, x: Tensor) -> Scaler:
-        """The scaler that centres `x [N, D]`, evens out its dimensions and makes the mean squared norm one.
-
-        Each dimension is divided by its standard deviation plus `DAMPING` times the root mean square of all of them:
-        full standardisation blows up pixels that are nearly always black, none at all leaves an encoder at the mercy
-        of its loudest channel. With norms of one a penalty means the same at every width.
-        """
-        variance, mean = torch.var_mean(x, 0, correction=0)
-        scale = variance.sqrt() + DAMPING * variance.mean().sqrt() + torch.finfo(x.dtype).tiny
-        norm = (variance / scale.square()).sum().sqrt()
-        return cls(mean, scale * torch.where(norm > 0, norm, 1.0))
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Scaled features `[..., D]`, a copy."""
-        return (x - self.shift) / self.scale
-
-    def gram(self, x: Tensor) -> Tensor:
-        """Z^T Z / N `[D, D]` of the scaled features Z of `x [N, D]`, from evenly spread rows where there are many."""
-        count = min(len(x), max(GRAM_ROWS, 3 * x.shape[1]))
-        rows = torch.linspace(0, len(x) - 1, count).long()
-        total = x.new_zeros(x.shape[1], x.shape[1])
-        for some in torch.split(rows, 4096):
-            interrupt.check()
-            scaled = self(x[some])
-            total.addmm_(scaled.T, scaled)
-        return total / count
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +250,7 @@ def _steered(slope: Tensor, factor: Tensor | None) -> Tensor:
     if factor is None:
         return slope
     columns = slope[..., :-1].flatten(0, 1).T
-    solved = torch.cholesky_solve(columns, factor).T.unflatten(0, slope.shape[:2])
+    solved = torch.cholesky_solve(columns, factor).T.reshape(*slope.shape[:2], -1)
     return torch.cat([solved, 2 * slope[..., -1:]], 2)
 
 

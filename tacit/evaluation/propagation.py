@@ -19,7 +19,8 @@ from tacit import interrupt
 from tacit.evaluation.axes import Axes
 from tacit.evaluation.few_label import unrepeated
 from tacit.evaluation.knn import neighbours
-from tacit.evaluation.logistic import STEERED, Scaler, fit
+from tacit.evaluation.logistic import STEERED, fit
+from tacit.evaluation.scaler import Scaler
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

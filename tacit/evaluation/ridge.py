@@ -8,7 +8,8 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.evaluation.linear import Probe, held_out, short
-from tacit.evaluation.logistic import LinearClassifier, Scaler
+from tacit.evaluation.logistic import LinearClassifier
+from tacit.evaluation.scaler import Scaler
 
 PENALTIES = tuple(10 ** (-half / 2) for half in range(2, 17))
 """Added to the variances of features whose mean squared norm is one (`Scaler.of`), strongest first."""

@@ -15,8 +15,9 @@ from torch import Tensor
 from tacit import console, interrupt
 from tacit.core import Samples, View
 from tacit.evaluation.knn import neighbours
-from tacit.evaluation.logistic import STEERED, LinearClassifier, Scaler, fit
+from tacit.evaluation.logistic import STEERED, LinearClassifier, fit
 from tacit.evaluation.overlap import tally
+from tacit.evaluation.scaler import Scaler
 
 DRAWS = 3
 CELLS = 50_000

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.evaluation.linear import held_out, units_of
-from tacit.evaluation.logistic import Scaler
+from tacit.evaluation.scaler import Scaler
 
 LOW_ENTROPY = 0.6
 """Nats below which a state of classes is hardly ever another one: left out, as in Anand et al. 2019, section 5.2."""

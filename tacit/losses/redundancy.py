@@ -81,7 +81,8 @@ def narrowness(z: Tensor) -> Tensor:
     """
     batch, least = z.shape[1], min(z.shape[1:]) ** 0.5
     whole = torch.linalg.svdvals(F.normalize(z, dim=2).mean(dim=0)).sum() / batch**0.5
-    return (least - whole) / (least - 1)
+    lacking: Tensor = (least - whole) / (least - 1)
+    return lacking
 
 
 def off_centre(z: Tensor) -> Tensor:
@@ -114,7 +115,8 @@ def off_shape(z: Tensor, directions: Tensor) -> Tensor:
     along = (unit @ F.normalize(directions, dim=1).T).sort(dim=1).values  # [V, B, M]
     ranks = torch.arange(1, z.shape[1] + 1, device=z.device) / (z.shape[1] + 1)
     quantiles = torch.special.ndtri(ranks).to(z)
-    return (along - (quantiles / quantiles.square().mean().sqrt())[:, None]).square().mean()
+    off: Tensor = (along - (quantiles / quantiles.square().mean().sqrt())[:, None]).square().mean()
+    return off
 
 
 def unlike_gauss(z: Tensor, directions: Tensor) -> Tensor:

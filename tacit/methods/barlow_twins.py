@@ -12,6 +12,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.losses.redundancy import correlation, off_identity
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 
 
 class BarlowTwins(Method):
@@ -63,7 +64,7 @@ class BarlowTwins(Method):
         return self.embedder.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        lacking, repeated = off_identity(correlation(self.embedder.each(views)))
+        lacking, repeated = off_identity(correlation(gathered(self.embedder.each(views), dim=1)[0]))
         loss = (lacking + self.config.weight * repeated).expand(len(views[0]))
         metrics = {"disagreement": lacking.detach(), "redundancy": repeated.detach()}
         return Step(loss, float(self.config.out), metrics)

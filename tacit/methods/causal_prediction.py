@@ -17,6 +17,7 @@ from tacit.losses.choices import among_all, among_some, calibrated, undecided
 from tacit.losses.contrastive import info_nce, paired_nce
 from tacit.losses.tokens import by_sample, by_token, known_mean, unigram_loss
 from tacit.nn.goals import values_of
+from tacit.ranks import gathered
 from tacit.view import FIRST_WORD, MASK
 
 FEW = 5_000
@@ -134,14 +135,19 @@ class CausalPrediction(Method):
         """
         config = self.config
         (one, before), (other, after) = [seen, *(self._read(view) for view in views[1:] or views)][-2:]
-        ends, alike = (one.valid, other.valid), torch.eye(len(before), dtype=torch.bool, device=before.device)
+        ends, wanted = (one.valid, other.valid), None
         if config.positive == "same-target":
             wanted = _last(other.target[..., None], other.valid)[:, 0]
-            ends, alike = (_in_front_of(one, wanted), _in_front_of(other, wanted)), wanted[:, None] == wanted
-        known = ends[0].any(dim=1) & ends[1].any(dim=1)
+            ends = (_in_front_of(one, wanted), _in_front_of(other, wanted))
+        known, own = gathered(ends[0].any(dim=1) & ends[1].any(dim=1))
+        alike = torch.eye(len(known), dtype=torch.bool, device=known.device)
+        if wanted is not None:
+            wanted, _ = gathered(wanted)
+            alike = wanted[:, None] == wanted
         alike = alike | ~known | ~known[:, None]  # of what is not there nothing is told apart
-        first, second = _last(before, ends[0], one.rows), _last(after, ends[1], other.rows)
-        losses = paired_nce(first.float(), second.float(), config.temperature, alike)
+        first, _ = gathered(_last(before, ends[0], one.rows))
+        second, _ = gathered(_last(after, ends[1], other.rows))
+        losses = paired_nce(first.float(), second.float(), config.temperature, alike)[own]
         nothing = torch.log1p(2.0 * (~alike).sum(dim=1)).mean()
         metrics = {**step.metrics, "contrast": losses.detach().mean()}
         loss, line = step.loss + config.contrast * losses, step.nothing_learnt + config.contrast * nothing
@@ -168,7 +174,7 @@ class CausalPrediction(Method):
         config, count = self.config, len(table) - FIRST_WORD
         if config.loss == "softmax" or (config.loss == "auto" and count <= FEW):
             return among_all(states, table, target), unigram_loss(self.counts, target).mean()
-        drawn = FIRST_WORD + Draws.fresh(config.negatives, states.device).integers(count)
+        drawn = FIRST_WORD + Draws.common(config.negatives, states.device).integers(count)
         if config.loss != "gbce":
             return among_some(states, table, target, drawn, count), unigram_loss(self.counts, target).mean()
         t = config.calibration
@@ -176,9 +182,9 @@ class CausalPrediction(Method):
 
     def _choose(self, tokens: Tokens, states: Tensor) -> Step:
         """Which token stands 1, 2, ... `ahead` of each, among others of the batch (arXiv 1807.03748, eq. 4)."""
-        pool = tokens.x[tokens.valid]
-        drawn = Draws.fresh(self.config.negatives, pool.device).integers(len(pool))
-        place = (tokens.valid.flatten().cumsum(0) - 1).view_as(tokens.valid)
+        pool, own = gathered(tokens.x[tokens.valid])
+        drawn = Draws.common(self.config.negatives, pool.device).integers(len(pool))
+        place = own.start + (tokens.valid.flatten().cumsum(0) - 1).view_as(tokens.valid)
         total = []
         for ahead, head in enumerate(self.heads, 1):
             told = tokens.followed(ahead)

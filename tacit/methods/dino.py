@@ -16,7 +16,8 @@ from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.prototypes import Prototypes, shared_out
-from tacit.schedule import cosine
+from tacit.ranks import gathered
+from tacit.schedule import cosine, young
 
 TINY = 1e-6
 """Added to the variance of a feature."""
@@ -94,14 +95,15 @@ class DINO(Method):
     @torch.no_grad()
     def _shares(self, views: Sequence[View]) -> Tensor:
         """What the teacher gives each sample, in each of its full views, of each choice: `[2, B, choices]`."""
-        told = torch.stack([self.teacher(view) for view in views]).flatten(0, 1)
+        told, own = gathered(torch.stack([self.teacher(view) for view in views]), dim=1)
+        told = told.flatten(0, 1)
         # its running statistics are those of its past, in which all samples may lie on one side
         told = (told - told.mean(dim=0)) / (told.var(dim=0, correction=0) + TINY).sqrt()
-        return shared_out(self.older.model(told), self.config.sharing).unflatten(0, (len(views), -1))
+        shares = shared_out(self.older.model(told), self.config.sharing)
+        return shares.view(len(views), -1, shares.shape[1])[:, own]
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
-        # young teachers keep less of themselves, so that the random start is soon forgotten
-        momentum = min(cosine(progress, self.config.momentum, 1.0), (progress.step + 1) / (progress.step + 10))
+        momentum = young(progress, cosine(progress, self.config.momentum, 1.0))
         self.teacher.follow(self.student, momentum)
         self.older.follow(self.prototypes, momentum)
 

@@ -76,10 +76,11 @@ class Electra(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         (view,) = views
         tokens = self.backbone.cut(view)
-        hide = hidden(tokens.valid, self.config.share, 1, Draws.fresh(len(view), view.x.device))
+        draws = Draws.fresh(len(view), view.x.device)
+        hide = hidden(tokens.valid, self.config.share, 1, draws)
         gaps = self.backbone.cut(view.with_x(view.x.masked_fill(hide, MASK)))
         logits = self.small(gaps, hide, self.backbone)
-        filled = view.x.masked_scatter(hide, drawn(logits))
+        filled = view.x.masked_scatter(hide, drawn(logits, draws.uniform(shape=hide.shape[1:])[hide]))
         replaced = (filled != view.x)[tokens.valid].float()
         states = self.backbone.layers(self.backbone.cut(view.with_x(filled)))[-1][tokens.valid]
         told = self.tell(states)[:, 0].float()
@@ -117,6 +118,8 @@ class Small(nn.Module):
 
 
 @torch.no_grad()
-def drawn(logits: Tensor) -> Tensor:
-    """One id for each of the `logits [M, V]`, by its probability: long `[M]`."""
-    return torch.multinomial(logits.float().softmax(dim=1), 1)[:, 0]
+def drawn(logits: Tensor, uniform: Tensor) -> Tensor:
+    """One id for each of the `logits [M, V]`, by its probability: long `[M]`. `uniform [M]` are numbers in [0, 1)."""
+    reached = logits.float().softmax(dim=1).cumsum(dim=1)
+    found = torch.searchsorted(reached, uniform[:, None] * reached[:, -1:], right=True)[:, 0]
+    return found.clamp_max(logits.shape[1] - 1)

@@ -16,6 +16,7 @@ from tacit.methods.mae import that_drops
 from tacit.nn.ema import EMA
 from tacit.nn.masking import block, one_seen
 from tacit.nn.predictor import Predictor
+from tacit.ranks import gathered
 
 TINY = 1e-6
 """Added to the variance of a feature."""
@@ -117,5 +118,5 @@ def features(encoder: TokenEncoder, view: View) -> Tensor:
     """What `encoder` makes of each token of the whole `view`, `[B, L, D']`, each feature with mean 0 and variance 1."""
     tokens = encoder.cut(view)
     states = encoder.layers(tokens)[-1].float()
-    told = states[tokens.valid]
+    told, _ = gathered(states[tokens.valid])
     return (states - told.mean(dim=0)) / (told.var(dim=0, correction=0) + TINY).sqrt()

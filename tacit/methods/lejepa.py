@@ -12,6 +12,7 @@ from tacit.core import Draws, Encoder, Exhibit, Method, Modality, Progress, Samp
 from tacit.losses.redundancy import off_centre, off_scale, off_shape, one_point_unlike_gauss, unlike_gauss
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 
 
 class LeJEPA(Method):
@@ -66,15 +67,15 @@ class LeJEPA(Method):
         return self.embedder.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        z, weight = self.embedder.each(views), self.config.weight  # [V, B, out]
+        (z, own), weight = gathered(self.embedder.each(views), dim=1), self.config.weight  # [V, B, out]
         apart = (z - z.mean(dim=0)).square().mean(dim=(0, 2))
-        directions = Draws.fresh(self.config.directions, z.device).normal((z.shape[2],))
+        directions = Draws.common(self.config.directions, z.device).normal((z.shape[2],))
         if self.config.spread == "sigreg":
             spread, one_point = unlike_gauss(z, directions), one_point_unlike_gauss(z.shape[1])
         else:  # one point lies off no centre, and is a whole deviation and all quantiles away
             spread, one_point = off_centre(z) + off_scale(z) + off_shape(z, directions), 2.0
         metrics = {"disagreement": apart.mean().detach(), "unlike a normal": spread.detach()}
-        return Step((1 - weight) * apart + weight * spread, weight * one_point, metrics)
+        return Step((1 - weight) * apart[own] + weight * spread, weight * one_point, metrics)
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         return recognised(self.embedder.each(views), views, count)

@@ -14,6 +14,7 @@ from tacit.config import Named
 from tacit.core import Encoder, Method, Modality, Progress, Step, View
 from tacit.losses.contrastive import mixed_nce
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import agreed, gathered
 
 
 class MixUp(Method):
@@ -55,12 +56,16 @@ class MixUp(Method):
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         (view,) = views
-        share = torch.distributions.Beta(self.config.alpha, self.config.alpha).sample((len(view),)).to(view.x.device)
-        partner = torch.arange(len(view), device=view.x.device).roll(1)  # the order of a batch is drawn already
-        blend, share = mixture(view, partner, share)
-        keys, mixed = self.embedder.each([view, blend])
+        x, own = gathered(view.x)
+        whole = replace(view, x=x, valid=None if view.valid is None else gathered(view.valid)[0])
+        share = torch.distributions.Beta(self.config.alpha, self.config.alpha).sample((len(x),)).to(x.device)
+        partner = torch.arange(len(x), device=x.device).roll(1)  # the order of a batch is drawn already
+        blend, share = mixture(whole, partner, agreed(share))
+        assert blend.valid is not None, "a mixture says what it has"
+        blend = replace(view, x=blend.x[own], valid=blend.valid[own])
+        (keys, mixed), _ = gathered(self.embedder.each([view, blend]), dim=1)
         loss = mixed_nce(mixed, keys, partner, share, self.config.temperature)
-        return Step(loss, nothing_learnt=torch.tensor(float(len(view))).log())
+        return Step(loss[own], nothing_learnt=torch.tensor(float(len(x))).log())
 
 
 def mixture(view: View, partner: Tensor, share: Tensor) -> tuple[View, Tensor]:

@@ -12,6 +12,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.losses.redundancy import narrowness
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 
 
 class MMCR(Method):
@@ -48,7 +49,8 @@ class MMCR(Method):
         return self.embedder.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        return Step(narrowness(self.embedder.each(views)).expand(len(views[0])), nothing_learnt=1.0)
+        z, _ = gathered(self.embedder.each(views), dim=1)  # [V, B, out]
+        return Step(narrowness(z).expand(len(views[0])), nothing_learnt=1.0)
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         return recognised(self.embedder.each(views), views, count)

@@ -16,6 +16,7 @@ from tacit.losses.contrastive import info_nce
 from tacit.methods.similar import recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
@@ -78,10 +79,11 @@ class MoCoV3(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         z = self.student.each(views)
         query = self.predictor(z.flatten(0, 1)).float().view_as(z)
-        keys = [self.teacher(view) for view in views]
-        place = torch.arange(len(views[0]), device=z.device)
+        keys, mine = gathered(torch.stack([self.teacher(view) for view in views]), dim=1)
+        place = torch.arange(keys.shape[1], device=z.device)
         losses = [
-            info_nce(query[own], keys[1 - own], keys[1 - own], self.config.temperature, place, place) for own in (0, 1)
+            info_nce(query[own], keys[1 - own, mine], keys[1 - own], self.config.temperature, place[mine], place)
+            for own in (0, 1)
         ]
         return Step(torch.stack(losses).mean(dim=0), nothing_learnt=math.log(len(place)))
 

@@ -16,6 +16,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import recognised
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.queue import Queue
+from tacit.ranks import gathered
 
 
 class NNCLR(Method):
@@ -78,12 +79,13 @@ class NNCLR(Method):
         z = self.embedder.each(views)
         keys = F.normalize(z.detach(), dim=2)
         guess = F.normalize(torch.stack([self.predictor(each) for each in z]).float(), dim=2)
-        right = torch.arange(len(index), device=index.device)
+        guess, own_rows = gathered(guess, dim=1)
+        right = torch.arange(guess.shape[1], device=index.device)[own_rows]
         losses = []
         for own, other in ((0, 1), (1, 0)):
             scores = self._neighbours(keys[own], index) @ guess[other].T / self.config.temperature
             losses.append(F.cross_entropy(scores, right, reduction="none"))
-        return Step(torch.stack(losses).mean(dim=0), math.log(len(index)), carry={"keys": keys[0], "index": index})
+        return Step(torch.stack(losses).mean(dim=0), math.log(guess.shape[1]), carry={"keys": keys[0], "index": index})
 
     def _neighbours(self, keys: Tensor, index: Tensor) -> Tensor:
         """The nearest earlier embedding of each, `[B, out]`, of another sample; no gradient reaches it."""

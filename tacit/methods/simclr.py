@@ -14,6 +14,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.losses.contrastive import nt_xent
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 
 
 class SimCLR(Method):
@@ -111,10 +112,10 @@ class SimCLR(Method):
         return self.embedder.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        z = self.embedder.each(views)  # [V, B, out]
+        z, own = gathered(self.embedder.each(views), dim=1)  # [V, B, out]
         config, others = self.config, z.shape[0] * (z.shape[1] - 1) if self.config.decoupled else z[..., 0].numel() - 1
         loss = nt_xent(z, config.temperature, decoupled=config.decoupled, hardness=config.hardness)
-        return Step(loss, nothing_learnt=math.log(max(others, 1)))
+        return Step(loss[own], nothing_learnt=math.log(max(others, 1)))
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         return recognised(self.embedder.each(views), views, count)

@@ -14,6 +14,7 @@ from tacit.core import Encoder, Exhibit, Features, Method, Modality, Progress, S
 from tacit.errors import UsageError
 from tacit.losses.moments import placewise
 from tacit.methods.similar import negatives, positive
+from tacit.ranks import gathered
 
 
 class STDIM(Method):
@@ -61,8 +62,9 @@ class STDIM(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         now, later = (self.backbone(view) for view in views)
         whole, places = self._asked(now)
-        each = [placewise(query, _tokens(later)) for query in (whole, places)]
-        nothing = math.log(len(views[0]))
+        keys, own = gathered(_tokens(later))
+        each = [placewise(gathered(query)[0], keys)[own] for query in (whole, places)]
+        nothing = math.log(len(keys))
         metrics = {name: loss.detach().mean() for name, loss in zip(("global", "local"), each, strict=True)}
         return Step(each[0] + each[1], 2 * nothing, metrics)
 

@@ -15,6 +15,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.prototypes import Prototypes, shared_out
+from tacit.ranks import gathered
 
 
 class SwAV(Method):
@@ -86,8 +87,9 @@ class SwAV(Method):
     def _shares(self, z: Tensor, full: int) -> Tensor:
         """What each sample of a full view is given of each cluster, `[B, K]`."""
         held = self.earlier[full, : int(self.filled)]
-        scores = self.prototypes(torch.cat([z, held.to(z)]))
-        return shared_out(scores, self.config.sharing)[: len(z)]
+        whole, own = gathered(z)
+        scores = self.prototypes(torch.cat([whole, held.to(z)]))
+        return shared_out(scores, self.config.sharing)[own]
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         size = self.config.queue

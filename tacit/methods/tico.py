@@ -15,6 +15,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
@@ -66,8 +67,8 @@ class TiCo(Method):
         z = F.normalize(self.student.each(views), dim=2)  # [2, B, out]
         seen = torch.stack([F.normalize(self.teacher(view), dim=1) for view in reversed(views)])
         apart = 1 - (z * seen).sum(dim=2).mean(dim=0)
-        own = z.detach().flatten(0, 1)
-        crowded = (z @ self._with(own, progress) * z).sum(dim=2).mean(dim=0)
+        whole, _ = gathered(z.detach(), dim=1)
+        crowded = (z @ self._with(whole.flatten(0, 1), progress) * z).sum(dim=2).mean(dim=0)
         # one direction for all costs the weight, as soon as the matrix knows it
         return Step(
             apart + self.config.weight * crowded,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from tacit.config import Named
 from tacit.core import Draws, Encoder, Features, Method, Modality, Progress, Step, View
 from tacit.errors import UsageError
 from tacit.losses.hierarchical import hierarchical
+from tacit.ranks import gathered, most
 
 
 class TS2Vec(Method):
@@ -56,8 +58,11 @@ class TS2Vec(Method):
         draws = Draws.fresh(len(views[0]), views[0].x.device)
         first, second = (self._seen(_with_gaps(view, self.config.mask, draws)) for view in views)
         at, there, both = _aligned(first, second)
-        loss, nothing = hierarchical(_taken(first, at), _taken(second, there), both, self.config.samples)
-        return Step(loss, nothing.mean())
+        longest = most(at.shape[1])
+        at, there, both = (F.pad(each, (0, longest - each.shape[1])) for each in (at, there, both))
+        (one, own), (other, _) = (gathered(tokens) for tokens in (_taken(first, at), _taken(second, there)))
+        loss, nothing = hierarchical(one, other, gathered(both)[0], self.config.samples)
+        return Step(loss[own], nothing.mean())
 
     def _seen(self, view: View) -> Features:
         found: Features = self.backbone(view)

@@ -12,6 +12,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.losses.redundancy import disagreement, redundancy, stillness
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, mlp
+from tacit.ranks import gathered
 
 
 class VICReg(Method):
@@ -65,11 +66,11 @@ class VICReg(Method):
         return self.embedder.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        z = self.embedder.each(views)  # [V, B, out]
+        z, own = gathered(self.embedder.each(views), dim=1)  # [V, B, out]
         config, apart, still, same = self.config, disagreement(z), stillness(z), redundancy(z)
         loss = config.agree * apart + config.vary * still + config.differ * same
         metrics = {"disagreement": apart.mean(), "stillness": still, "redundancy": same}
-        return Step(loss, config.vary, {name: value.detach() for name, value in metrics.items()})
+        return Step(loss[own], config.vary, {name: value.detach() for name, value in metrics.items()})
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         return recognised(self.embedder.each(views), views, count)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.core import Draws, Tokens
+from tacit.ranks import gathered
 
 
 def hidden_of(tokens: Tokens, share: float, span: int, draws: Draws, *, geometric: bool = False) -> Tensor:
@@ -108,7 +109,7 @@ def covered(tokens: Tokens, hide: Tensor, mask: Tensor, changed: float, kept: fl
     fate = draws.uniform(shape=hide.shape[1:])
     x = torch.where((hide & (fate >= changed + kept))[..., None], mask.to(tokens.x.dtype), tokens.x)
     if changed:
-        pool = tokens.x[tokens.valid]
+        pool, _ = gathered(tokens.x[tokens.valid])
         place = (draws.uniform(shape=hide.shape[1:]) * len(pool)).long().clamp_max(len(pool) - 1)
         swap = hide & (fate < changed)
         x = x.masked_scatter(swap[..., None], pool[place[swap]].to(x.dtype))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.ranks import summed
+
 
 class GumbelCodes(nn.Module):
     """Product quantisation with the straight-through Gumbel softmax (Jang et al. 2016, arXiv 1611.01144).
@@ -40,6 +42,7 @@ def diversity(probabilities: Tensor) -> Tensor:
 
     0 where all V codes of each group are used alike in the batch of `probabilities [M, G, V]`.
     """
-    used = torch.special.entr(probabilities.mean(dim=0)).sum(dim=1).exp()
+    tokens = summed(probabilities.new_tensor(float(len(probabilities))))
+    used = torch.special.entr(summed(probabilities.sum(dim=0)) / tokens).sum(dim=1).exp()
     unused: Tensor = 1 - used.sum() / (probabilities.shape[1] * probabilities.shape[2])
     return unused

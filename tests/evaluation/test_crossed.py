@@ -251,7 +251,8 @@ def test_penalties_are_chosen_by_groups_never_heard() -> None:
     asked = []
 
     def fitted(rows: Tensor, c: float, weight: Tensor | None) -> object:
-        from tacit.evaluation.logistic import Scaler, fit
+        from tacit.evaluation.logistic import fit
+        from tacit.evaluation.scaler import Scaler
 
         assert weight is not None
         asked.append((rows, weight))

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from tacit.evaluation.layers import _Objective, _solve, _Sum, weighted_probe
 from tacit.evaluation.linear import GRID, linear_probe
-from tacit.evaluation.logistic import Scaler
+from tacit.evaluation.scaler import Scaler
 
 
 def toy(telling, count=500, layers=4, width=12, classes=5, seed=0):

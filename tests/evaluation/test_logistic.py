@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from tacit.evaluation.logistic import LinearClassifier, Scaler, _minimise, _Problem, condense, fit
+from tacit.evaluation.logistic import LinearClassifier, _minimise, _Problem, condense, fit
+from tacit.evaluation.scaler import Scaler
 
 
 def problems(draws: int, rows: int, dim: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tacit.errors import UsageError
 from tacit.evaluation import few_label
 from tacit.evaluation.linear import GRID, linear_probe
-from tacit.evaluation.logistic import Scaler
+from tacit.evaluation.scaler import Scaler
 
 torch.set_num_threads(1)
 

@@ -8,8 +8,8 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from tacit.evaluation.linear import held_out, walk
-from tacit.evaluation.logistic import Scaler
 from tacit.evaluation.ridge import PENALTIES, ridge_probe
+from tacit.evaluation.scaler import Scaler
 
 
 def clouds(rows: int, dim: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:

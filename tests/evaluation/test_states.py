@@ -80,7 +80,7 @@ def test_regression_is_scikit_learns_ridge_at_one_of_the_penalties(dimensions):
     x = torch.randn(120, dimensions, generator=generator)
     values = x[:, :1] + torch.randn(120, 1, generator=generator)
     found = regress(x[:80], values[:80], x[80:], groups=torch.arange(80) // 8)
-    from tacit.evaluation.logistic import Scaler
+    from tacit.evaluation.scaler import Scaler
 
     z = Scaler.of(x[:80])(x)
     ridges = [Ridge(alpha=80 * penalty).fit(z[:80].double(), values[:80, 0].double()) for penalty in PENALTIES]

@@ -1,0 +1,54 @@
+"""Two processes that share a batch do what one does with all of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from test_contract import GRADIENT
+
+from tacit.engine.crew import free_port
+from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
+
+HERE = Path(__file__).parent
+FIRST = dict(reversed(GRADIENT))
+RAGGED = [("simclr", "series"), ("masked-prediction", "text"), ("causal-prediction", "interactions"), ("mae", "audio")]
+WANTED = GRADIENT if os.environ.get("TACIT_EXAMPLES") == "fuzz" else [*FIRST.items(), *RAGGED]
+PAIRS = [f"{method}:{name}" for method, name in WANTED]
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """A folder with the step of each pair, by one process and by two."""
+    folder, port = tmp_path_factory.mktemp("steps"), free_port()
+    paths = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    runs = [
+        subprocess.Popen(
+            [sys.executable, HERE / "sharing.py", str(rank), str(size), str(port), folder, *PAIRS],
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        for rank, size in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert [run.wait(timeout=280) for run in runs] == [0, 0, 0]
+    return folder
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_two_processes_step_as_one_does(steps, pair):
+    """Gradients, BatchNorm's statistics, what `update` moves with what was carried, and the mean loss."""
+    one, two = (load_file(steps / f"{pair}-{size}.safetensors") for size in (1, 2))
+    assert one.keys() == two.keys()
+    moved = False
+    for name, value in one.items():
+        assert (value.double() - two[name].double()).abs().sum() <= 1e-5 * max(1, value.numel()) ** 0.5, name
+        moved |= name.startswith("after.") and not value.equal(one[name.replace("after.", "before.")])
+    assert moved
+
+
+def test_every_method_is_among_them():
+    assert {pair.split(":")[0] for pair in PAIRS} == {method for method, _ in GRADIENT}
+    assert {pair.split(":")[1] for pair in PAIRS} == set(MODALITIES)
+    assert set(METHODS) >= set(FIRST)
