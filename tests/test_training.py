@@ -122,9 +122,11 @@ def slighter(method, preset, words):
     """A recipe of very many parameters is built as it is, and goes the whole way at a smaller size."""
     recipe = METHODS[method].presets[preset]
     smaller = ["encoder.size=tiny"] if recipe.get("encoder", {}).get("size") == "base" else []
-    if recipe.get("encoder", {}).get("name") == "timm":
+    stands_in = {"timm": ["encoder.model=test_resnet"], "resnet18": ["encoder.name=convnet", "encoder.width=8"]}
+    encoder = recipe.get("encoder", {}).get("name")
+    if encoder in stands_in and preset != "tutorial":  # that one is stepped as it is
         wide = [name for name in ("hidden", "out") if name in recipe.get("method", {})]
-        smaller += ["encoder.model=resnet18", *(f"method.{name}=64" for name in wide)]
+        smaller += [*stands_in[encoder], *(f"method.{name}=64" for name in wide)]
     if smaller:
         assert run([*words, "--dry-run"]) == 0
     return [word for setting in smaller for word in ("--set", setting)]
