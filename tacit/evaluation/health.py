@@ -15,6 +15,10 @@ from tacit.evaluation.features import extract_pairs
 ROWS = 2048
 """Measures that compare all pairs of rows or take singular values read at most this many, evenly spread."""
 DEAD = 0.01
+FIRST, LAST = 4, 100
+"""The eigenvalues, counted from 1, through which a power law is laid: those before are outliers, those behind noise."""
+OWN = 1e-4
+"""What is added to the variance of views in each direction, as a share of what it is on average."""
 
 
 def rankme(x: Tensor) -> float:
@@ -29,6 +33,51 @@ def effective_rank(x: Tensor) -> float:
     """The same measure (Roy and Vetterli 2007) of the centred `x [N, D]`: the directions in which samples differ."""
     few = _few(x).double()
     return _spectral(few - few.mean(0))
+
+
+def alpha_req(x: Tensor) -> float:
+    """Alpha, where the covariance of `x [N, D]` has eigenvalues that fall with their rank i as i ** -alpha.
+
+    Agrawal et al. 2022, "alpha-ReQ", who find the best representations near 1: above it few directions say all, below
+    it noise fills the rest. Least squares on logarithms from the 4th to the 100th eigenvalue, each weighted by 1 / i,
+    as their own program fits it (after Stringer et al. 2019). NaN where fewer than five are above zero.
+    """
+    few = _few(x).double()
+    values = _singular(few - few.mean(0)).square()[FIRST - 1 : LAST]
+    if len(values) < 2:
+        return math.nan
+    rank = torch.arange(FIRST, FIRST + len(values), dtype=torch.float64)
+    weight = 1 / rank / (1 / rank).sum()
+    across, down = rank.log(), values.log()
+    across, down = across - weight @ across, down - weight @ down
+    return -(weight @ (across * down) / (weight @ across.square())).item()
+
+
+def lidar(views: Tensor) -> float:
+    """LiDAR of `views [N, Q, D]`, Q > 1 views of each of N samples: in how many directions samples stand out.
+
+    Thilak et al. 2023, arXiv 2312.04000: exp of the entropy of the eigenvalues of W^-1/2 B W^-1/2, where B is the
+    covariance of the samples' means and W that of views about the mean of their sample. The paper adds 1e-4 to W's
+    diagonal; here it is `OWN` of the diagonal's mean, so that the scale of features says nothing. 0 where all samples
+    have the same mean.
+    """
+    x = views.double()
+    means = x.mean(1)
+    inner = (x - means[:, None]).flatten(0, 1)
+    within = inner.T @ inner / len(inner)
+    # where views change nothing at all, all directions are as reliable as each other
+    within.diagonal().add_(OWN * within.diagonal().mean().item() or 1.0)
+    between = torch.linalg.solve_triangular(torch.linalg.cholesky(within), (means - means.mean(0)).T, upper=False)
+    return _over(_singular(between.T).square())
+
+
+def stability(first: Tensor, second: Tensor, k: int = 10) -> float:
+    """The share of a sample's `k` nearest neighbours in one view that are so in the other: `[N, D]` each, N > 1.
+
+    By cosine about the mean, as kNN is done here. 1 where views change nobody's neighbours, k / (N - 1) by chance.
+    """
+    near = [_nearest(_few(x), k) for x in (first, second)]
+    return (near[0][:, :, None] == near[1][:, None]).any(2).double().mean().item()
 
 
 def alignment(first: Tensor, second: Tensor) -> float:
@@ -86,10 +135,25 @@ def _few(x: Tensor) -> Tensor:
     return x if len(x) <= ROWS else x[torch.linspace(0, len(x) - 1, ROWS).long()]
 
 
+def _nearest(x: Tensor, k: int) -> Tensor:
+    """Rows, long `[N, k]`, that are nearest to each row of `x [N, D]`, itself left out."""
+    unit = F.normalize(x - x.mean(0), dim=1)
+    cosine = (unit @ unit.T).fill_diagonal_(-math.inf)
+    return cosine.topk(min(k, len(x) - 1), dim=1).indices
+
+
+def _singular(x: Tensor) -> Tensor:
+    """The singular values of `x [N, D]` that are not zero, largest first."""
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
+    values = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0).sqrt()
+    return values[values > 1e-7 * values.max()]
+
+
+def _over(values: Tensor) -> float:
+    """Over how many of `values [K]` their sum is spread: exp of the entropy of their shares, 0 where there are none."""
+    return torch.special.entr(values / values.sum()).sum().exp().item() if len(values) else 0.0
+
+
 def _spectral(x: Tensor) -> float:
     """exp of the entropy of the singular values of `x [N, D]`, 0 for a matrix of zeros."""
-    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
-    values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
-    values = values[values > 1e-7 * values.max()]
-    share = values / values.sum()
-    return torch.special.entr(share).sum().exp().item() if len(values) else 0.0
+    return _over(_singular(x))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.core import Draws, Encoder, Features, Learner, Progress, View
@@ -25,6 +27,82 @@ def test_effective_rank_ignores_the_mean() -> None:
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     assert health.effective_rank(x + 100) == pytest.approx(2)
     assert health.effective_rank(torch.ones(5, 3)) == 0
+
+
+def _falling(alpha: float, count: int = 60) -> Tensor:
+    """Rows about 0 whose covariance has the eigenvalues i ** -alpha, up to a factor."""
+    half = torch.diag(torch.arange(1, count + 1.0, dtype=torch.float64) ** (-alpha / 2))
+    return torch.cat([half, -half])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 2.5])
+def test_alpha_is_the_power_by_which_eigenvalues_fall(alpha: float) -> None:
+    x = _falling(alpha)
+    turned = x @ torch.linalg.qr(torch.sin(torch.arange(3600.0, dtype=torch.float64)).view(60, 60)).Q
+    assert health.alpha_req(x) == pytest.approx(alpha, abs=1e-9)
+    assert health.alpha_req(7 * turned + 100) == pytest.approx(alpha, abs=1e-6)
+
+
+def test_alpha_of_anything_is_a_weighted_fit_of_the_4th_to_the_100th_eigenvalue() -> None:
+    x = torch.randn(300, 120, generator=torch.Generator().manual_seed(0)) * torch.linspace(0.1, 3, 120)
+    values = np.linalg.eigvalsh(np.cov(x.double().numpy().T))[::-1]
+    ranks = range(4, 101)
+    rows = np.array([[math.log(i), 1.0] for i in ranks]) * np.array([[i**-0.5] for i in ranks])
+    wanted = np.array([math.log(values[i - 1]) * i**-0.5 for i in ranks])
+    assert health.alpha_req(x) == pytest.approx(-np.linalg.lstsq(rows, wanted)[0][0])
+    assert math.isnan(health.alpha_req(x[:5]))  # four directions; the line begins at the fourth
+    assert math.isfinite(health.alpha_req(x[:6]))
+
+
+def _samples(means: Tensor, noise: Tensor) -> Tensor:
+    """Each of `means [N, D]` with views on both sides of it along each axis, as far as `noise [D]` says."""
+    steps = torch.cat([torch.diag(noise), -torch.diag(noise)])
+    return means[:, None] + steps
+
+
+def test_lidar_counts_the_directions_in_which_samples_differ_more_than_views() -> None:
+    means = torch.tensor([[2.0, 0.0, 0.0], [-2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
+    entropy = -0.8 * math.log(0.8) - 0.2 * math.log(0.2)
+    assert health.lidar(_samples(means, torch.ones(3))) == pytest.approx(math.exp(entropy))
+    assert health.lidar(_samples(means, torch.tensor([2.0, 1.0, 1.0]))) == pytest.approx(2, abs=1e-3)
+    assert health.lidar(_samples(means, torch.tensor([2e3, 1.0, 1.0]))) < 1.01
+    assert health.lidar(means[:, None].expand(4, 2, 3)) == pytest.approx(math.exp(entropy))
+    assert health.lidar(torch.ones(4, 2, 3)) == 0
+
+
+def test_lidar_beside_the_papers_formula_and_at_every_scale() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(5, 5, generator=generator, dtype=torch.float64)
+    views = torch.randn(30, 1, 5, generator=generator) + 0.5 * torch.randn(30, 4, 5, generator=generator)
+    views = views.double() @ mixing
+    between, within = torch.zeros(5, 5, dtype=torch.float64), torch.zeros(5, 5, dtype=torch.float64)
+    middle = views.mean((0, 1))
+    for sample in views:
+        between += torch.outer(sample.mean(0) - middle, sample.mean(0) - middle) / 30
+        for view in sample:
+            within += torch.outer(view - sample.mean(0), view - sample.mean(0)) / 120
+    within += 1e-4 * within.trace() / 5 * torch.eye(5)
+    values, vectors = torch.linalg.eigh(within)
+    root = vectors @ torch.diag(values.rsqrt()) @ vectors.T
+    found = torch.linalg.eigvalsh(root @ between @ root)
+    wanted = math.exp(-sum(float(each) * math.log(each) for each in found / found.sum()))
+    assert health.lidar(views) == pytest.approx(wanted)
+    assert health.lidar(1000 * views + 3) == pytest.approx(wanted)
+
+
+def test_stability_is_the_share_of_neighbours_that_stay() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 20, 4, generator=generator)
+    second = first + second
+    near = [F.normalize(x - x.mean(0), dim=1) for x in (first, second)]
+    kept = 0
+    for row in range(20):
+        others = [other for other in range(20) if other != row]
+        nearest = [sorted(others, key=lambda other: -float(x[row] @ x[other]))[:3] for x in near]
+        kept += len(set(nearest[0]) & set(nearest[1]))
+    assert health.stability(first, second, 3) == pytest.approx(kept / 60)
+    assert health.stability(first, first) == 1
+    assert health.stability(first, second, 100) == 1
 
 
 def test_alignment_of_equal_orthogonal_and_opposite_pairs() -> None:
