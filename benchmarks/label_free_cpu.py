@@ -1,0 +1,198 @@
+"""Which measure without labels says what labels would say: encoders of the matrix, their health and their accuracy.
+
+    python benchmarks/matrix_cpu.py                       first: the encoders, and what they reach with labels
+    python benchmarks/label_free_cpu.py --write           two seconds an encoder, then the tables of docs/choosing.md
+
+Protocol: for every encoder of a set, and one untrained network of each architecture, on samples of the training part
+alone: RankMe, effective rank, alpha-ReQ, uniformity and spread of at most 1,024 plain samples; alignment and the
+neighbours that stay between two `strong` views of at most 256; LiDAR of eight such views of them. All encoders of a set
+see the same views, those of the modality's own settings, whatever they were trained on. Each measure is turned so that
+more is better as its paper has it, and compared with the accuracy of the matrix (few labels, test part) by Spearman's
+correlation over encoders; 95 % intervals resample encoders. What has no gradients (`patches`) is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from tables import ROOT, markdown, put
+from torch import Tensor
+
+from tacit import interrupt
+from tacit.core import Augmentation, Draws, Samples, View
+from tacit.data.dataset import Dataset
+from tacit.encoder import TrainedEncoder, load
+from tacit.evaluation import health
+from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, counts
+from tacit.evaluation.correlation import spearman
+from tacit.evaluation.features import watched_rows
+from tacit.proving.fitting import untrained
+
+SETS = {
+    "flowers": "images: flowers",
+    "subj": "texts: SUBJ",
+    "without_theo": "recordings: FSDD",
+    "GunPoint": "series: GunPoint",
+}
+PLAIN, SEEN, VIEWS, BATCH = 1024, 256, 8, 256
+BEST = 1.0
+"""Where alpha-ReQ's authors find the best representations."""
+Measured = Mapping[str, float]
+SCORES: Mapping[str, Callable[[Measured], float]] = {
+    "RankMe": lambda found: found["rankme"],
+    "effective rank": lambda found: found["rank"],
+    "alpha-ReQ, nearness to 1": lambda found: -abs(found["alpha"] - BEST),
+    "LiDAR": lambda found: found["lidar"],
+    "alignment": lambda found: -found["alignment"],
+    "uniformity": lambda found: -found["uniformity"],
+    "alignment + uniformity": lambda found: -found["alignment"] - found["uniformity"],
+    "neighbours that stay": lambda found: found["stability"],
+    "spread": lambda found: found["spread"],
+}
+"""What a measure says is better, the more the better."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """An encoder: what is known of it with labels, and without."""
+
+    name: str
+    network: str
+    """Its architecture."""
+    accuracy: float
+    measured: Measured
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--sets", nargs="*", default=list(SETS), help="names of sets of the matrix")
+    arguments.add_argument("--runs", type=Path, default=Path("runs/matrix_cpu"), help="where the matrix has its runs")
+    arguments.add_argument("--out", type=Path, default=Path("runs/label_free_cpu"), help="where findings are kept")
+    arguments.add_argument("--write", action="store_true", help="put the tables into docs/choosing.md")
+    given = arguments.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    with interrupt.listening():
+        found = {SETS.get(name, name): points_of(name, given.runs, given.out / f"{name}.json") for name in given.sets}
+    tables = {"all": table(found), "one": table({title: of_one_network(points) for title, points in found.items()})}
+    for name, text in tables.items():
+        print(text)
+        if given.write:
+            put(f"label_free_cpu {name}", text, ROOT / "docs" / "choosing.md")
+
+
+def points_of(name: str, runs: Path, kept: Path) -> list[Point]:
+    """The encoders of a set, measured where they are not yet `kept`."""
+    known = {each["name"]: Point(**each) for each in json.loads(kept.read_text())} if kept.is_file() else {}
+    opened: dict[str, Dataset] = {}
+    for run in sorted(runs.glob(f"{name}-*")):
+        if not all((run / file).is_file() for file in ("evaluation.json", "encoder/model.safetensors")):
+            continue
+        encoder = load(run)
+        results = json.loads((run / "evaluation.json").read_text())["results"]
+        judged = {each["kind"]: each for each in results if each["task"] == "few-label"}
+        if encoder.network.solved or "untrained" not in judged:
+            continue
+        data, layout = judged["encoder"]["protocol"]["data"], repr(encoder.layout)
+        if layout not in opened:
+            opened[layout] = encoder.open(data)
+        for point in measured_points(run.name, encoder, opened[layout].part("train"), judged, known):
+            known[point.name] = point
+            kept.write_text(json.dumps([asdict(each) for each in known.values()], indent=1))
+    return list(known.values())
+
+
+def measured_points(
+    run: str, encoder: TrainedEncoder, samples: Samples, judged: Mapping[str, dict], known: Mapping[str, Point]
+) -> Iterator[Point]:
+    """The encoder of a run and its network before training, those that are not `known`."""
+    network = json.dumps(encoder.spec.encoder, sort_keys=True)
+    augment = encoder.modality.augment(encoder.modality.config())["strong"]
+    start = f"untrained {network}"
+    if start not in known:
+        fresh = TrainedEncoder(untrained(encoder, samples, 0), encoder.spec)
+        first = judged["untrained"]["protocol"]["members"][0]
+        yield said(Point(start, network, first, measured(fresh.vectors, samples, augment)))
+    if run not in known:
+        value = judged["encoder"]["value"]
+        yield said(Point(run, network, value, measured(encoder.vectors, samples, augment)))
+
+
+def said(point: Point) -> Point:
+    """Tell of a point."""
+    print(f"{point.name}: {point.accuracy:.3f}", *(f"{key} {value:.3g}" for key, value in point.measured.items()))
+    return point
+
+
+def measured(vectors: Callable[[View], Tensor], samples: Samples, augment: Augmentation) -> dict[str, float]:
+    """All measures of one encoder on `samples`, none of which needs a label."""
+    plain = torch.cat([vectors(samples.view(rows)) for rows in watched_rows(samples, PLAIN).split(BATCH)])
+    rows = watched_rows(samples, SEEN)
+    view = samples.view(rows)
+    views = torch.stack([vectors(augment(view, Draws.of(0, 0, rows, number))) for number in range(VIEWS)], dim=1)
+    first, second = views[:, 0], views[:, 1]
+    return {
+        "rankme": health.rankme(plain),
+        "rank": health.effective_rank(plain),
+        "alpha": health.alpha_req(plain),
+        "lidar": health.lidar(views),
+        "alignment": health.alignment(first, second),
+        "uniformity": health.uniformity(plain),
+        "stability": health.stability(first, second),
+        "spread": health.spread(plain),
+    }
+
+
+def of_one_network(points: Sequence[Point]) -> list[Point]:
+    """Those of the commonest architecture."""
+    (commonest, _), *_ = Counter(point.network for point in points).most_common(1)
+    return [point for point in points if point.network == commonest]
+
+
+def score(name: str, point: Point) -> float:
+    """What a measure says of an encoder; what cannot be measured is the worst."""
+    value = SCORES[name](point.measured)
+    return value if value == value else -torch.inf
+
+
+def correlations(points: Sequence[Point]) -> dict[str, Tensor]:
+    """Measure -> Spearman's correlation with the accuracy, `[1 + R]`: of the `points`, then of resamples of them."""
+    accuracy = torch.tensor([point.accuracy for point in points], dtype=torch.float64)
+    drawn = counts(RESAMPLES, len(points), torch.Generator().manual_seed(0))
+    weights = torch.cat([torch.ones(1, len(points), dtype=torch.float64), drawn])
+    scores = {name: torch.tensor([score(name, point) for point in points], dtype=torch.float64) for name in SCORES}
+    return {name: spearman(values, accuracy, weights) for name, values in scores.items()}
+
+
+def table(found: Mapping[str, Sequence[Point]]) -> str:
+    """A row a measure: its correlation in each set, the accuracy of what it would choose, and the mean over sets."""
+    by_set = {title: correlations(points) for title, points in found.items()}
+    rows = []
+    for name in SCORES:
+        cells = []
+        for title, points in found.items():
+            chosen = max(points, key=lambda point: score(name, point))
+            cells.append(f"{interval(by_set[title][name])}, {chosen.accuracy:.3f}")
+        mean = torch.stack([each[name] for each in by_set.values()]).mean(0)
+        rows.append([name, *cells, interval(mean)])
+    of_all = [[point.accuracy for point in points] for points in found.values()]
+    rows.append(["*the best of all*", *(f"{max(each):.3f}" for each in of_all), ""])
+    rows.append(["*one at random*", *(f"{sum(each) / len(each):.3f}" for each in of_all), ""])
+    titles = [f"{title}, {len(points)} encoders" for title, points in found.items()]
+    return markdown(["measure", *titles, "mean"], rows)
+
+
+def interval(values: Tensor) -> str:
+    """The first of `values [1 + R]`, with the interval of the others."""
+    tail = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=values.dtype)
+    low, high = torch.quantile(values[1:], tail).tolist()
+    return f"{values[0].item():+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+if __name__ == "__main__":
+    main()

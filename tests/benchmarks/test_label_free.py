@@ -1,0 +1,75 @@
+"""Measures without labels beside accuracies: what tables say of made-up encoders, what is measured of a real one."""
+
+import math
+
+import pytest
+import torch
+from label_free_cpu import SCORES, Point, correlations, measured, of_one_network, table
+
+from tacit.core import View
+
+FOUND = dict.fromkeys(("rankme", "rank", "alpha", "lidar", "alignment", "uniformity", "stability", "spread"), 1.0)
+
+
+def made_up(**columns):
+    """An encoder for each accuracy; what is not given is the same of all."""
+    accuracies = columns.pop("accuracy")
+    return [
+        Point(f"{n}", "one", accuracy, {**FOUND, **{name: values[n] for name, values in columns.items()}})
+        for n, accuracy in enumerate(accuracies)
+    ]
+
+
+def cells(text, measure):
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {measure} |")]
+    return [each.strip() for each in line.split("|")[2:-1]]
+
+
+def test_a_row_says_how_a_measure_ranks_and_what_it_would_choose():
+    points = made_up(
+        accuracy=[0.5, 0.6, 0.7, 0.9], rankme=[1, 2, 3, 4], alignment=[0.1, 0.2, 0.3, 0.4], lidar=[1, 2, 4, 3]
+    )
+    other = made_up(accuracy=[0.2, 0.1, 0.3], rankme=[1, 2, 3])
+    text = table({"set": points, "other": other})
+    assert text.splitlines()[0] == "| measure | set, 4 encoders | other, 3 encoders | mean |"
+    first, second, mean = cells(text, "RankMe")
+    assert (first[:6], first[-5:]) == ("+1.00 ", "0.900")
+    assert (second[:6], second[-5:]) == ("+0.50 ", "0.300")
+    assert mean.startswith("+0.75 [")
+    assert cells(text, "LiDAR")[0].startswith("+0.80 [")
+    assert cells(text, "LiDAR")[0].endswith("0.700")
+    assert cells(text, "alignment")[0].startswith("-1.00 [")  # what is far apart was turned to be worse
+    assert cells(text, r"*the best of all*")[:2] == ["0.900", "0.300"]
+    assert cells(text, r"*one at random*")[:2] == ["0.675", "0.200"]
+
+
+def test_alpha_is_best_at_one_and_what_cannot_be_measured_is_worst():
+    points = made_up(accuracy=[0.9, 0.6, 0.5, 0.1], alpha=[1.1, 0.7, 2.5, math.nan])
+    assert correlations(points)["alpha-ReQ, nearness to 1"][0] == pytest.approx(1)
+
+
+def test_one_network_is_the_commonest():
+    points = [Point(f"{n}", network, 0.5, FOUND) for n, network in enumerate(["a", "b", "b"])]
+    assert [point.name for point in of_one_network(points)] == ["1", "2"]
+
+
+class Waves:
+    def __len__(self):
+        return 300
+
+    def view(self, rows):
+        return View(torch.sin(0.37 * (rows[:, None] + 1) * torch.arange(1, 13.0)), index=rows)
+
+
+def test_an_encoder_is_measured_the_same_each_time_and_views_that_blur_it_cost():
+    def jittered(by):
+        return lambda view, draws: view.with_x(view.x + by * draws.normal(view.x.shape[1:]))
+
+    found = measured(lambda view: view.x, Waves(), jittered(0.05))
+    assert found == measured(lambda view: view.x, Waves(), jittered(0.05))
+    assert set(found) == set(FOUND)
+    assert all(math.isfinite(score(found)) for score in SCORES.values())
+    blurred = measured(lambda view: view.x, Waves(), jittered(1.0))
+    assert blurred["rankme"] == found["rankme"]
+    assert blurred["stability"] < found["stability"]
+    assert blurred["alignment"] > found["alignment"]
