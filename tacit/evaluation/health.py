@@ -145,7 +145,7 @@ def _nearest(x: Tensor, k: int) -> Tensor:
 def _singular(x: Tensor) -> Tensor:
     """The singular values of `x [N, D]` that are not zero, largest first."""
     gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
-    values = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0).sqrt()
+    values: Tensor = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0).sqrt()
     return values[values > 1e-7 * values.max()]
 
 
