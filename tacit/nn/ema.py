@@ -42,10 +42,13 @@ class EMA(nn.Module, Generic[Student]):
     @torch.no_grad()
     def follow(self, student: Student, momentum: float) -> None:
         """average <- momentum average + (1 - momentum) student; counters are copied."""
-        for mine, theirs in zip(_tensors(self.model), _tensors(student), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - momentum)
-            else:
+        pairs = list(zip(_tensors(self.model), _tensors(student), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        if floats:  # all in one call: a GPU starts a few kernels then, not one for each tensor
+            own, others = map(list, zip(*floats, strict=True))
+            torch._foreach_lerp_(own, others, 1 - momentum)
+        for mine, theirs in pairs:
+            if not mine.is_floating_point():
                 mine.copy_(theirs)
 
 

@@ -43,6 +43,29 @@ def test_the_teacher_moves_by_the_formula_statistics_included():
         assert torch.allclose(mine, expected), name
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.3, 0.99, 1.0])
+def test_the_teacher_moves_to_the_bits_of_one_tensor_after_the_other(momentum):
+    student = nn.Sequential(nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last), nn.BatchNorm2d(8), nn.PReLU())
+    teacher = EMA(student)
+    student(torch.randn(4, 3, 9, 9))
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(torch.randn_like(parameter))
+        theirs = student.state_dict()
+        expected = {
+            name: mine.lerp(theirs[name], 1 - momentum) if mine.is_floating_point() else theirs[name].clone()
+            for name, mine in teacher.model.state_dict().items()
+        }
+    teacher.follow(student, momentum)
+    for name, mine in teacher.model.state_dict().items():
+        assert torch.equal(mine, expected[name]), name
+        assert mine.stride() == theirs[name].stride(), name
+
+
+def test_a_teacher_of_what_has_no_weights_follows():
+    EMA(nn.Flatten()).follow(nn.Flatten(), 0.9)
+
+
 def test_the_teacher_gets_no_gradient_and_never_trains():
     teacher = EMA(embedder())
     teacher.train()
