@@ -76,6 +76,11 @@ def pack(learner: nn.Module, optimiser: Optimizer | None = None) -> State:
     return State(tensors, numbers)
 
 
+def copied(state: State) -> State:
+    """The same state as it is now, on the CPU: steps that come do not move it."""
+    return State({name: value.detach().to("cpu", copy=True) for name, value in state.tensors.items()}, state.numbers)
+
+
 def unpack(state: State, learner: nn.Module, optimiser: Optimizer | None = None) -> None:
     """Put `state` back into a learner and an optimiser that were built as those it was packed from.
 

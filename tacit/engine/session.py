@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +48,8 @@ class Session:
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
         self._step, self._saved, self._whole, self._enough = 0, -1, True, False
         self._written = time.monotonic()
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: tuple[int, Future[None]] | None = None
         self._unlogged: dict[str, float] | None = None
         self._untrained: dict[str, float] = {}
         self.plan = Plan(0, 1, ())
@@ -121,6 +124,7 @@ class Session:
         self._log(dict(first))
         self._whole = True
         self.save()
+        self._settle()
 
     def _open(self, plan: Plan) -> None:
         self.plan = plan
@@ -133,9 +137,11 @@ class Session:
         try:
             try:
                 yield
+                self._settle()
             except Interrupted as stop:
                 if self.plan.total and self._whole:
                     self.save()
+                    self._settle()
                 where = f"step {self._step} of {self.plan.total}" if self.plan.total else "the first step"
                 raise Interrupted(stop.exit_code - 128, f"stopped at {where}. {self._what_is_safe()}") from None
         except files.WriteError as error:
@@ -201,10 +207,15 @@ class Session:
             self._untrained = dict(record)
 
     def save(self) -> None:
-        """Write a checkpoint, unless this step has one. Raises `RunError` rather than save weights that are NaN."""
-        if self._folder is None or self._saved == self._step:
+        """Have a checkpoint written, unless this step has one; steps go on meanwhile.
+
+        Raises `RunError` rather than save weights that are NaN, and `WriteError` where the one before was not written.
+        """
+        writing = self._writing[0] if self._writing else self._saved
+        if self._folder is None or self._step in (self._saved, writing):
             return
         self._require_numbers()
+        self._settle()
         manifest = {
             "step": self._step,
             "plan": self.plan.to_dict(),
@@ -213,8 +224,16 @@ class Session:
             "environment": dict(self._facts),
             "unlogged": self._unlogged,
         }
-        checkpoint.save(self._folder.checkpoints, checkpoint.pack(self._learner, self._optimiser), manifest)
-        self._saved, self._written = self._step, time.monotonic()
+        state = checkpoint.copied(checkpoint.pack(self._learner, self._optimiser))
+        self._writing = self._step, self._writer.submit(checkpoint.save, self._folder.checkpoints, state, manifest)
+        self._written = time.monotonic()
+
+    def _settle(self) -> None:
+        """Wait until the checkpoint that is being written stands. Raises `WriteError` where it could not be written."""
+        if self._writing is not None:
+            (step, writing), self._writing = self._writing, None
+            writing.result()
+            self._saved = step
 
     def _require_numbers(self) -> None:
         if all(parameter.isfinite().all() for parameter in self._learner.parameters()):
