@@ -695,7 +695,8 @@ def with_a_full_disk(words, cache):
     """A limit on the size of files stands for the disk: the same error path, without a file system of one's own."""
     return subprocess.run(
         [sys.executable, "-m", "tacit", *map(str, words)],
-        env={**os.environ, "TACIT_CACHE": str(cache)},
+        # Python would leave torn bytecode behind, on which the next import of it fails
+        env={**os.environ, "TACIT_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -150,6 +150,8 @@ class Session:
     def _what_is_safe(self) -> str:
         if self._folder is None:
             return "Nothing was saved, since the run has no folder."
+        with suppress(files.WriteError):  # what is told of already, or less than what is being told
+            self._settle()
         if self._saved < 0:
             return f"Nothing had to be saved yet: start again with --resume --out {self._folder.path}"
         return f"The checkpoint of step {self._saved} is safe: go on with --resume --out {self._folder.path}"

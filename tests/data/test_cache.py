@@ -198,7 +198,8 @@ def test_an_interrupt_stops_at_once_and_leaves_nothing(tmp_path):
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
-def test_a_full_disk_says_what_is_needed_and_leaves_nothing(tmp_path):
+def test_a_full_disk_says_what_is_needed_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it would be torn, and fail whoever imports it next
     source = open_set(fill(tmp_path / "set", NAMES))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as a quota: writing more fails

@@ -2,6 +2,7 @@ import copy
 import json
 import logging
 import resource
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -192,7 +193,8 @@ def test_a_stop_while_health_is_looked_at_loses_nothing(tmp_path: Path, step: in
     ]
 
 
-def test_a_full_disk_says_what_is_safe_and_the_run_can_go_on(tmp_path: Path) -> None:
+def test_a_full_disk_says_what_is_safe_and_the_run_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it would be torn, and fail whoever imports it next
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
