@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from tacit.augment.tokens import run
 from tacit.config import Config
@@ -32,11 +33,10 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
         return view
     told, count = view.valid, view.valid.sum(dim=1)
     match recipe.keep:
-        case "span" | "window":
-            length = count.clamp_max(recipe.tokens)
-            if recipe.keep == "span":
-                length = (draws.uniform(*recipe.share) * count).ceil().clamp_min(1).long()
-            return run(view, (draws.uniform() * (count - length + 1)).long(), length)
+        case "span":
+            return _somewhere(view, (draws.uniform(*recipe.share) * count).ceil().clamp_min(1).long(), draws)
+        case "window":
+            return _somewhere(view, count.clamp_max(recipe.tokens), draws)
         case "halves":
             # which half a word is in is the sample's own, so that the views divide its words between them
             left = told & (draws.shared().coins(told.shape[1]) ^ bool(draws.view % 2))
@@ -44,3 +44,9 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
             share = draws.uniform(*recipe.share)[:, None]
             left = told & (draws.uniform(shape=told.shape[1:]) < share)
     return replace(view, valid=torch.where(left.any(dim=1, keepdim=True), left, told))
+
+
+def _somewhere(view: View, length: Tensor, draws: Draws) -> View:
+    """`length [B]` tokens of each text, one behind the other, from a random place on."""
+    assert view.valid is not None
+    return run(view, (draws.uniform() * (view.valid.sum(dim=1) - length + 1)).long(), length)

@@ -112,21 +112,20 @@ class _Helper:
             self.process.wait()
 
 
-def _first_fallen(helpers: Sequence[_Helper], wait: float) -> _Helper | None:
-    """A helper that has fallen; one whose fall has been felt may take a moment to be dead."""
+def _first_fallen(helpers: Sequence[_Helper], wait: float = 0.0) -> _Helper | None:
+    """A helper that has fallen; one whose fall has been felt may take a moment to be dead, up to `wait` seconds."""
     until = time.monotonic() + wait
-    while time.monotonic() < until:
-        for helper in helpers:
-            if helper.fallen:
-                return helper
+    while True:
+        fallen = next((helper for helper in helpers if helper.fallen), None)
+        if fallen is not None or time.monotonic() >= until:
+            return fallen
         time.sleep(_LOOK_SECONDS / 5)
-    return None
 
 
 def _watch(helpers: Sequence[_Helper], done: threading.Event) -> None:
     """End this process when a helper has fallen and it waits for that one for ever: checkpoints stand in any case."""
     while not done.wait(_LOOK_SECONDS):
-        if (fallen := _first_fallen(helpers, wait=_LOOK_SECONDS)) and not done.wait(GRACE_SECONDS):
+        if (fallen := _first_fallen(helpers)) and not done.wait(GRACE_SECONDS):
             console.say(f"tacit: {fallen.last_words()}")
             os._exit(RunError.exit_code)
 
