@@ -15,7 +15,7 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
-from tacit.nn.prototypes import Prototypes, shared_out
+from tacit.nn.prototypes import Prototypes, shared_out, swapped
 from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
@@ -83,14 +83,7 @@ class DINO(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         cosines = self.prototypes(self.student.each(views))
         likely = (cosines / self.config.temperature).log_softmax(dim=2)  # [V, B, choices]
-        shares = self._shares(views[:2])
-        losses = [
-            -(shares[full] * likely[other]).sum(dim=1)
-            for full in (0, 1)
-            for other in range(len(views))
-            if other != full
-        ]
-        return Step(torch.stack(losses).mean(dim=0), math.log(self.config.choices))
+        return Step(swapped(self._shares(views[:2]), likely), math.log(self.config.choices))
 
     @torch.no_grad()
     def _shares(self, views: Sequence[View]) -> Tensor:

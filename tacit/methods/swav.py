@@ -14,7 +14,7 @@ from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.heads import Embedder, told_apart
-from tacit.nn.prototypes import Prototypes, shared_out
+from tacit.nn.prototypes import Prototypes, shared_out, swapped
 from tacit.ranks import gathered
 
 
@@ -74,14 +74,9 @@ class SwAV(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         z = self.embedder.each(views)  # [V, B, out]
         likely = (self.prototypes(z) / self.config.temperature).log_softmax(dim=2)
-        losses = [
-            -(self._shares(z[full].detach(), full) * likely[other]).sum(dim=1)
-            for full in (0, 1)
-            for other in range(len(z))
-            if other != full
-        ]
+        shares = torch.stack([self._shares(z[full].detach(), full) for full in (0, 1)])
         carry = {f"z{full}": z[full].detach() for full in (0, 1)}
-        return Step(torch.stack(losses).mean(dim=0), math.log(self.config.clusters), carry=carry)
+        return Step(swapped(shares, likely), math.log(self.config.clusters), carry=carry)
 
     @torch.no_grad()
     def _shares(self, z: Tensor, full: int) -> Tensor:

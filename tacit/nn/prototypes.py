@@ -37,3 +37,20 @@ def shared_out(scores: Tensor, temperature: float, rounds: int = 3) -> Tensor:
         logs = logs - logs.logsumexp(dim=0, keepdim=True)
         logs = logs - logs.logsumexp(dim=1, keepdim=True)
     return logs.exp().to(scores.dtype)
+
+
+def swapped(shares: Tensor, likely: Tensor) -> Tensor:
+    """What it costs to say of a sample, in each of its views, what it is given in another: cross-entropy `[B]`, the
+    mean over both full views and, for each, all other views (Caron et al. 2020, arXiv 2006.09882, eq. 6).
+
+    Args:
+        shares: `[2, B, K]`, what is given in the full views, the first two.
+        likely: `[V, B, K]`, logarithms of what is said in each view.
+    """
+    losses = [
+        -(shares[full] * likely[other]).sum(dim=1)
+        for full in range(len(shares))
+        for other in range(len(likely))
+        if other != full
+    ]
+    return torch.stack(losses).mean(dim=0)
