@@ -1,0 +1,141 @@
+"""CIFAR-10 without labels on one GPU, against the clock.
+
+    python benchmarks/speedrun.py --seconds 240 --seeds 3           what the docs show
+    python benchmarks/speedrun.py --seconds 40 --held-out --ablate  what each trick is worth
+    python benchmarks/speedrun.py --device cpu --seconds 5 --images 2000 --set batch=64 --set width=16
+
+Protocol: 50,000 training images without labels; the clock runs from when they lie in the GPU's memory as bytes to the
+end of the last step, so that the first layer, capture and compilation count. Libraries are loaded before, by a run of a
+few steps whose seconds are shown. Judged by the 10 nearest neighbours of cosine, one vote each, of one full view by the
+backbone's 512 features of the last step. The test set is used once; everything was chosen on 5,000 training images that
+were held out (`--held-out`). Images are looked up in $TACIT_DATA (`images/cifar10.zip`, JPEGs of the published ones).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import platform
+import time
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from sprint.ablations import ABLATIONS
+from sprint.loop import learn
+from sprint.settings import Settings
+from torch import Tensor
+
+from tacit.errors import TacitError
+
+ARCHIVE = Path(os.environ.get("TACIT_DATA", "")) / "images" / "cifar10.zip"
+HELD_OUT = 5_000
+NEAR = 10
+WARM = 1.0
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--seconds", type=float, default=240)
+    arguments.add_argument("--seeds", type=int, default=1)
+    arguments.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="see sprint/settings.py")
+    arguments.add_argument("--ablate", nargs="*", help="these of sprint/ablations.py, or all of them")
+    arguments.add_argument("--held-out", action="store_true", help="judge on training images that were held out")
+    arguments.add_argument("--images", type=int, default=50_000)
+    arguments.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments.add_argument("--results", type=Path, help="a JSON file that each run is added to")
+    given = arguments.parse_args()
+    try:
+        base = Settings().told(dict(each.split("=", 1) for each in given.set))
+    except (TacitError, ValueError) as error:
+        arguments.error(str(error))
+    torch.set_float32_matmul_precision("high")
+    data = pixels(given.images, given.held_out)
+    images, labels, seen, truth = (each.to(given.device) for each in data)
+    names = [""] if given.ablate is None else given.ablate or list(ABLATIONS)
+    for name in names:
+        settings = base.told(ABLATIONS[name]) if name else base
+        torch.backends.cudnn.benchmark = settings.search
+        before = time.perf_counter()
+        learn(images, settings, WARM, 0)
+        print(f"{name}: {time.perf_counter() - before:.1f} s to load libraries", flush=True)
+        for seed in range(given.seeds):
+            run = learn(images, settings, given.seconds, seed)
+            right = {
+                f"knn{'' if not centred else ', centred'}": accuracy(
+                    run.learner.backbone, (images, labels, seen, truth), centred
+                )
+                for centred in (False, True)
+            }
+            keep(given, name, seed, settings, run, right)
+
+
+def keep(
+    given: argparse.Namespace, name: str, seed: int, settings: Settings, run: Any, right: dict[str, float]
+) -> None:
+    """Show a run, and add it to the results."""
+    pace = run.views / run.seconds
+    print(
+        f"{name or 'run'} {seed}: kNN {right['knn']:.4f}, centred {right['knn, centred']:.4f} "
+        f"after {run.seconds:.1f} s, {run.steps} steps, {pace:,.0f} views/s, first replay at {run.captured:.1f} s, loss {run.loss:.3f}",
+        flush=True,
+    )
+    if given.results:
+        found = json.loads(given.results.read_text()) if given.results.is_file() else []
+        card = torch.cuda.get_device_name() if given.device.startswith("cuda") else platform.processor()
+        facts = {"name": name, "seed": seed, "device": card, "torch": torch.__version__, "held out": given.held_out}
+        numbers = {"seconds": run.seconds, "steps": run.steps, "views": run.views, "captured": run.captured, **right}
+        found.append({**facts, **numbers, "settings": asdict(settings)})
+        given.results.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def pixels(count: int, held_out: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`count` training images and their labels, and those that are judged: bytes `[N, 3, 32, 32]`, long `[N]`."""
+    if not ARCHIVE.is_file():
+        raise SystemExit(f"there is no {ARCHIVE}: set TACIT_DATA to the folder that holds images/cifar10.zip")
+    x, y = part("train")
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    x, y = x[order], y[order]  # the archive is sorted by class
+    judged = (x[-HELD_OUT:], y[-HELD_OUT:]) if held_out else part("test")
+    return x[: min(count, len(x) - HELD_OUT * held_out)], y[: min(count, len(x) - HELD_OUT * held_out)], *judged
+
+
+def part(name: str) -> tuple[Tensor, Tensor]:
+    """All images of `train` or `test`, class by class, and their classes."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        names = sorted(each for each in archive.namelist() if each.endswith(".jpg") and f"/{name}/" in each)
+        arrays = [np.asarray(Image.open(io.BytesIO(archive.read(each))).convert("RGB")) for each in names]
+    _, labels = np.unique([each.split("/")[-2] for each in names], return_inverse=True)
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
+
+
+@torch.no_grad()
+def embedded(backbone: torch.nn.Module, images: Tensor) -> Tensor:
+    """Features `[N, 512]`, float32, of whole images, one view each."""
+    backbone.eval()
+    with torch.autocast(images.device.type, torch.bfloat16):
+        return torch.cat([backbone(part.float() / 255).float() for part in images.split(1000)])
+
+
+def accuracy(backbone: torch.nn.Module, data: Iterable[Tensor], centred: bool) -> float:
+    """Of the majority among the nearest, the smallest class where several are level."""
+    images, labels, seen, truth = data
+    train, test = embedded(backbone, images), embedded(backbone, seen)
+    if centred:
+        train, test = train - train.mean(0), test - train.mean(0)
+    train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
+    found = torch.cat([(part @ train.T).topk(NEAR, dim=1).indices for part in test.split(500)])
+    votes = F.one_hot(labels[found], int(labels.max()) + 1).sum(1)
+    return float((votes.argmax(1) == truth).double().mean())
+
+
+if __name__ == "__main__":
+    main()
