@@ -28,7 +28,10 @@ METHODS = (
     "denoising",
     "autoencoder",
     "patches",
+    "manifold",
 )
+CLOSED = ("patches", "manifold")
+"""Those that end by themselves."""
 COLUMNS = (
     ("knn", "k=20", "kNN"),
     ("few-label", "1", "1 label"),
@@ -60,7 +63,7 @@ def run(method: str, given: argparse.Namespace) -> None:
     """Train and evaluate one method in its own processes, and note the seconds of training."""
     folder = given.runs / method
     if not (folder / "seconds.json").is_file():
-        budget = () if method == "patches" else ("--time", f"{given.minutes:g}m")
+        budget = () if method in CLOSED else ("--time", f"{given.minutes:g}m")
         seconds = {"train": tacit("train", given.data, "--method", method, *budget, "--out", folder)}
         (folder / "seconds.json").write_text(json.dumps(seconds))
     if not (folder / "evaluation.json").is_file():

@@ -28,7 +28,7 @@ from fsdd_cpu import without
 from tables import ROOT, markdown, put, tacit
 from texts_cpu import SETS
 
-from tacit.core import Modality
+from tacit.core import ClosedForm, Modality
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.settings import modality_of
@@ -129,7 +129,7 @@ def judged(method: str, column: Column, runs: Path, time: str) -> dict[str, Any]
     if kind.needs(kind.Config()) - modality.offers or (column.task == "next-item" and method not in LISTING):
         return None
     run = runs / f"{column.name}-{method}"
-    budget = ("--time", time) if method != "patches" else ()
+    budget = ("--time", time) if not issubclass(METHODS[method], ClosedForm) else ()
     try:
         if not (run / "encoder" / "model.safetensors").is_file():
             tacit("train", column.data, "--method", method, *budget, *column.read, "--out", run)

@@ -17,6 +17,7 @@ from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
 from tacit.methods.lejepa import LeJEPA
 from tacit.methods.mae import MAE
+from tacit.methods.manifold import Manifold
 from tacit.methods.masked_prediction import MaskedPrediction
 from tacit.methods.mixup import MixUp
 from tacit.methods.mmcr import MMCR
@@ -77,4 +78,5 @@ METHODS: dict[str, type[Learner]] = {
     "spr": SPR,
     "rnd": RND,
     "patches": Patches,
+    "manifold": Manifold,
 }

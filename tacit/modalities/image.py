@@ -29,6 +29,7 @@ from tacit.modalities.pictures import SUFFIXES, ImageLayout, extent, read, surve
 from tacit.modalities.pixels import GREY, Frame, kept
 from tacit.nn.convnet import ConvNet, ResNet18, Timm
 from tacit.nn.dense import Dense, doubling
+from tacit.nn.manifold import ManifoldEncoder
 from tacit.nn.patches import PatchEncoder
 from tacit.nn.transformer import Transformer
 
@@ -196,6 +197,7 @@ IMAGE = Modality(
         "resnet18": ResNet18,
         "timm": Timm,
         "patches": PatchEncoder,
+        "manifold": ManifoldEncoder,
         "transformer": Transformer,
     },
     floors={"raw pixels": _pixels},

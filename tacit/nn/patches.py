@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from tacit.config import Named
-from tacit.core import Encoder, Features, View
+from tacit.core import Features, View
+from tacit.nn.patch_reader import PatchReader, contrast, in_parallel
 
 
-class PatchEncoder(Encoder):
+class PatchEncoder(PatchReader):
     """How near each patch lies to each of K whitened atoms, pooled over quadrants (Coates, Lee and Ng 2011).
 
     f_k(x) = max(0, mean_j z_j - z_k) with z_k = |x - c_k|, the triangle activation (section 4.2 there), pooled, and
@@ -24,12 +22,6 @@ class PatchEncoder(Encoder):
     the cache.
     """
 
-    atoms: Tensor
-    mean: Tensor
-    whiten: Tensor
-
-    solved = True
-
     class Config(Named):
         name: Literal["patches"] = "patches"
         filters: int = Field(default=2000, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")
@@ -37,19 +29,9 @@ class PatchEncoder(Encoder):
         size: int = Field(default=32, ge=8, le=128, description="larger images are reduced to this side")
 
     def __init__(self, config: Config, sample: View) -> None:
-        super().__init__()
+        super().__init__(config.filters, config.patch, config.size, sample)
         self.config = config
-        width = sample.x.shape[1] * config.patch**2
         self.dim = 4 * config.filters
-        self.register_buffer("atoms", torch.zeros(config.filters, width))
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("whiten", torch.eye(width))
-
-    def patches(self, x: Tensor) -> Tensor:
-        """All patches of images `[B, C, H, W]` in [0, 1], on the scale of 8-bit values: `[B, L, P]`."""
-        if x.shape[-1] > self.config.size:
-            x = F.interpolate(x, (self.config.size, self.config.size), mode="area")
-        return F.unfold(x.float() * 255, self.config.patch).transpose(1, 2)
 
     @torch.no_grad()
     def forward(self, view: View) -> Features:
@@ -68,7 +50,7 @@ class PatchEncoder(Encoder):
     @torch.no_grad()
     def activations(self, x: Tensor) -> Tensor:
         """Where each atom fires in the images `x [B, C, H, W]`, before pooling: `[B, K, h, w]`, a number a patch."""
-        side = min(x.shape[-1], self.config.size) - self.config.patch + 1
+        side = self.side(x)
         z = torch.matmul(self._rows(x), self._distances()).clamp_min_(0).sqrt_()
         fired = (z.mean(dim=-1, keepdim=True) - z).relu_()
         return fired.transpose(1, 2).reshape(len(x), -1, side, side)
@@ -90,16 +72,11 @@ class PatchEncoder(Encoder):
 
     def _quadrants(self, x: Tensor) -> Tensor:
         """The pooling matrix `[4, L]`: each quadrant's mean over the grid of patches."""
-        side = min(x.shape[-1], self.config.size) - self.config.patch + 1
+        side = self.side(x)
         half = torch.arange(side, device=x.device) * 2 >= side
         upper = torch.stack([~half, half]).float()
         upper = upper / upper.sum(1, keepdim=True).clamp_min(1)
         return torch.einsum("ai,bj->abij", upper, upper).reshape(4, side * side)
-
-
-def contrast(rows: Tensor) -> Tensor:
-    """Patches `[..., P]` without their own mean and contrast (section 3.1 there); 10 keeps noise of flat ones down."""
-    return (rows - rows.mean(-1, keepdim=True)) / (rows.var(-1, keepdim=True, unbiased=False) + 10).sqrt()
 
 
 def _triangle(rows: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
@@ -108,19 +85,3 @@ def _triangle(rows: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
     # the difference before the sum: in bfloat16 the pooled mean and the pooled z would agree in all their digits
     near = torch.sub(z.mean(dim=-1, keepdim=True), z, out=z).relu_()
     return torch.matmul(pool, near).flatten().float().sqrt_()
-
-
-def in_parallel(function: Callable[[Tensor], Tensor], tiles: Sequence[Tensor]) -> list[Tensor]:
-    """`function` of every tile, on a CPU one tile a thread: each core keeps its tile in its own cache.
-
-    Where all cores share every operation instead, this encoder takes half as long again.
-    """
-    threads = torch.get_num_threads()
-    if threads == 1 or len(tiles) == 1 or tiles[0].device.type != "cpu":
-        return [function(tile) for tile in tiles]
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(function, tiles))
-    finally:
-        torch.set_num_threads(threads)

@@ -14,3 +14,25 @@ def zca(covariance: Tensor, ridge: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     whiten: Tensor = (vectors * (values.clamp_min(0) + ridge).rsqrt()) @ vectors.T
     return whiten
+
+
+def related(cross: Tensor, covariance: Tensor, count: int) -> Tensor:
+    """The `count` directions `[P, count]` along which cross / covariance, symmetric `[P, P]`, are largest, in order.
+
+    Generalised eigenvectors, cross v = value covariance v; what is projected on them has unit covariance.
+    """
+    lower = torch.linalg.cholesky(covariance)
+    half = torch.linalg.solve_triangular(lower, cross, upper=False)
+    _, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(lower, half.T, upper=False))
+    return torch.linalg.solve_triangular(lower.T, vectors[:, -count:].flip(1), upper=True)
+
+
+def principal(covariance: Tensor, count: int, ridge: float) -> Tensor:
+    """The `count` principal directions `[P, count]` of this covariance, each divided by the deviation along it.
+
+    `ridge`, a share of the mean variance, is added to the variances, so that the last ones are not blown up.
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    variances = values.clamp_min(0) + ridge * covariance.diagonal().mean()
+    directions: Tensor = (vectors * variances.clamp_min(1e-12).rsqrt())[:, -count:].flip(1)
+    return directions

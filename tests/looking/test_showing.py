@@ -12,7 +12,8 @@ from tacit.methods import METHODS
 from tacit.modalities.image import IMAGE
 
 QUICK = ["--steps", "2", "--batch", "4", "--set", "evaluations=0"]
-SMALL = {"patches": ["--set", "encoder.filters=16", "--set", "method.iterations=1"]}
+CLOSED = ["--set", "encoder.filters=16", "--set", "method.iterations=1"]
+SMALL = {"patches": CLOSED, "manifold": CLOSED}
 DRAWN = [name for name, method in METHODS.items() if not method.needs(method.Config()) - IMAGE.offers]
 """Methods that learn from what can be drawn."""
 

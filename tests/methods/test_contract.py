@@ -12,7 +12,7 @@ import torch
 from worlds import walk
 
 from tacit import core
-from tacit.core import ClosedForm, Method, Progress
+from tacit.core import ClosedForm, Method, Progress, View
 from tacit.data.alike import Alike, counted_from
 from tacit.engine import closed
 from tacit.engine.settings import EngineConfig
@@ -338,24 +338,23 @@ def test_a_few_steps_lower_the_loss(method, name):
 
 @pytest.mark.parametrize(("method", "name"), CLOSED)
 def test_sums_do_not_depend_on_how_the_data_are_cut_into_batches(method, name):
-    encoder = {"name": "patches", "filters": 16}
-    first, _, sample = make(method, name, encoder)
+    first, _, sample = make(method, name, {"name": method, "filters": 16})
     second = copy.deepcopy(first)
     torch.manual_seed(0)
-    whole = sample[:32]
-    rows = first._some(whole)
+    rows = first.kmeans.some(first.encoder, sample[:32].x)
     for learner, cuts in ((first, [rows]), (second, list(rows.split(100)))):
-        learner._some = lambda view: view
+        learner.kmeans.some = lambda reader, x: x
         for cut in cuts:
-            learner.absorb(cut, 0)
+            learner.absorb(View(cut), 0)
         learner.solve(0)
     assert torch.allclose(first.encoder.whiten, second.encoder.whiten, atol=1e-4)
 
 
 @pytest.mark.parametrize(("method", "name"), CLOSED)
 def test_a_closed_form_ends_and_its_encoder_tells_samples_apart(method, name):
-    learner, _, sample = make(method, name, {"name": "patches", "filters": 16})
+    learner, _, sample = make(method, name, {"name": method, "filters": 16})
     closed.fit(learner, Held(sample), EngineConfig(batch=16))
     pooled = learner.encoder(sample).pooled
     assert pooled.isfinite().all()
+    assert pooled.shape == (64, learner.encoder.dim)
     assert pooled.std(0).mean() > 0

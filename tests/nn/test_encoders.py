@@ -5,7 +5,8 @@ from torch import nn
 from tacit.core import View
 from tacit.errors import UsageError
 from tacit.nn.convnet import ConvNet, ResNet18, Timm
-from tacit.nn.patches import PatchEncoder, contrast
+from tacit.nn.patch_reader import contrast
+from tacit.nn.patches import PatchEncoder
 from tacit.nn.stem import PatchStem
 
 
