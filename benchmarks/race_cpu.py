@@ -1,0 +1,247 @@
+"""The race on a CPU: what each contender makes of CIFAR-10 in ten minutes of two cores, all included.
+
+    python benchmarks/race_cpu.py --write                              one after the other, then docs/performance.md
+    python benchmarks/race_cpu.py --cores 0-1,2-3,4-5,6-7              four beside each other, each on cores of its own
+    python benchmarks/race_cpu.py --contenders patches manifold --minutes 5
+    python benchmarks/race_cpu.py --contenders --figure race.png       nothing is run, what is known is drawn
+
+A contender is a method with its settings. Its time is that of two processes from their start on: `tacit train` on the
+50,000 training images without labels, which packs them first, and one that reads the encoder and computes the features
+of all 60,000 images. Closed forms end by themselves; what learns by steps is given `--time`, four fifths of the
+minutes, so that the rest is left for packing and features. Afterwards, outside of that time, the features are judged as
+`tacit evaluate --task knn,linear` does it, on the 10,000 test images. One over its minutes is shown, and marked.
+
+The data are $TACIT_DATA/images/cifar10.zip. Steps that are done are not done again: delete a contender's folder to do
+so. Findings are merged into race_cpu.json, each as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any
+
+from harness import machine
+from tables import ROOT, cell, markdown, numbers, put
+
+from tacit.core import ClosedForm
+from tacit.methods import METHODS
+
+FOUND = Path(__file__).with_suffix(".json")
+SHARE = 0.8
+"""Of the time, what steps are given."""
+PATIENCE = 2
+"""Times the time after which a contender is stopped."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method, and what `tacit train` is told beside it."""
+
+    method: str
+    settings: tuple[str, ...] = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it ends by itself."""
+        return issubclass(METHODS[self.method], ClosedForm)
+
+    def words(self, minutes: float) -> list[str]:
+        """Of the command line."""
+        told = [word for setting in self.settings for word in ("--set", setting)]
+        budget = [] if self.closed else ["--time", f"{60 * minutes * SHARE:.0f}s"]
+        return ["--method", self.method, *told, *budget]
+
+
+CONTENDERS = {
+    "simclr": Contender("simclr"),
+    "simclr-two": Contender("simclr", ("method.local=0",)),
+    "simclr-16": Contender("simclr", ("method.local=0", "modality.strong.scale=0.5")),
+    "patches": Contender("patches"),
+    "patches-4000": Contender("patches", ("encoder.filters=4000",)),
+    "manifold": Contender("manifold"),
+    "manifold-1024": Contender("manifold", ("encoder.filters=1024",)),
+    "manifold-4096": Contender("manifold", ("encoder.filters=4096",)),
+    "manifold-8192": Contender("manifold", ("encoder.filters=8192",)),
+    "manifold-dense": Contender("manifold", ("encoder.stride=1",)),
+    "manifold-mirror": Contender("manifold", ("encoder.mirror=true",)),
+    "manifold-wide": Contender("manifold", ("encoder.width=384", "encoder.dim=3072")),
+    "manifold-most": Contender(
+        "manifold", ("encoder.filters=4096", "encoder.width=384", "encoder.dim=3072", "encoder.mirror=true")
+    ),
+}
+
+
+def main() -> None:
+    given = arguments().parse_args()
+    if given.judge:
+        print(json.dumps(judged(given.judge, given.data, given.since)))
+        return
+    cores: list[str | None] = given.cores.split(",") if given.cores else [None]
+    free: SimpleQueue[str | None] = SimpleQueue()
+    for each in cores:
+        free.put(each)
+
+    merging = Lock()
+
+    def take_part(name: str) -> None:
+        own = free.get()
+        try:
+            result = raced(name, own, given)
+        finally:
+            free.put(own)
+        if result is not None:
+            with merging:
+                FOUND.write_text(json.dumps({**known_so_far(), name: result}, indent=1) + "\n")
+
+    with ThreadPoolExecutor(len(cores)) as pool:
+        list(pool.map(take_part, given.contenders))
+    known = known_so_far()
+    text = table(known)
+    print(text)
+    if given.write:
+        put("race_cpu", text, ROOT / "docs" / "performance.md")
+    if given.figure:
+        draw(known, given.figure)
+
+
+def known_so_far() -> dict[str, dict[str, Any]]:
+    """Contender -> what it used and reached."""
+    known: dict[str, dict[str, Any]] = json.loads(FOUND.read_text()) if FOUND.is_file() else {}
+    return known
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = str(Path(os.environ.get("TACIT_DATA", ".")) / "images" / "cifar10.zip")
+    parser.add_argument("--contenders", nargs="*", default=list(CONTENDERS), choices=list(CONTENDERS))
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cores", help="as for taskset, of each that runs beside others: 0-1,2-3")
+    parser.add_argument("--data", default=default)
+    parser.add_argument("--runs", type=Path, default=Path("runs/race_cpu"))
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--figure", type=Path, help="draw accuracy against seconds")
+    parser.add_argument("--judge", type=Path, metavar="RUN", help=argparse.SUPPRESS)
+    parser.add_argument("--since", type=float, default=time.time(), help=argparse.SUPPRESS)
+    return parser
+
+
+def raced(name: str, cores: str | None, given: argparse.Namespace) -> dict[str, Any] | None:
+    """What a contender used and reached; None where it did not come to an end, which is told."""
+    contender, home = CONTENDERS[name], given.runs / name
+    result, seconds, run = home / "result.json", home / "seconds.json", home / "run"
+    home.mkdir(parents=True, exist_ok=True)
+    if not result.is_file():
+        if not seconds.is_file():
+            train = ["-m", "tacit", "train", given.data, *contender.words(given.minutes), "--out", str(run)]
+            used = process(train, cores, home, given)
+            if used is None:
+                return None
+            seconds.write_text(json.dumps(used))
+        judge = [__file__, "--judge", str(run), "--data", given.data, "--since", str(time.time())]
+        if process(judge, cores, home, given) is None:
+            return None
+        found = json.loads((home / "out.txt").read_text().splitlines()[-1])
+        train_seconds = json.loads(seconds.read_text())
+        told = {"settings": contender.settings, "minutes": given.minutes, "threads": given.threads, **machine()}
+        result.write_text(json.dumps({"train": train_seconds, **found, **told}, indent=1))
+    whole: dict[str, Any] = json.loads(result.read_text())
+    return whole
+
+
+def process(words: Sequence[str], cores: str | None, home: Path, given: argparse.Namespace) -> float | None:
+    """Seconds that Python took for these words on these cores; None, and the reason, where it failed.
+
+    Each contender packs its images itself, and says what it says in its folder.
+    """
+    threads = {f"{library}_NUM_THREADS": str(given.threads) for library in ("OMP", "MKL", "OPENBLAS")}
+    environment = {**os.environ, **threads, "TACIT_CACHE": str(home.resolve() / "cache")}
+    pinned = ["taskset", "-c", cores] if cores else []
+    training = words[0] == "-m"
+    patience = PATIENCE * 60 * given.minutes if training else None
+    print(f"{home.name}: {' '.join(map(str, words[2:] if training else words[1:]))}", flush=True)
+    with (home / "out.txt").open("w") as out, (home / "err.txt").open("w") as err:
+        started = time.monotonic()
+        try:
+            subprocess.run(
+                [*pinned, sys.executable, *words], check=True, stdout=out, stderr=err, env=environment, timeout=patience
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            print(f"{home.name} did not come to an end: {error}\n{(home / 'err.txt').read_text()[-2000:]}", flush=True)
+            return None
+        return round(time.monotonic() - started, 1)
+
+
+def judged(run: Path, data: str, since: float) -> dict[str, Any]:
+    """kNN and logistic regression on the features of a run, and the seconds up to these since `since` (Unix time)."""
+    import torch
+
+    from tacit import interrupt
+    from tacit.core import Samples
+    from tacit.encoder import load
+    from tacit.evaluation.bench import Row, evaluate
+    from tacit.proving.labelled import bench_of
+    from tacit.proving.proof import features_of
+
+    seconds = [0.0]
+
+    def features(samples: Samples) -> torch.Tensor:
+        began = time.monotonic()
+        found = features_of(encoder.network, samples, device=encoder.device, title="features")
+        seconds.append(time.monotonic() - began)
+        return found
+
+    with interrupt.listening():
+        encoder = load(run)
+        bench = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
+        seconds[0] = time.time() - since
+        found = evaluate(bench, [Row("race", "encoder", features)], ["knn", "linear"]).to_json()
+    reached = numbers(found, "race")
+    kept = {"knn": reached["knn", "k=20"], "linear": reached["linear", "all"]}
+    short = {task: {key: each[key] for key in ("value", "low", "high", "protocol")} for task, each in kept.items()}
+    return {"features": round(sum(seconds), 1), "dim": encoder.network.dim, **short}
+
+
+def table(known: dict[str, dict[str, Any]]) -> str:
+    """A row a contender, in their order here."""
+    rows = []
+    for name in (name for name in CONTENDERS if name in known):
+        found, contender = known[name], CONTENDERS[name]
+        title = " ".join([f"`{contender.method}`", *(f"`{setting}`" for setting in contender.settings)])
+        used = found["train"] + found["features"]
+        late = " (over)" if used > 60 * found["minutes"] else ""
+        times = [f"{found['train']:.0f}", f"{found['features']:.0f}", f"{used:.0f}{late}"]
+        rows.append([title, str(found["dim"]), *times, cell(found["knn"]), cell(found["linear"])])
+    return markdown(["contender", "width", "train, s", "features, s", "in all, s", "kNN", "linear, all labels"], rows)
+
+
+def draw(known: dict[str, dict[str, Any]], path: Path) -> None:
+    """Accuracy against seconds: filled for the linear probe, hollow for neighbours."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, found) in enumerate(known.items()):
+        used, colour = found["train"] + found["features"], f"C{number % 10}"
+        axes.plot([used, used], [found["knn"]["value"], found["linear"]["value"]], "-", color=colour, alpha=0.3)
+        axes.plot(used, found["linear"]["value"], "o", color=colour)
+        axes.plot(used, found["knn"]["value"], "o", color=colour, fillstyle="none")
+        axes.annotate(name, (used, found["linear"]["value"]), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="seconds, features of all images included", ylabel="accuracy (filled: linear, hollow: kNN)")
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
