@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -72,13 +73,15 @@ CONTENDERS = {
     "manifold": Contender("manifold"),
     "manifold-1024": Contender("manifold", ("encoder.filters=1024",)),
     "manifold-4096": Contender("manifold", ("encoder.filters=4096",)),
-    "manifold-8192": Contender("manifold", ("encoder.filters=8192",)),
+    "manifold-8192": Contender("manifold", ("encoder.filters=8192", "method.patches=50000")),
+    "manifold-t3": Contender("manifold", ("encoder.threshold=0.3",)),
+    "manifold-4096-t3": Contender("manifold", ("encoder.filters=4096", "encoder.threshold=0.3")),
     "manifold-dense": Contender("manifold", ("encoder.stride=1",)),
     "manifold-mirror": Contender("manifold", ("encoder.mirror=true",)),
-    "manifold-wide": Contender("manifold", ("encoder.width=384", "encoder.dim=3072")),
-    "manifold-most": Contender(
-        "manifold", ("encoder.filters=4096", "encoder.width=384", "encoder.dim=3072", "encoder.mirror=true")
-    ),
+    "manifold-384": Contender("manifold", ("encoder.width=384",)),
+    "manifold-far": Contender("manifold", ("method.reach=6",)),
+    "manifold-3000": Contender("manifold", ("encoder.dim=3000",)),
+    "manifold-most": Contender("manifold", ("encoder.filters=4096", "encoder.width=384", "encoder.mirror=true")),
 }
 
 
@@ -141,9 +144,10 @@ def raced(name: str, cores: str | None, given: argparse.Namespace) -> dict[str, 
     """What a contender used and reached; None where it did not come to an end, which is told."""
     contender, home = CONTENDERS[name], given.runs / name
     result, seconds, run = home / "result.json", home / "seconds.json", home / "run"
-    home.mkdir(parents=True, exist_ok=True)
     if not result.is_file():
         if not seconds.is_file():
+            shutil.rmtree(home, ignore_errors=True)  # what was begun, and what was packed
+            home.mkdir(parents=True)
             train = ["-m", "tacit", "train", given.data, *contender.words(given.minutes), "--out", str(run)]
             used = process(train, cores, home, given)
             if used is None:

@@ -62,15 +62,20 @@ class ManifoldEncoder(PatchReader):
         with torch.autocast(view.x.device.type, enabled=False):
             return Features((cells - self.centre) @ self.components)
 
-    def codes(self, rows: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """How far cosines of patches `[..., P]` with atoms are above the threshold: `[..., K]`, computed in `dtype`."""
-        minus = rows.new_full((len(self.atoms),), -self.config.threshold, dtype=dtype)
-        return F.linear(F.normalize(self.white(rows), dim=-1).to(dtype), self.atoms.to(dtype), minus).relu_()
+    def codes(self, rows: Tensor, atoms: Tensor | None = None) -> Tensor:
+        """How far cosines of patches `[..., P]` with atoms are above the threshold: `[..., K]`.
+
+        Computed in the precision of `atoms [K, P]`, where these are given.
+        """
+        atoms = self.atoms if atoms is None else atoms
+        minus = atoms.new_full((len(atoms),), -self.config.threshold)
+        return F.linear(F.normalize(self.white(rows), dim=-1).to(atoms.dtype), atoms, minus).relu_()
 
     def embedded(self, x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Embeddings of length one of all patches of the images `x [B, C, H, W]`, row by row: `[B, L, E]`."""
-        rows, turned, shift = self.patches(x, self.config.stride), self.project.T.to(dtype), -self.shift.to(dtype)
-        return torch.stack([F.normalize(F.linear(self.codes(image, dtype), turned, shift), dim=-1) for image in rows])
+        atoms, turned, shift = (each.to(dtype) for each in (self.atoms, self.project.T, -self.shift))
+        rows = self.patches(x, self.config.stride)
+        return torch.stack([F.normalize(F.linear(self.codes(image, atoms), turned, shift), dim=-1) for image in rows])
 
     @torch.no_grad()
     def cells(self, x: Tensor) -> Tensor:
