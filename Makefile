@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz bench cifar10 matrix clean
+.PHONY: demo test fuzz bench cifar10 matrix matrix-images clean
 
 demo: $(VENV)/installed
 	$(BIN)/tacit demo
@@ -26,6 +26,9 @@ cifar10: $(VENV)/installed
 
 matrix: $(VENV)/developer
 	$(BIN)/python benchmarks/matrix_cpu.py --write
+
+matrix-images: $(VENV)/installed
+	$(BIN)/python benchmarks/matrix_images.py --write
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

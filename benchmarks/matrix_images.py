@@ -1,0 +1,262 @@
+"""Every method that runs on images, on CIFAR-10, for the same time: the table of docs/choosing.md.
+
+    python benchmarks/matrix_images.py --write           3 minutes each on 2 threads; goes on where it stopped
+    python benchmarks/matrix_images.py --beside 8        eight at a time, each on cores of its own
+    python benchmarks/matrix_images.py --every 30 --figure courses.svg      how they got there, too
+
+Protocol: 10,000 of the 50,000 training images, drawn once by a seed, without labels; each method's default recipe for
+such data, which takes `convnet`, or a small transformer where the method asks for one; `--minutes` of training, the
+last step's encoder. It is judged on the official 10,000 test images by kNN (k = 20), logistic regression on all labels
+and on ten per class (the mean of 20 paired draws), each beside the mean of three untrained networks of the same
+architecture, with the 95 % interval of the difference. Figures are kept in `--results`, a method at a time: it can go
+on on another machine, whose processor is noted. A run that was broken off is begun anew, so that its seconds are those
+of one go. CIFAR-10 is looked up in $TACIT_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from courses import draw
+from harness import machine
+from tables import ROOT, markdown, numbers, put, tacit
+
+from tacit import training
+from tacit.atomic import write
+from tacit.core import Method
+from tacit.methods import METHODS
+from tacit.modalities import MODALITIES
+from tacit.settings import RunConfig
+
+PER_CLASS, CLASSES = 10, 10
+COLUMNS = (("knn", "k=20", "kNN"), ("linear", "all", "linear, all labels"), ("few-label", "10", "10 labels"))
+FLOORS = ("raw pixels", "majority")
+REFUSED = 2
+Found = dict[str, Any]
+
+
+def main() -> None:
+    images = MODALITIES["image"]
+    able = [name for name, kind in METHODS.items() if not kind.needs(kind.Config()) - images.offers]
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--methods", nargs="*", default=able, choices=able)
+    arguments.add_argument("--minutes", type=float, default=3)
+    arguments.add_argument("--images", type=int, default=10_000)
+    arguments.add_argument("--seed", type=int, default=0, help="of the draw of images")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--beside", type=int, default=1, help="methods at the same time, each on its own cores")
+    arguments.add_argument("--every", type=float, default=0, help="seconds between looks at the course of a training")
+    arguments.add_argument("--runs", type=Path, default=Path("runs/matrix_images"))
+    arguments.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "matrix_images.json")
+    arguments.add_argument("--write", action="store_true", help="put the table into docs/choosing.md")
+    arguments.add_argument("--figure", type=Path, help="draw the courses, where some were followed")
+    given = arguments.parse_args()
+    failed = measure(given)
+    found = known(given)["methods"]
+    text = table(found)
+    print(text)
+    if given.write:
+        put("matrix_images", text, ROOT / "docs" / "choosing.md")
+    if given.figure:
+        draw(found, given.figure)
+    if failed:
+        sys.exit(f"failed, and tried again at the next start: {', '.join(failed)}")
+
+
+def known(given: argparse.Namespace) -> Found:
+    """What has been measured by this protocol. Ends the program where the file holds figures of another one."""
+    protocol = {name: getattr(given, name) for name in ("minutes", "images", "seed", "threads")}
+    if not given.results.is_file():
+        return {"protocol": protocol, "methods": {}}
+    found: Found = json.loads(given.results.read_text())
+    if found["protocol"] != protocol:
+        sys.exit(f"{given.results} was measured by {found['protocol']}, not {protocol}: name another --results")
+    return found
+
+
+def measure(given: argparse.Namespace) -> list[str]:
+    """Train and judge what is not in the results yet; returns the names of those that failed."""
+    results, failed = known(given), []
+    todo = [name for name in given.methods if name not in results["methods"]]
+    if not todo:
+        return []
+    given.runs.mkdir(parents=True, exist_ok=True)
+    data = drawn(given.runs, given.images, given.seed)
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)
+    places = SimpleQueue[Sequence[int]]()
+    for cores in shares(sorted(os.sched_getaffinity(0)), given.beside, given.threads):
+        places.put(cores)
+    with ThreadPoolExecutor(given.beside, initializer=lambda: os.sched_setaffinity(0, places.get())) as pool:
+        running = {pool.submit(one, name, data, given): name for name in todo}
+        for done in as_completed(running):
+            try:
+                results["methods"][running[done]] = done.result()
+            except subprocess.CalledProcessError as error:
+                print(f"{running[done]}: exit code {error.returncode}", flush=True)
+                failed += [running[done]] if error.returncode != REFUSED else []
+                continue
+            text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+            write(given.results, text.encode(), given.results.with_name(given.results.name + ".tmp"))
+    return failed
+
+
+def shares(cores: Sequence[int], beside: int, threads: int) -> list[Sequence[int]]:
+    """Cores for each of `beside` processes, those that all can have where there is but one. Processes that a thread
+    starts inherit its cores."""
+    if beside == 1:
+        return [cores]
+    if beside * threads > len(cores):
+        sys.exit(f"--beside {beside} x --threads {threads} is more than the {len(cores)} cores that there are")
+    return [cores[at * threads : (at + 1) * threads] for at in range(beside)]
+
+
+def drawn(runs: Path, images: int, seed: int) -> Path:
+    """CIFAR-10 with all its test images and `images` of those for training, as files as they are."""
+    target, source = runs / f"cifar10-{images}-{seed}.zip", Path(os.environ["TACIT_DATA"]) / "images" / "cifar10.zip"
+    if not target.is_file():
+        beside = target.with_suffix(".tmp")
+        with zipfile.ZipFile(source) as whole, zipfile.ZipFile(beside, "w") as part:
+            names = sorted(name for name in whole.namelist() if name.endswith(".jpg"))
+            chosen = random.Random(seed).sample([name for name in names if "/train/" in name], images)  # noqa: S311
+            for name in sorted([*chosen, *(name for name in names if "/test/" in name)]):
+                part.writestr(whole.getinfo(name), whole.read(name))
+        beside.replace(target)
+    return target
+
+
+def one(method: str, data: Path, given: argparse.Namespace) -> Found:
+    """The figures of one method, trained and judged in processes of its own."""
+    run = given.runs / method
+    noted = run / "seconds.json"
+    if not noted.is_file():
+        shutil.rmtree(run, ignore_errors=True)
+        budget = ("--time", f"{60 * given.minutes:g}s") if issubclass(METHODS[method], Method) else ()
+        looks = ("--set", f"checkpoint_seconds={given.every}") if given.every else ()
+        with keeping(run / "checkpoints", bool(given.every)):
+            words = ("--method", method, *budget, "--set", f"threads={given.threads}", *looks, "--out", run)
+            noted.write_text(json.dumps({"train": tacit("train", data, *words)}))
+    seconds = json.loads(noted.read_text())
+    if not (run / "evaluation.json").is_file():
+        tasks = ",".join(task for task, *_ in COLUMNS)
+        seconds["evaluate"] = tacit("evaluate", run, data, "--task", tasks, "--labels", PER_CLASS * CLASSES)
+        noted.write_text(json.dumps(seconds))
+    config = RunConfig.from_yaml((run / "config.yaml").read_text(), str(run))
+    views = views_of_a_step(config)
+    return {
+        "encoder": config.encoder.name,
+        "seconds": seconds,
+        "views": views * json.loads((run / "encoder" / "config.json").read_text())["training"]["steps"],
+        **figures(json.loads((run / "evaluation.json").read_text()), method),
+        "course": [point | {"views": views * point.pop("step")} for point in course(run, data)] if views else [],
+        "machine": machine(),
+    }
+
+
+def views_of_a_step(config: RunConfig) -> int:
+    """How many views the encoder sees before weights move; 0 where there is no such step."""
+    samples = training.open_data(config)[0].part("train")
+    learner = training.make_learner(config, samples)
+    return config.batch_size(len(samples)) * len(learner.views) if isinstance(learner, Method) else 0
+
+
+def figures(evaluation: Mapping[str, Any], method: str) -> Found:
+    """Those of the encoder, its untrained network and the floors, and the interval of what it gains."""
+    rows = {name: numbers(evaluation, name) for name in (method, "untrained", *FLOORS)}
+    gains = {(each["task"], each["metric"]): each for each in evaluation["differences"] if each["row"] == "untrained"}
+
+    def short(table: Mapping[tuple[str, str], Mapping[str, Any]]) -> Found:
+        keys = [(task, metric) for task, metric, _ in COLUMNS if (task, metric) in table]
+        return {
+            task: [round(table[task, metric][part], 5) for part in ("value", "low", "high")] for task, metric in keys
+        }
+
+    found = {"trained": rows.pop(method), "untrained": rows.pop("untrained"), "gain": gains}
+    return {name: short(each) for name, each in found.items()} | {"floors": {name: short(rows[name]) for name in rows}}
+
+
+@contextmanager
+def keeping(checkpoints: Path, wanted: bool) -> Iterator[None]:
+    """Keep, by second names of the same bytes, each checkpoint that is written to the folder meanwhile."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(1):
+            keep(checkpoints)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if wanted:
+        watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if wanted:
+            watcher.join()
+            keep(checkpoints)
+
+
+def keep(checkpoints: Path) -> None:
+    """Give each checkpoint that stands a second name; one that goes away meanwhile has one already."""
+    for manifest in checkpoints.glob("step-*.json"):
+        for suffix in (".safetensors", ".json"):
+            old = manifest.with_suffix(suffix)
+            new = old.with_name(old.name.replace("step-", "kept-"))
+            if not new.exists() and old.exists():
+                os.link(old, new)
+
+
+def course(run: Path, data: Path) -> Iterator[Found]:
+    """What neighbours say of each checkpoint that was kept, with the seconds since the run began."""
+    began = (run / "config.yaml").stat().st_mtime
+    for manifest in sorted((run / "checkpoints").glob("kept-*.json")):
+        judged = run / "course" / manifest.stem
+        if not (judged / "evaluation.json").is_file():
+            tacit("evaluate", manifest.with_suffix(".safetensors"), data, "--task", "knn", "--out", judged)
+        results = json.loads((judged / "evaluation.json").read_text())["results"]
+        own = next(each for each in results if each["kind"] == "encoder" and each["metric"] == "k=20")
+        seconds = round(manifest.stat().st_mtime - began, 1)
+        yield {"step": int(manifest.stem.removeprefix("kept-")), "seconds": seconds, "knn": round(own["value"], 5)}
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """A row a method, the best by neighbours first, then the floors as they were measured beside the first one."""
+    order = sorted(found, key=lambda name: -found[name]["trained"]["knn"][0])
+    rows = []
+    for name in order:
+        each = found[name]
+        seen = f"{each['views'] / 1e6:.2f}" if each["views"] else ""
+        rows.append([f"`{name}`", each["encoder"], seen, *(cell(each, task) for task, *_ in COLUMNS)])
+    for floor, own in found[order[0]]["floors"].items() if order else ():
+        rows.append([f"*{floor}*", "", "", *(number(own[task]) if task in own else "" for task, *_ in COLUMNS)])
+    return markdown(["method", "encoder", "million views", *(title for *_, title in COLUMNS)], rows)
+
+
+def cell(each: Mapping[str, Any], task: str) -> str:
+    """The encoder's figure, bold where all of the interval of its gain is above zero, and that of its network
+    untrained."""
+    own, before, gain = number(each["trained"][task]), each["untrained"].get(task), each["gain"].get(task)
+    own = f"**{own}**" if gain and gain[1] > 0 else own
+    return f"{own} ({before[0]:.3f})" if before else own
+
+
+def number(parts: Sequence[float]) -> str:
+    """A value with its interval."""
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*parts)
+
+
+if __name__ == "__main__":
+    main()
