@@ -42,8 +42,9 @@ from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.settings import RunConfig
 
-PER_CLASS, CLASSES = 10, 10
-COLUMNS = (("knn", "k=20", "kNN"), ("linear", "all", "linear, all labels"), ("few-label", "10", "10 labels"))
+FEW = 100
+"""Labels in all, ten per class."""
+COLUMNS = (("knn", "k=20", "kNN"), ("linear", "all", "linear, all labels"), ("few-label", f"{FEW} in all", "10 labels"))
 FLOORS = ("raw pixels", "majority")
 REFUSED = 2
 Found = dict[str, Any]
@@ -109,9 +110,15 @@ def measure(given: argparse.Namespace) -> list[str]:
                 print(f"{running[done]}: exit code {error.returncode}", flush=True)
                 failed += [running[done]] if error.returncode != REFUSED else []
                 continue
-            text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-            write(given.results, text.encode(), given.results.with_name(given.results.name + ".tmp"))
+            keep_results(results, given.results)
     return failed
+
+
+def keep_results(results: Found, path: Path) -> None:
+    """Write the results, a method a line, so that those of two machines are easily put together."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(each)}" for name, each in results["methods"].items())
+    text = f'{{"protocol": {json.dumps(results["protocol"])},\n"methods": {{\n{lines}\n}}}}\n'
+    write(path, text.encode(), path.with_name(path.name + ".tmp"))
 
 
 def shares(cores: Sequence[int], beside: int, threads: int) -> list[Sequence[int]]:
@@ -152,7 +159,7 @@ def one(method: str, data: Path, given: argparse.Namespace) -> Found:
     seconds = json.loads(noted.read_text())
     if not (run / "evaluation.json").is_file():
         tasks = ",".join(task for task, *_ in COLUMNS)
-        seconds["evaluate"] = tacit("evaluate", run, data, "--task", tasks, "--labels", PER_CLASS * CLASSES)
+        seconds["evaluate"] = tacit("evaluate", run, data, "--task", tasks, "--labels", FEW)
         noted.write_text(json.dumps(seconds))
     config = RunConfig.from_yaml((run / "config.yaml").read_text(), str(run))
     views = views_of_a_step(config)

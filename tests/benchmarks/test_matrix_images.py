@@ -35,9 +35,10 @@ def test_figures_are_those_of_the_method_and_of_its_own_untrained_network():
         return {"row": row, "task": task, "metric": metric, "value": value, "low": value, "high": value}
 
     rows = [result("simclr", 0.5), result("simclr", 0.7, metric="k=200"), result("untrained", 0.25)]
-    evaluation = {"results": [*rows, result("majority", 0.1)], "differences": [result("untrained", 0.25)]}
-    found = figures(evaluation, "simclr")
-    assert (found["trained"], found["untrained"]) == ({"knn": [0.5, 0.5, 0.5]}, {"knn": [0.25, 0.25, 0.25]})
+    rows += [result("simclr", 0.4, "few-label", "100 in all"), result("majority", 0.1)]
+    found = figures({"results": rows, "differences": [result("untrained", 0.25)]}, "simclr")
+    assert found["trained"] == {"knn": [0.5, 0.5, 0.5], "few-label": [0.4, 0.4, 0.4]}
+    assert found["untrained"] == {"knn": [0.25, 0.25, 0.25]}
     assert found["gain"] == {"knn": [0.25, 0.25, 0.25]}
     assert found["floors"] == {"raw pixels": {}, "majority": {"knn": [0.1, 0.1, 0.1]}}
 
