@@ -22,7 +22,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     figure, panels = pyplot.subplots(1, 2, figsize=(12, 5.5), sharey=True, layout="constrained")
     for panel, axis, title in zip(panels, ("views", "seconds"), ("views seen", "seconds of training"), strict=True):
         for rank, name in reversed(list(enumerate(order))):
-            course = followed[name]["course"]
+            course = [point for point in followed[name]["course"] if point[axis]]  # no logarithm of no view
             x, y = ([point[key] for point in course] for key in (axis, "knn"))
             style = {"color": f"C{rank}", "linewidth": 1.8} if rank < NAMED else {"color": "0.75", "linewidth": 0.9}
             panel.plot(x, y, marker=".", label=name if rank < NAMED else None, zorder=len(order) - rank, **style)
