@@ -17,6 +17,7 @@ from tacit import interrupt
 from tacit.console import say
 from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
+from tacit.data.shelf import digest
 from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.errors import DataError, UsageError
@@ -28,7 +29,6 @@ from tacit.evaluation.states import numbered
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import name_of
 from tacit.proving.proof import features_of
-from tacit.proving.shelf import digest
 
 TRAINED, TESTED = 4_000, 10_000
 """Moments that probes learn from and are tested on, evenly spread where there are more: neighbours are nearly alike."""

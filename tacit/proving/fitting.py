@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tacit.core import Encoder, Samples
+from tacit.data.shelf import Kept, digest
 from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.engine import loop
@@ -23,7 +24,6 @@ from tacit.heads.classify import Classify
 from tacit.heads.finetune import Finetune
 from tacit.heads.pooled import TableTargets
 from tacit.proving.keeping import SAID, Piece
-from tacit.proving.shelf import Kept, digest
 from tacit.proving.trial import views_of
 
 UNTRAINED = 3

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from tacit.data.shelf import Kept, Shelf
 from tacit.evaluation.tasks import Key, Measurement
-from tacit.proving.shelf import Kept, Shelf
 
 
 class Floors:

@@ -10,10 +10,10 @@ from typing import Any
 
 from tacit import interrupt
 from tacit.console import say
+from tacit.data.shelf import Kept, Shelf
 from tacit.engine.environment import environment
 from tacit.engine.settings import EngineConfig
 from tacit.errors import Interrupted
-from tacit.proving.shelf import Kept, Shelf
 
 SAID = "said"
 """The note of a piece that is told when it is done."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.core import Encoder, View
+from tacit.data.shelf import Kept
 from tacit.encoder import TrainedEncoder
 from tacit.engine.settings import Optimiser
 from tacit.evaluation import segment as frozen
@@ -28,7 +29,6 @@ from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.keeping import SAID, Piece, carried_out
 from tacit.proving.masked import Ground, ground_of
 from tacit.proving.outcome import Proof
-from tacit.proving.shelf import Kept
 from tacit.proving.starts import SCRATCH, Start, at_random, pretrained, protocol_of, trained
 from tacit.proving.trial import Effort, Recipe, Trial, parts_of, trial_of
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tacit.config import merge
 from tacit.core import Encoder
+from tacit.data.shelf import Kept, digest
 from tacit.engine import loop, order
 from tacit.engine.settings import Budget, EngineConfig
 from tacit.evaluation.bench import Evaluation, Kind
@@ -28,7 +29,6 @@ from tacit.heads.finetune import Finetune, respond, validation
 from tacit.proving.fitting import identity_of, untrained
 from tacit.proving.keeping import SAID, Piece, carried_out
 from tacit.proving.outcome import name_of
-from tacit.proving.shelf import Kept, digest
 from tacit.proving.trial import Trial
 
 SCRATCH = "from scratch"

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from tacit import interrupt
+from tacit.data.shelf import Kept
 from tacit.data.subset import Subset
 from tacit.encoder import TrainedEncoder
 from tacit.evaluation.spans import OUTSIDE
 from tacit.heads.head import Answers
 from tacit.heads.tag import NONE, TagTargets
 from tacit.proving.outcome import Proof
-from tacit.proving.shelf import Kept
 from tacit.proving.starts import Floor, four, judged
 from tacit.proving.trial import Effort, Trial, parts_of, trial_of
 

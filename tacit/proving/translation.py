@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.data.dataset import Dataset
+from tacit.data.shelf import Kept
 from tacit.encoder import TrainedEncoder
 from tacit.engine.settings import Optimiser
 from tacit.errors import DataError
@@ -19,7 +20,6 @@ from tacit.heads.texts import METRICS, TextTargets, scores, signatures
 from tacit.heads.translate import Translate, spelt
 from tacit.initial import start as initial
 from tacit.proving.outcome import Proof
-from tacit.proving.shelf import Kept
 from tacit.proving.starts import Floor, at_random, judged, pretrained
 from tacit.proving.trial import Effort, Recipe, Trial, scored, trial_of
 from tacit.truth.parts import Part, split

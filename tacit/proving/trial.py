@@ -14,6 +14,7 @@ from tacit.config import merge
 from tacit.core import KINDS
 from tacit.data.dataset import Dataset
 from tacit.data.listing import printable
+from tacit.data.shelf import Kept, digest
 from tacit.encoder import TrainedEncoder
 from tacit.engine import order
 from tacit.engine.settings import Optimiser
@@ -24,7 +25,6 @@ from tacit.heads import HEADS
 from tacit.heads.finetune import Finetune
 from tacit.heads.head import Answers, Head
 from tacit.proving.keeping import SAID
-from tacit.proving.shelf import Kept, digest
 from tacit.truth import TRUTH
 from tacit.truth.parts import Part
 

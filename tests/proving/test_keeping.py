@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tacit import interrupt
+from tacit.data.shelf import Kept
 from tacit.errors import Interrupted
 from tacit.proving import keeping
 from tacit.proving.keeping import SAID, Piece, carried_out
-from tacit.proving.shelf import Kept
 
 
 def pieces(log, count=4, stop_in=None):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.proving.shelf import Kept, Shelf, digest
+from tacit.data.shelf import Kept, Shelf, digest
 
 KEPT = Kept({"b": torch.tensor([[1, 2], [3, 4]]), "a": torch.rand(3).double()}, {"said": "BLEU 25", "example": "ä"})
 
