@@ -72,13 +72,33 @@ class Learner(nn.Module):
     def __init__(self, settings: Settings, sample: Tensor) -> None:
         super().__init__()
         self.backbone = Sprint(settings, sample) if settings.net == "sprint" else ResNet(sample)
-        self.head = mlp(self.backbone.dim, settings.hidden, settings.out)
+        widths = [self.backbone.dim, *[settings.hidden] * (settings.layers - 1)]
+        deep = [
+            nn.Sequential(nn.Linear(i, o, bias=False), nn.BatchNorm1d(o), nn.ReLU()) for i, o in pairwise(widths[:-1])
+        ]
+        self.head = nn.Sequential(*deep, *mlp(widths[-2], settings.hidden, settings.out))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, groups: list[Tensor], samples: int) -> Tensor:
         """Unit vectors `[V, B, out]` of groups of views `[V' B, 3, H, W]`, each of one size."""
         pooled = torch.cat([self.backbone(group) for group in groups])
         return F.normalize(self.head(pooled).float().view(-1, samples, self.head[-1].out_features), dim=-1)
+
+
+@torch.no_grad()
+def recalibrate(backbone: nn.Module, images: Tensor) -> None:
+    """BatchNorm's statistics anew, of whole images as they are (bytes): in training most were small crops."""
+    norms = [each for each in backbone.modules() if isinstance(each, nn.BatchNorm2d)]
+    kept = [each.momentum for each in norms]
+    for each in norms:
+        each.reset_running_stats()
+        each.momentum = None  # a plain mean over the batches
+    backbone.train()
+    for part in images[:10_000].split(1000):
+        with torch.autocast(part.device.type, torch.bfloat16):
+            backbone(part.float() / 255)
+    for each, momentum in zip(norms, kept, strict=True):
+        each.momentum = momentum
 
 
 def loss_of(z: Tensor, settings: Settings) -> Tensor:

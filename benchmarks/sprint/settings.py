@@ -26,7 +26,7 @@ class Settings:
     """Small crops an image, of half the side, a quarter of the price."""
     full: int = 1
     """Full crops an image while small ones are made, too."""
-    early: float = 0.0
+    early: float = 0.7
     """Share of the seconds, from the first on, in which there are small crops only, two more of them."""
     late: float = 0.0
     """Share of the seconds, up to the last, in which there are two full crops only."""
@@ -41,10 +41,12 @@ class Settings:
     """What a view is to find among those of the batch: the mean of the image's other views, or each (`pairs`)."""
     temperature: float = 0.2
     hidden: int = 1024
+    layers: int = 2
+    """Of the head."""
     out: int = 128
     optimiser: str = "muon"
     """`muon` for matrices and filters (the rest by AdamW), `adamw`, or `lars`."""
-    lr: float = 0.02
+    lr: float = 0.05
     adam_lr: float = 0.003
     """Of what Muon leaves to AdamW, and of AdamW."""
     weight_decay: float = 0.02
