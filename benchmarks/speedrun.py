@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from PIL import Image
 from sprint.ablations import ABLATIONS
 from sprint.loop import learn
-from sprint.net import recalibrate
+from sprint.net import halved, recalibrate
 from sprint.settings import Settings
 from torch import Tensor
 
@@ -83,7 +83,7 @@ def keep(
     """Show a run, and add it to the results."""
     pace = run.views / run.seconds
     print(
-        f"{name or 'run'} {seed}: kNN {right['knn']:.4f} ({right['knn as trained']:.4f} before statistics are made anew) "
+        f"{name or 'run'} {seed}: kNN {right['knn']:.4f} ({right['knn as trained']:.4f} before statistics were new) "
         f"after {run.seconds:.1f} s, {run.steps} steps, {pace:,.0f} views/s, first replay at {run.captured:.1f} s, "
         f"loss {run.loss:.3f}",
         flush=True,
@@ -121,7 +121,7 @@ def part(name: str) -> tuple[Tensor, Tensor]:
 def embedded(backbone: torch.nn.Module, images: Tensor) -> Tensor:
     """Features `[N, 512]`, float32, of whole images, one view each."""
     backbone.eval()
-    with torch.autocast(images.device.type, torch.bfloat16):
+    with halved(images):
         return torch.cat([backbone(part.float() / 255).float() for part in images.split(1000)])
 
 

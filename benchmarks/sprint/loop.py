@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sprint.muon import Muon
-from sprint.net import Learner, loss_of
+from sprint.net import Learner, halved, loss_of
 from sprint.settings import Settings
 from tacit.augment.image import Recipe, image_view
 from tacit.core import Draws, Progress, View
@@ -140,8 +140,7 @@ def _eager(learner: Learner, optimisers: list[Optimizer], settings: Settings) ->
     def step(views: list[Tensor]) -> Tensor:
         for optimiser in optimisers:
             optimiser.zero_grad(set_to_none=True)
-        # casts that autocast keeps would outlive a graph
-        with torch.autocast(views[0].device.type, torch.bfloat16, cache_enabled=False):
+        with halved(views[0]):
             z = learner(views, settings.batch)
         loss = loss_of(z, settings)
         loss.backward()

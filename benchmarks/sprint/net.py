@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
 import torch
@@ -85,6 +86,12 @@ class Learner(nn.Module):
         return F.normalize(self.head(pooled).float().view(-1, samples, self.head[-1].out_features), dim=-1)
 
 
+def halved(images: Tensor) -> AbstractContextManager[object]:
+    """bfloat16 for products on a GPU: processors without it take many times as long."""
+    # casts of weights that autocast keeps would outlive a CUDA graph
+    return torch.autocast("cuda", torch.bfloat16, cache_enabled=False) if images.is_cuda else nullcontext()
+
+
 @torch.no_grad()
 def recalibrate(backbone: nn.Module, images: Tensor) -> None:
     """BatchNorm's statistics anew, of whole images as they are (bytes): in training most were small crops."""
@@ -95,7 +102,7 @@ def recalibrate(backbone: nn.Module, images: Tensor) -> None:
         each.momentum = None  # a plain mean over the batches
     backbone.train()
     for part in images[:10_000].split(1000):
-        with torch.autocast(part.device.type, torch.bfloat16):
+        with halved(part):
             backbone(part.float() / 255)
     for each, momentum in zip(norms, kept, strict=True):
         each.momentum = momentum
