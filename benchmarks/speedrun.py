@@ -23,15 +23,14 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from sprint.ablations import ABLATIONS
-from sprint.loop import learn
-from sprint.net import halved, recalibrate
+from sprint.loop import Run, learn
+from sprint.net import halved
 from sprint.settings import Settings
 from torch import Tensor
 
@@ -70,21 +69,15 @@ def main() -> None:
         print(f"{name}: {time.perf_counter() - before:.1f} s to load libraries", flush=True)
         for seed in range(given.seeds):
             run = learn(images, settings, given.seconds, seed)
-            data = (images, labels, seen, truth)
-            right = {"knn as trained": accuracy(run.learner.backbone, data)}
-            recalibrate(run.learner.backbone, images)
-            right["knn"] = accuracy(run.learner.backbone, data)
+            right = accuracy(run.learner.backbone, (images, labels, seen, truth))
             keep(given, name, seed, settings, run, right)
 
 
-def keep(
-    given: argparse.Namespace, name: str, seed: int, settings: Settings, run: Any, right: dict[str, float]
-) -> None:
+def keep(given: argparse.Namespace, name: str, seed: int, settings: Settings, run: Run, right: float) -> None:
     """Show a run, and add it to the results."""
     pace = run.views / run.seconds
     print(
-        f"{name or 'run'} {seed}: kNN {right['knn']:.4f} ({right['knn as trained']:.4f} before statistics were new) "
-        f"after {run.seconds:.1f} s, {run.steps} steps, {pace:,.0f} views/s, first replay at {run.captured:.1f} s, "
+        f"{name or 'run'} {seed}: kNN {right:.4f} after {run.seconds:.1f} s, {run.steps} steps, {pace:,.0f} views/s, first replay at {run.captured:.1f} s, "
         f"loss {run.loss:.3f}",
         flush=True,
     )
@@ -92,7 +85,13 @@ def keep(
         found = json.loads(given.results.read_text()) if given.results.is_file() else []
         card = torch.cuda.get_device_name() if given.device.startswith("cuda") else platform.processor()
         facts = {"name": name, "seed": seed, "device": card, "torch": torch.__version__, "held out": given.held_out}
-        numbers = {"seconds": run.seconds, "steps": run.steps, "views": run.views, "captured": run.captured, **right}
+        numbers = {
+            "seconds": run.seconds,
+            "steps": run.steps,
+            "views": run.views,
+            "captured": run.captured,
+            "knn": right,
+        }
         found.append({**facts, **numbers, "settings": asdict(settings)})
         given.results.write_text(json.dumps(found, indent=1) + "\n")
 

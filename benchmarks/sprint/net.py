@@ -18,18 +18,21 @@ from tacit.nn.stem import PatchStem
 
 
 class _Layer(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int, *, pool: bool = False) -> None:
-        halved = [nn.MaxPool2d(2)] if pool else []  # before the norm, which then reads a quarter
-        conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        super().__init__(conv, *halved, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    """A 3x3 convolution, where `shrink` says how, with half the side: by a `stride`, or the `max` or `mean` of four."""
+
+    def __init__(self, inputs: int, outputs: int, shrink: str = "") -> None:
+        conv = nn.Conv2d(inputs, outputs, 3, stride=2 if shrink == "stride" else 1, padding=1, bias=False)
+        pools = {"max": nn.MaxPool2d(2), "mean": nn.AvgPool2d(2)}
+        pool = [pools[shrink]] if shrink in pools else []  # before the norm, which then reads a quarter
+        super().__init__(conv, *pool, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class _Stage(nn.Module):
     """A layer that halves the side, and two with a way around them."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, shrink: str) -> None:
         super().__init__()
-        self.shrink = _Layer(inputs, outputs, pool=True)
+        self.shrink = _Layer(inputs, outputs, shrink)
         self.more = nn.Sequential(_Layer(outputs, outputs), _Layer(outputs, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +50,7 @@ class Sprint(nn.Module):
         self.dim = widths[-1]
         self.standardise = Standardise(sample)
         self.stem = PatchStem(self.standardise(sample), settings.filters, size=3, stride=settings.stride)
-        self.stages = nn.Sequential(*(_Stage(*pair) for pair in pairwise(widths)))
+        self.stages = nn.Sequential(*(_Stage(*pair, settings.shrink) for pair in pairwise(widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.standardise(x).contiguous(memory_format=torch.channels_last)
@@ -90,22 +93,6 @@ def halved(images: Tensor) -> AbstractContextManager[object]:
     """bfloat16 for products on a GPU: processors without it take many times as long."""
     # casts of weights that autocast keeps would outlive a CUDA graph
     return torch.autocast("cuda", torch.bfloat16, cache_enabled=False) if images.is_cuda else nullcontext()
-
-
-@torch.no_grad()
-def recalibrate(backbone: nn.Module, images: Tensor) -> None:
-    """BatchNorm's statistics anew, of whole images as they are (bytes): in training most were small crops."""
-    norms = [each for each in backbone.modules() if isinstance(each, nn.BatchNorm2d)]
-    kept = [each.momentum for each in norms]
-    for each in norms:
-        each.reset_running_stats()
-        each.momentum = None  # a plain mean over the batches
-    backbone.train()
-    for part in images[:10_000].split(1000):
-        with halved(part):
-            backbone(part.float() / 255)
-    for each, momentum in zip(norms, kept, strict=True):
-        each.momentum = momentum
 
 
 def loss_of(z: Tensor, settings: Settings) -> Tensor:

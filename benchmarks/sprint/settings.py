@@ -20,6 +20,8 @@ class Settings:
     """Fixed filters of the first layer of `sprint`."""
     stride: int = 1
     """Of these filters."""
+    shrink: str = "max"
+    """How a stage halves the side: the `max` or the `mean` of four cells, or a convolution with a `stride`."""
     batch: int = 1024
     """Images a step."""
     small: int = 4
@@ -35,7 +37,7 @@ class Settings:
     small_crop: float = 0.1
     """The least area of a small crop."""
     jitter: float = 0.8
-    strength: float = 0.4
+    strength: float = 0.5
     grey: float = 0.2
     loss: str = "means"
     """What a view is to find among those of the batch: the mean of the image's other views, or each (`pairs`)."""
