@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
+from contract_toys import Held, make
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
-from test_contract import Held, make
 from torch import nn
 
 from tacit.core import Draws, Progress

@@ -1,158 +1,22 @@
 """What holds for every method on every modality that it claims."""
 
 import copy
-import io
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
-import numpy as np
 import pytest
 import torch
-from worlds import walk
+from contract_toys import BATCH, CLOSED, GRADIENT, PAIRS, Held, make, recordings, samples_of, views_of
 
-from tacit import core
-from tacit.core import ClosedForm, Method, Progress, View
-from tacit.data.alike import Alike, counted_from
+from tacit.core import Progress, View
 from tacit.engine import closed
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.modalities.audio import AUDIO
-from tacit.modalities.histories import written
-from tacit.modalities.interactions import INTERACTIONS
-from tacit.modalities.pictures import ImageLayout
-from tacit.modalities.series import SERIES
-from tacit.modalities.text import TEXT
-from tacit.modalities.trajectories import TRAJECTORIES
 from tacit.settings import build
-
-BATCH = 8
-
-
-def images():
-    generator = torch.Generator().manual_seed(0)
-    packed = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    smooth = torch.nn.functional.avg_pool2d(packed.float(), 5, 1, 2).to(torch.uint8)
-    return smooth, ImageLayout(channels=3, size=32)
-
-
-def texts():
-    generator = np.random.default_rng(0)
-    topics = [generator.integers(0, 8, 20) + 8 * (number % 8) for number in range(64)]
-    raws = [" ".join(f"word{number}" for number in topic).encode() for topic in topics]
-    layout = TEXT.survey(raws, TEXT.config())
-    return torch.from_numpy(np.stack([TEXT.read(raw, layout) for raw in raws])), layout
-
-
-def recordings(front="log-mel"):
-    """Tones of eight pitches that start at any time."""
-    generator = np.random.default_rng(0)
-    time = np.arange(4_000) / 8_000
-    raws = [
-        (np.sin(2 * np.pi * 300 * (1 + number % 8) * time) * (time > generator.uniform(0, 0.2))).astype(np.float32)
-        for number in range(64)
-    ]
-    layout = AUDIO.survey(raws, AUDIO.config(rate=8_000, front=front))
-    return torch.from_numpy(np.stack([AUDIO.read(raw, layout) for raw in raws])), layout
-
-
-def series():
-    """Two channels of eight rhythms, of unequal length, with gaps in one."""
-    generator = np.random.default_rng(0)
-    raws = []
-    for number in range(64):
-        time = np.arange(generator.integers(30, 48)) + generator.uniform(0, 10)
-        raw = np.stack([np.sin(time * (1 + number % 8) / 8), np.cos(time / (2 + number % 8))], axis=1)
-        raw[3:6, 0] = np.nan
-        raws.append(raw)
-    layout = SERIES.survey(raws, SERIES.config())
-    return torch.from_numpy(np.stack([SERIES.read(raw, layout) for raw in raws])), layout
-
-
-def interactions():
-    """What users took: runs around rings of eight items, a ring each."""
-    generator = np.random.default_rng(0)
-    raws = []
-    for number in range(64):
-        steps = generator.integers(8) + np.arange(generator.integers(8, 20))
-        raws.append(written([f"{number % 4}-{step % 8}" for step in steps]))
-    layout = INTERACTIONS.survey(raws, INTERACTIONS.config())
-    return torch.from_numpy(np.stack([INTERACTIONS.read(raw, layout) for raw in raws])), layout
-
-
-def moments(world=walk, **settings):
-    """Four short episodes of a dot that walks through frames, or of a ball on a line."""
-    held = [io.BytesIO() for _ in range(4)]
-    for number, file in enumerate(held):
-        np.savez(file, **world(number, steps=16))
-    raws = [file.getvalue() for file in held]
-    layout = TRAJECTORIES.survey(raws, TRAJECTORIES.config(**settings))
-    return torch.from_numpy(np.stack([row for raw in raws for row, _ in TRAJECTORIES.pieces.cut(raw, layout)])), layout
-
-
-PACKED = {
-    "image": images,
-    "text": texts,
-    "audio": recordings,
-    "series": series,
-    "interactions": interactions,
-    "trajectories": moments,
-}
-
-
-def samples_of(modality):
-    """Some plain views of something: what a modality's packed samples become."""
-    packed, layout = PACKED[modality.name]()
-    return modality.collate(packed, layout)
-
-
-class Held:
-    """Samples in memory; `seen`: what of a view training sees."""
-
-    def __init__(self, view, seen=lambda view: view):
-        self.whole, self.seen = view, seen
-
-    def __len__(self):
-        return len(self.whole)
-
-    def view(self, rows):
-        return replace(self.whole[rows], index=rows)
-
-    def later(self, rows):
-        return rows
-
-    def alike(self, view, draws):
-        rows, places = Alike.of(len(self), self.view, self.seen).partners(view, draws)
-        return counted_from(self.view(rows.clamp_min(0)), places, view.index)
-
-
-PAIRS = [
-    (method, name)
-    for method, kind in METHODS.items()
-    for name, modality in MODALITIES.items()
-    if not kind.needs(kind.Config()) - modality.offers
-]
-GRADIENT = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], Method)]
-CLOSED = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], ClosedForm)]
-
-
-def make(method, name, encoder=None):
-    """A small learner by the method's own default recipe, and its modality, configuration and data."""
-    small = {"method": {"name": method}, "data": "x", "modality": {"name": name}, "encoder": encoder or {}}
-    config = build([small])
-    modality = MODALITIES[name]
-    sample = samples_of(modality)
-    torch.manual_seed(0)
-    kind = modality.encoders[config.encoder.name]
-    return config.learner(config.method, kind(config.encoder, sample), modality, sample), config, sample
-
-
-def views_of(learner, config, sample, epoch=0):
-    seen = partial(config.kind.seen, config=config.modality) if config.kind.seen else lambda view: view
-    augment = config.kind.augment(config.modality)
-    return core.views_of(Held(sample, seen), torch.arange(BATCH), learner.views, augment, 0, epoch)
 
 
 @pytest.mark.parametrize(
@@ -177,19 +41,85 @@ def test_every_method_runs_somewhere():
     assert {method for method, _ in PAIRS} == set(METHODS)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What was seen of a learner in its first steps; sets are of names in its state."""
+
+    storages: list
+    """Where its tensors lie at first."""
+    trained: set
+    loss: torch.Tensor
+    """Of the first step, as the four that follow."""
+    nothing_learnt: float
+    carried: dict
+    unreached: set
+    """Trained weights that the loss gave no finite gradient."""
+    reaches_encoder: bool
+    updated: set
+    """What `update` moved."""
+    twice: list
+    """The loss of the fourth step, computed two times."""
+    touched: set
+    """What computing it moved."""
+    losses: list
+
+
+def forward(learner, views, progress):
+    torch.manual_seed(5)
+    return learner(views, progress)
+
+
+def moved(learner, do, *given):
+    """What `do` gives, and the names of what it moves in the learner's state."""
+    before = {key: value.clone() for key, value in learner.state_dict().items()}
+    found = do(*given)
+    return found, {key for key, value in learner.state_dict().items() if not torch.equal(value, before[key])}
+
+
+def gradients_of(learner):
+    trained = {key: value for key, value in learner.named_parameters() if value.requires_grad}
+    unreached = {key for key, value in trained.items() if value.grad is None or not value.grad.isfinite().all()}
+    reached = any(value.grad is not None and value.grad.abs().sum() > 0 for value in learner.encoder.parameters())
+    return {"trained": set(trained), "unreached": unreached, "reaches_encoder": reached}
+
+
+@cache
+def trial(method, name):
+    """Steps on one batch seen with the same random numbers each time, so that chance has no part in them."""
+    learner, config, sample = make(method, name)
+    seen = {"storages": [value.data_ptr() for value in learner.state_dict().values() if value.numel() > 1]}
+    views, losses = views_of(learner, config, sample), []
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=1e-3, fused=True)
+    for number in range(30 if method == "moco" else 15):  # its queue is random at first, and easy to tell from
+        progress = Progress(number, 15)
+        step = forward(learner, views, progress)
+        losses.append(float((step.loss.detach() / step.nothing_learnt).mean()))
+        if number == 3:
+            again, seen["touched"] = moved(learner, forward, learner, views, progress)
+            seen["twice"] = [step.loss.detach(), again.loss.detach()]
+        step.loss.mean().backward()
+        if number == 0:
+            seen |= {"loss": step.loss.detach(), "nothing_learnt": float(step.nothing_learnt)}
+            seen |= gradients_of(learner)
+        optimiser.step()
+        optimiser.zero_grad()
+        with torch.no_grad():
+            if number == 0:
+                seen["carried"] = {key: (len(rows), rows.requires_grad) for key, rows in step.carry.items()}
+                _, seen["updated"] = moved(learner, learner.update, step.carry, progress)
+            else:
+                learner.update(step.carry, progress)
+    return Trial(**seen, losses=losses)
+
+
 @pytest.mark.parametrize(("method", "name"), GRADIENT)
 def test_the_loss_is_one_finite_number_a_sample_and_reaches_every_trained_weight(method, name):
-    learner, config, sample = make(method, name)
-    step = learner(views_of(learner, config, sample), Progress(0, 10))
-    assert step.loss.shape == (BATCH,)
-    assert step.loss.isfinite().all()
-    assert float(step.nothing_learnt) > 0
-    step.loss.mean().backward()
-    for parameter_name, parameter in learner.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None, parameter_name
-            assert parameter.grad.isfinite().all(), parameter_name
-    assert any(parameter.grad.abs().sum() > 0 for parameter in learner.encoder.parameters())
+    seen = trial(method, name)
+    assert seen.loss.shape == (BATCH,)
+    assert seen.loss.isfinite().all()
+    assert seen.nothing_learnt > 0
+    assert not seen.unreached
+    assert seen.reaches_encoder
 
 
 BESIDE = [
@@ -283,56 +213,27 @@ def test_encoders_of_series_that_a_method_cannot_use_are_refused(method, kind):
 
 @pytest.mark.parametrize(("method", "name"), GRADIENT)
 def test_forward_is_pure_but_for_running_statistics(method, name):
-    learner, config, sample = make(method, name)
-    views = views_of(learner, config, sample)
-    before = {key: value.clone() for key, value in learner.state_dict().items()}
-    losses = []
-    for _ in range(2):
-        torch.manual_seed(5)
-        losses.append(learner(views, Progress(3, 10)).loss)
-    assert torch.equal(*losses)
-    for key, value in learner.state_dict().items():
-        if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
-            assert torch.equal(value, before[key]), key
+    seen = trial(method, name)
+    assert torch.equal(*seen.twice)
+    assert all(key.endswith(("running_mean", "running_var", "num_batches_tracked")) for key in seen.touched)
 
 
 @pytest.mark.parametrize(("method", "name"), GRADIENT)
 def test_what_update_moves_gets_no_gradient(method, name):
-    learner, config, sample = make(method, name)
-    step = learner(views_of(learner, config, sample), Progress(0, 10))
-    assert not any(rows.requires_grad for rows in step.carry.values())
-    assert all(len(rows) == BATCH for rows in step.carry.values())
-    trained = {key for key, parameter in learner.named_parameters() if parameter.requires_grad}
-    before = {key: value.clone() for key, value in learner.state_dict().items()}
-    with torch.no_grad():
-        learner.update(step.carry, Progress(0, 10))
-    moved = {key for key, value in learner.state_dict().items() if not torch.equal(value, before[key])}
-    assert not moved & trained
+    seen = trial(method, name)
+    assert all(each == (BATCH, False) for each in seen.carried.values())
+    assert not seen.updated & seen.trained
 
 
 @pytest.mark.parametrize(("method", "name"), GRADIENT)
 def test_weights_stand_once_in_the_state(method, name):
-    learner, _, _ = make(method, name)
-    storages = [value.data_ptr() for value in learner.state_dict().values() if value.numel() > 1]
+    storages = trial(method, name).storages
     assert len(storages) == len(set(storages))
 
 
 @pytest.mark.parametrize(("method", "name"), GRADIENT)
 def test_a_few_steps_lower_the_loss(method, name):
-    """On one batch seen with the same random numbers each time, so that chance has no part in it."""
-    learner, config, sample = make(method, name)
-    views = views_of(learner, config, sample)
-    optimiser = torch.optim.AdamW(learner.parameters(), lr=1e-3)
-    losses = []
-    for number in range(30 if method == "moco" else 15):  # its queue is random at first, and easy to tell from
-        torch.manual_seed(5)
-        step = learner(views, Progress(number, 15))
-        losses.append(float((step.loss.detach() / step.nothing_learnt).mean()))
-        step.loss.mean().backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        with torch.no_grad():
-            learner.update(step.carry, Progress(number, 15))
+    losses = trial(method, name).losses
     assert sum(losses[-3:]) < sum(losses[:3])
 
 

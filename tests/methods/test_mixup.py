@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from contract_toys import make, views_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_contract import make, views_of
 
 from tacit.core import Progress, View
 from tacit.methods.mixup import mixture

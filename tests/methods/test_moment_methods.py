@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_contract import moments
+from contract_toys import moments
 from worlds import ball, walk
 
 from tacit.core import Draws, Progress

@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from contract_toys import make, views_of
 from hypothesis import given
 from hypothesis import strategies as st
-from test_contract import make, views_of
 
 from tacit.augment.series import Recipe, series_view
 from tacit.core import Draws, Features, Progress, View
