@@ -4,10 +4,7 @@ import gzip
 import io
 import json
 import os
-import resource
 import struct
-import subprocess
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -691,35 +688,27 @@ def test_a_run_folder_in_use_is_refused(tmp_path, capfd):
     assert "in use by pid" in capfd.readouterr().err
 
 
-def with_a_full_disk(words, cache):
-    """A limit on the size of files stands for the disk: the same error path, without a file system of one's own."""
-    return subprocess.run(
-        [sys.executable, "-m", "tacit", *map(str, words)],
-        # Python would leave torn bytecode behind, on which the next import of it fails
-        env={**os.environ, "TACIT_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000)),
-    )
+DISK = 8_000
+"""A limit on the size of files stands for the disk: the same error path, without a file system of one's own."""
 
 
-def test_a_full_disk_is_told_while_data_are_packed(tmp_path):
+def test_a_full_disk_is_told_while_data_are_packed(tmp_path, monkeypatch, programs):
     words = ["train", fill(tmp_path / "data", 40), *QUICK, "--out", tmp_path / "out"]
-    done = with_a_full_disk(words, tmp_path / "cache")
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "no room left" in done.stderr
-    assert "TACIT_CACHE" in done.stderr
+    monkeypatch.setenv("TACIT_CACHE", str(tmp_path / "cache"))
+    done = programs.start(words, tmp_path / "said", limit=DISK)
+    assert done.wait() == 1, done.err
+    assert "Traceback" not in done.err
+    assert "no room left" in done.err
+    assert "TACIT_CACHE" in done.err
 
 
-def test_a_full_disk_is_told_while_state_is_written(tmp_path, own_cache):
+def test_a_full_disk_is_told_while_state_is_written(tmp_path, programs):
     words = ["train", fill(tmp_path / "data", 40), *QUICK, "--out", tmp_path / "out"]
     assert run([*map(str, words), "--dry-run"]) == 0
-    done = with_a_full_disk(words, own_cache)
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "cannot write" in done.stderr
+    done = programs.start(words, tmp_path / "said", limit=DISK)
+    assert done.wait() == 1, done.err
+    assert "Traceback" not in done.err
+    assert "cannot write" in done.err
     assert not list((tmp_path / "out" / "checkpoints").iterdir()), "no torn checkpoint is left"
 
 

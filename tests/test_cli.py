@@ -112,16 +112,16 @@ def test_every_command_has_its_place_on_the_way(capfd):
     assert [said.index(title) for title in WAY] == sorted(said.index(title) for title in WAY)
 
 
-def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypatch, capfd):
+def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypatch, capfd, programs):
     monkeypatch.chdir(tmp_path)
     done = program("train", shapes, *QUICK)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     assert line.endswith("-simclr/encoder")
     assert "\x1b" not in done.stderr, "no bars where stderr is no terminal"
-    judged = program("evaluate", line, shapes, "--task", "knn", "--json")
-    assert judged.returncode == 0, judged.stderr
-    result = json.loads(judged.stdout)
+    judged = programs.start(["evaluate", line, shapes, "--task", "knn", "--json"], tmp_path / "said")
+    assert judged.wait() == 0, judged.err
+    result = json.loads(judged.out)
     assert {row["row"] for row in result["results"]} == {"simclr", "untrained", "raw pixels", "patches", "majority"}
     assert all(row["protocol"]["split"] for row in result["results"])
     assert run(["train", shapes, *QUICK]) == 0

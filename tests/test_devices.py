@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ SMALL = ("--set", "encoder.width=8", "--set", "checkpoint_seconds=0", "--set", "
 
 
 def command(out, *words):
-    return [sys.executable, "-m", "tacit", "train", "digits", "--devices", "2", "--out", str(out), *words, *SMALL]
+    return ["train", "digits", "--devices", "2", "--out", str(out), *words, *SMALL]
 
 
 def weights(run):
@@ -38,23 +37,23 @@ def steps_done(run):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_process_that_dies_ends_the_run_with_its_name_and_the_run_goes_on_to_the_same_bits(tmp_path):
+def test_a_process_that_dies_ends_the_run_with_its_name_and_the_run_goes_on_to_the_same_bits(tmp_path, programs):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     steps = ("--steps", "12", "--set", "log_every=1")
-    subprocess.run(command(whole, *steps), check=True, capture_output=True)
-    run = subprocess.Popen(command(broken, *steps), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert programs.start(command(whole, *steps), tmp_path / "said").wait() == 0
+    run = programs.start(command(broken, *steps), tmp_path / "said")
     until = time.monotonic() + 120
     while steps_done(broken) < 3 and time.monotonic() < until:
         time.sleep(0.02)
     (helper,) = helpers_of(run.pid)
     os.kill(helper, signal.SIGKILL)
-    _, said = run.communicate(timeout=100)
-    assert run.returncode == 1
-    assert "process 2 of 2 was ended by SIGKILL" in said.splitlines()[-1]
-    assert "--resume" in said
+    assert run.wait(100) == 1
+    assert "process 2 of 2 was ended by SIGKILL" in run.err.splitlines()[-1]
+    assert "--resume" in run.err
     assert 3 <= steps_done(broken) < 12
-    resumed = subprocess.run([*command(broken, *steps), "--resume"], check=True, capture_output=True, text=True)
-    assert "resumed at step" in resumed.stderr
+    resumed = programs.start([*command(broken, *steps), "--resume"], tmp_path / "said")
+    assert resumed.wait() == 0, resumed.err
+    assert "resumed at step" in resumed.err
     before, after = weights(whole), weights(broken)
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 

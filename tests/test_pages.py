@@ -6,8 +6,6 @@ Time is the one thing that the tests change: budgets such as `--time 10m` become
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -68,16 +66,16 @@ def series(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_pages_programs_run(page, tmp_path, monkeypatch):
+def test_the_pages_programs_run(page, tmp_path, monkeypatch, programs):
     """The blocks of a page are one program; as a module of its own, since annotations name its classes."""
-    programs = blocks(page.read_text(), "python")
-    if not programs or page in WALKS:
+    written = blocks(page.read_text(), "python")
+    if not written or page in WALKS:
         return
-    (tmp_path / "page.py").write_text("\n".join(programs))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    (tmp_path / "page.py").write_text("\n".join(written))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    done = programs.start([], tmp_path / "said", script=tmp_path / "page.py")
+    assert done.wait() == 0, done.err
 
 
 @pytest.mark.parametrize("page", WALKS, ids=lambda page: page.name)

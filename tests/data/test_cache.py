@@ -154,17 +154,16 @@ print(packed.content_hash, int(packed.rows.take(packed.kept).sum()))
 """
 
 
-def test_processes_that_pack_at_once_agree(tmp_path):
+def test_processes_that_pack_at_once_agree(tmp_path, programs):
     root = fill(tmp_path / "set", NAMES)
     shutil.copytree(root, tmp_path / "copy")
-    command = [sys.executable, "-c", PACK]
+    (tmp_path / "pack.py").write_text(PACK)
     runs = [
-        subprocess.Popen([*command, str(folder), str(tmp_path / "cache"), HERE], stdout=subprocess.PIPE)
-        for folder in (root, root, tmp_path / "copy")
+        programs.start([folder, tmp_path / "cache", HERE], tmp_path / f"{number}", script=tmp_path / "pack.py")
+        for number, folder in enumerate((root, root, tmp_path / "copy"))
     ]
-    outputs = {run.communicate()[0] for run in runs}
-    assert [run.returncode for run in runs] == [0, 0, 0]
-    assert len(outputs) == 1
+    assert [run.wait() for run in runs] == [0, 0, 0], [run.err for run in runs]
+    assert len({run.out for run in runs}) == 1
     assert len(list((tmp_path / "cache").glob("*/samples.raw"))) == 1
 
 

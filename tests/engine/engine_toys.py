@@ -1,19 +1,15 @@
 """A small learner with everything that makes resuming hard, and a process to kill while it trains.
 
-python engine_toys.py FOLDER METHOD SECONDS_A_STEP [OPTIMISER] [STEPS]
+python engine_toys.py FOLDER METHOD SECONDS_A_STEP OPTIMISER
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import os
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -187,33 +183,9 @@ def main(folder: Path, method: str, delay: float, optimiser: str) -> None:
             closed.fit(Whitening(), Blobs(delay=delay), config, run, resume=resume)
 
 
-def serve() -> None:
-    """For each line of stdin fork a process that trains; say its pid, and its exit code once it has ended.
-
-    Importing torch takes seconds; a process forked from one that has done so can be killed just as well.
-    """
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            os._exit(_child(*json.loads(line)))
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
-        sys.stdout.flush()
-
-
-def _child(folder: str, *arguments: Any) -> int:
-    with Path(f"{folder}.stderr").open("w", buffering=1) as sys.stderr:
-        try:
-            main(Path(folder), *arguments)
-        except TacitError as error:
-            sys.stderr.write(f"{error}\n")
-            return error.exit_code
-        except BaseException:
-            traceback.print_exc()
-            return 99
-    return 0
-
-
 if __name__ == "__main__":
-    serve()
+    try:
+        main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4])
+    except TacitError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

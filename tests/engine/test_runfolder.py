@@ -1,11 +1,10 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import Programs
 
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import RunError, UsageError
@@ -52,12 +51,14 @@ def test_a_read_only_place_is_refused() -> None:
         RunFolder(Path("/sys/kernel/run"))
 
 
-def test_one_process_at_a_time(tmp_path: Path) -> None:
+def test_one_process_at_a_time(tmp_path: Path, programs: Programs) -> None:
     path = tmp_path / "run"
     program = f"from pathlib import Path; from tacit.engine.runfolder import RunFolder; RunFolder(Path({str(path)!r}))"
     with RunFolder(path):
-        second = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        assert f"{path} is in use by pid {os.getpid()}" in second.stderr
+        (tmp_path / "second.py").write_text(program)
+        second = programs.start([], tmp_path / "said", script=tmp_path / "second.py")
+        assert second.wait() != 0
+        assert f"{path} is in use by pid {os.getpid()}" in second.err
         with pytest.raises(RunError, match="in use by pid"):
             RunFolder(path)
     RunFolder(path).close()

@@ -1,13 +1,11 @@
 """Two processes that share a batch do what one does with all of it."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from contract_toys import GRADIENT
 from safetensors.torch import load_file
-from test_contract import GRADIENT
 
 from tacit.engine.crew import free_port
 from tacit.methods import METHODS
@@ -21,18 +19,14 @@ PAIRS = [f"{method}:{name}" for method, name in WANTED]
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory):
+def steps(tmp_path_factory, programs):
     """A folder with the step of each pair, by one process and by two."""
     folder, port = tmp_path_factory.mktemp("steps"), free_port()
-    paths = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     runs = [
-        subprocess.Popen(
-            [sys.executable, HERE / "sharing.py", str(rank), str(size), str(port), folder, *PAIRS],
-            env={**os.environ, "PYTHONPATH": paths},
-        )
+        programs.start([rank, size, port, folder, *PAIRS], folder / f"{rank}-{size}", script=HERE / "sharing.py")
         for rank, size in ((0, 1), (0, 2), (1, 2))
     ]
-    assert [run.wait(timeout=280) for run in runs] == [0, 0, 0]
+    assert [run.wait() for run in runs] == [0, 0, 0], [run.err for run in runs]
     return folder
 
 

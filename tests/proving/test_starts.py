@@ -1,10 +1,7 @@
 """Trainings are kept: a killed examination goes on, and encoders of one architecture share what is random."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -40,16 +37,18 @@ def plain(proof):
     return json.dumps(proof.to_json())
 
 
-def test_a_killed_examination_ends_in_the_same_figures(exam, tmp_path, monkeypatch, capfd):
+def test_a_killed_examination_ends_in_the_same_figures(exam, tmp_path, monkeypatch, capfd, programs):
     home, data = exam
     torn = tmp_path / "torn"
-    environment = os.environ | {"TACIT_CACHE": str(torn), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
-    with subprocess.Popen([sys.executable, "-c", CHILD, str(home / "run"), str(data)], env=environment) as child:
-        limit = time.monotonic() + 120
-        while len(list(torn.glob("trainings/*.safetensors"))) < 3 and time.monotonic() < limit:
-            time.sleep(0.01)
-        os.kill(child.pid, signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL
+    monkeypatch.setenv("TACIT_CACHE", str(torn))
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    (tmp_path / "child.py").write_text(CHILD)
+    child = programs.start([home / "run", data], tmp_path / "said", script=tmp_path / "child.py")
+    limit = time.monotonic() + 120
+    while len(list(torn.glob("trainings/*.safetensors"))) < 3 and time.monotonic() < limit:
+        time.sleep(0.01)
+    child.send(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, child.err
     kept = len(list(torn.glob("trainings/*.safetensors")))
     assert 3 <= kept < 16
     capfd.readouterr()
