@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MADE := test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --editable
 
 .PHONY: demo test fuzz bench cifar10 matrix matrix-images clean
 
@@ -13,7 +15,7 @@ test: $(VENV)/developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy tacit
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(VENV)/developer
 	TACIT_EXAMPLES=fuzz OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m hypothesis
@@ -30,17 +32,20 @@ matrix: $(VENV)/developer
 matrix-images: $(VENV)/installed
 	$(BIN)/python benchmarks/matrix_images.py --write
 
+# one call each, as a second one looks for all packages again
 $(VENV)/installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(MADE)
+	$(INSTALL) .
 	touch $@
 
-$(VENV)/developer: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+$(VENV)/developer: pyproject.toml
+	$(MADE)
+	$(INSTALL) ".[dev]"
 	touch $@
 
-$(VENV)/peers: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
+$(VENV)/peers: pyproject.toml
+	$(MADE)
+	$(INSTALL) ".[bench]"
 	touch $@
 
 clean:

@@ -19,6 +19,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process that a test starts compiles all of tacit anew
 
 
+LONGEST = (
+    "proving/test_proof.py",
+    "test_training.py",
+    "test_pages.py",
+    "methods/test_contract.py",
+    "evaluation/test_bench_verdict.py",
+    "test_devices.py",
+    "methods/test_ranks.py",
+    "engine/test_kill.py",
+    "test_documents.py",
+    "proving/test_starts.py",
+    "proving/test_left_out.py",
+    "test_bad_input.py",
+)
+"""Files of half a minute and more, the longest first: one that comes last has a core wait for it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in places)
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The user's cache is neither read nor written."""
