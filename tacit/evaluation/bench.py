@@ -127,23 +127,29 @@ def evaluate(
 def _remembered(
     setup: Setup, row: Row | PredictedRow, tasks: Sequence[str], memory: Memory | None
 ) -> dict[Key, Measurement]:
-    """The measurements of one row, from `memory` where it was measured before."""
+    """The measurements of one row, from `memory` where it was measured before: features task by task."""
     if memory is None or row.identity is None:
         return dict(setup.measure(row, tasks))
     facts = {
         "row": dict(row.identity),
         "data": dict(setup.protocol),
-        "tasks": list(tasks),
         "seed": setup.seed,
         "sizes": list(setup.totals or setup.sizes),
         "in all": bool(setup.totals),
         "draws": setup.draws,
     }
-    if (found := memory.recall(facts)) is None:
-        found = dict(setup.measure(row, tasks))
-        if found:  # what is left out for now, and why, is told again
-            memory.keep(facts, found)
-    return found
+    parts = [[task] for task in tasks] if isinstance(row, Row) else [list(tasks)]
+    known = [memory.recall({**facts, "tasks": part}) for part in parts]
+    missing = [task for part, found in zip(parts, known, strict=True) if found is None for task in part]
+    measured = dict(setup.measure(row, missing)) if None in known else {}
+    whole: dict[Key, Measurement] = {}
+    for part, found in zip(parts, known, strict=True):
+        if found is None:
+            found = {key: value for key, value in measured.items() if isinstance(row, PredictedRow) or key[0] in part}
+            if measured:  # what is left out for now, and why, is told again
+                memory.keep({**facts, "tasks": part}, found)
+        whole |= found
+    return whole
 
 
 def _merged(found: Sequence[Measurement]) -> Measurement:

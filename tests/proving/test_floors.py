@@ -75,8 +75,14 @@ def test_floors_are_measured_once_and_the_encoder_every_time(tmp_path):
     count = asked.count("raw")
     second = evaluate(bench, rows, ["knn"], Floors(tmp_path))
     assert asked.count("raw") == count > 0
-    assert asked.count("mine") == 2 * asked.count("raw")
+    assert asked.count("mine") == 2 * count
     assert asked.count("classifier") == 1
     assert asked.count("left out") == 2, "it may be there next time, and why it is not is said again"
     assert first.find("classifier", "knn", "k=20") == second.find("classifier", "knn", "k=20")
     assert first.find("raw", "knn", "k=20") == second.find("raw", "knn", "k=20")
+    both = evaluate(bench, rows, ["linear", "knn"], Floors(tmp_path))
+    again = evaluate(bench, rows, ["knn", "linear"], Floors(tmp_path))
+    assert asked.count("raw") == 2 * count, "by another task alone"
+    assert both.find("raw", "knn", "k=20") == again.find("raw", "knn", "k=20") == first.find("raw", "knn", "k=20")
+    assert both.find("raw", "linear", "all") == again.find("raw", "linear", "all") is not None
+    assert asked.count("classifier") == 3, "whose predictions may depend on all that is asked"
