@@ -38,19 +38,6 @@ def test_the_readmes_commands_run_in_order(workplace, monkeypatch, capfd):
     assert json.loads((workplace / "runs/photos-simclr/evaluation.json").read_text())["verdict"]["sentence"]
 
 
-def test_the_demo_runs_and_proves(tmp_path, monkeypatch, capfd):
-    """With fewer epochs than the real one; the figures in the README are of the whole."""
-    monkeypatch.chdir(tmp_path)
-    code = run(["demo", "--epochs", "8", "--out", "runs/demo"])
-    out, said = capfd.readouterr()
-    assert code == 0, said
-    assert "it helped" in out
-    assert out.count("  tacit ") == 3
-    run_folder = tmp_path / "runs" / "demo"
-    for name in ("config.yaml", "metrics.jsonl", "run.log", "evaluation.json", "curve.svg", "curve.png", "encoder"):
-        assert (run_folder / name).exists(), name
-
-
 def test_the_readmes_program_runs(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     (program,) = blocks(README, "python")

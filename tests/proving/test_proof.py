@@ -61,6 +61,21 @@ def test_every_number_carries_its_protocol(judged):
             assert protocol["dimension"] > 0
 
 
+def test_the_demo_runs_and_proves(judged, tmp_path, monkeypatch, capfd):
+    """With fewer epochs than the real one; the figures in the README are of the whole. `judged`: what does not depend
+    on the encoder is measured by now."""
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+    code = run(["demo", "--epochs", "8", "--out", "runs/demo"])
+    out, said = capfd.readouterr()
+    assert code == 0, said
+    assert "it helped" in out
+    assert out.count("  tacit ") == 3
+    run_folder = tmp_path / "runs" / "demo"
+    for name in ("config.yaml", "metrics.jsonl", "run.log", "evaluation.json", "curve.svg", "curve.png", "encoder"):
+        assert (run_folder / name).exists(), name
+
+
 def test_an_untrained_encoder_passed_off_as_trained_does_not_help(trained):
     encoder = load(trained)
     samples = encoder.open("digits").part("train")
