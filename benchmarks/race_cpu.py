@@ -213,6 +213,8 @@ def judged(run: Path, data: str, since: float) -> dict[str, Any]:
         found = evaluate(bench, [Row("race", "encoder", features)], ["knn", "linear"]).to_json()
     reached = numbers(found, "race")
     kept = {"knn": reached["knn", "k=20"], "linear": reached["linear", "all"]}
+    for each in kept.values():
+        each["protocol"]["data"] = Path(data).name
     short = {task: {key: each[key] for key in ("value", "low", "high", "protocol")} for task, each in kept.items()}
     return {"features": round(sum(seconds), 1), "dim": encoder.network.dim, **short}
 

@@ -24,7 +24,8 @@ def related(cross: Tensor, covariance: Tensor, count: int) -> Tensor:
     lower = torch.linalg.cholesky(covariance)
     half = torch.linalg.solve_triangular(lower, cross, upper=False)
     _, vectors = torch.linalg.eigh(torch.linalg.solve_triangular(lower, half.T, upper=False))
-    return torch.linalg.solve_triangular(lower.T, vectors[:, -count:].flip(1), upper=True)
+    directions: Tensor = torch.linalg.solve_triangular(lower.T, vectors[:, -count:].flip(1), upper=True)
+    return directions
 
 
 def principal(covariance: Tensor, count: int, ridge: float) -> Tensor:
