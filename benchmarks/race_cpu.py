@@ -80,7 +80,7 @@ CONTENDERS = {
     "manifold-mirror": Contender("manifold", ("encoder.mirror=true",)),
     "manifold-384": Contender("manifold", ("encoder.width=384",)),
     "manifold-far": Contender("manifold", ("method.reach=6",)),
-    "manifold-3000": Contender("manifold", ("encoder.dim=3000",)),
+    "manifold-3000": Contender("manifold", ("encoder.dim=3000", "method.samples=20000")),
     "manifold-most": Contender("manifold", ("encoder.filters=4096", "encoder.width=384", "encoder.mirror=true")),
 }
 

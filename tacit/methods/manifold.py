@@ -19,6 +19,8 @@ from tacit.nn.whiten import principal, related
 
 ALIKE = 3
 """How many patches of other samples are shown beside one."""
+EACH = 4
+"""Samples that a principal component is to stand on, at least."""
 TILE = 16
 """Samples whose codes are held at once."""
 
@@ -121,7 +123,10 @@ class Manifold(ClosedForm):
             mean = self.total / self.seen
             covariance = self.outer / self.seen - torch.outer(mean, mean)
             self.learnt.centre.copy_(mean)
-            self.learnt.components.copy_(principal(covariance, self.learnt.dim, 1e-3))
+            components = principal(covariance, self.learnt.dim, 1e-3)
+            # of few samples the last directions are chance, which dividing by their deviation would blow up
+            components[:, max(1, int(self.seen) // EACH) :] = 0
+            self.learnt.components.copy_(components)
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
         x, patch = views[0].x, self.learnt.patch
@@ -131,7 +136,7 @@ class Manifold(ClosedForm):
         middle = (side // 2) * (side + 1)  # of the patches, which lie row by row
         alike = torch.matmul(z[:count], z[:count, middle, :, None]).clamp_min(0)
         light = F.interpolate(alike.view(-1, 1, side, side), x.shape[2:], mode="bilinear")
-        cut = F.unfold(self.learnt.reduced(x), patch, stride=stride).unflatten(1, (-1, patch, patch))
+        cut = F.unfold(self.learnt.reduced(x), patch, stride=stride).view(len(x), -1, patch, patch, side**2)
         best = torch.einsum("ie,nle->inl", z[:count, middle], z)
         best[rows, rows] = -1  # neighbours in the sample itself are alike anyway
         found = best.amax(dim=2).topk(min(ALIKE, len(x) - 1), dim=1).indices

@@ -45,6 +45,17 @@ def test_what_is_learnt_has_unit_covariance_and_is_centred():
     assert torch.allclose(torch.cov(z.T, correction=0), torch.eye(8), atol=0.05)
 
 
+def test_of_few_samples_there_are_few_components():
+    x = torch.nn.functional.avg_pool2d(torch.rand(12, 3, 24, 24, generator=torch.Generator().manual_seed(1)), 5, 1)
+    learner = learner_of(x)
+    learner.learnt.project.normal_(generator=torch.Generator().manual_seed(2))
+    learner.absorb(View(x), learner.kmeans.stages + 1)
+    learner.solve(learner.kmeans.stages + 1)
+    pooled = learner.encoder(View(x)).pooled
+    assert torch.allclose(pooled[:, :3].square().mean(0), torch.ones(3), atol=0.01)
+    assert pooled[:, 3:].eq(0).all()
+
+
 def test_other_encoders_and_images_without_neighbours_are_refused():
     with pytest.raises(UsageError, match="leave --encoder away"):
         learner_of(torch.rand(2, 3, 32, 32), PatchEncoder)
