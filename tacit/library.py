@@ -35,7 +35,8 @@ def train(
     Args:
         data: folder, archive, list, array file or built-in name, as for `tacit train`.
         out: a folder that is new or empty, or, with `resume`, that of the run to go on with.
-        method, encoder, preset: as for `tacit train`; `simclr` where neither this nor `settings` names a method.
+        method, encoder, preset: as for `tacit train`; where neither this nor
+            `settings` names a method, one is chosen by what was measured, and said.
         settings: any other settings, nested as in `tacit train --print-config`.
         resume: go on with the run in `out`, to the same bits as if it had never stopped.
 

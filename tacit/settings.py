@@ -54,6 +54,7 @@ class RunConfig(EngineConfig):
     init_from: str | None = Field(
         default=None, description="start from these weights: a run, an encoder or a checkpoint"
     )
+    chosen: str | None = Field(default=None, description="the method and why it was taken, where none was asked for")
     max_bad: float = Field(default=0.01, ge=0, le=1, description="largest share of unreadable samples")
     devices: int = Field(
         default=1, ge=1, description="processes that share each batch, one a GPU, or each with its share of the cores"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from tacit import interrupt
+from tacit.choice import chosen
 from tacit.config import Config, flat, merge
 from tacit.console import counted, say
 from tacit.core import ClosedForm, Encoder, Learner, Method, Modality, Progress
@@ -42,14 +43,17 @@ def configure(
 ) -> RunConfig:
     """The configuration of a run; that of the run at `resume` where it goes on, which `layers` may repeat, not change.
 
-    Weights to start from bring their own architecture and layout, unless `layers` say otherwise.
+    Weights to start from bring their own architecture and layout, unless `layers` say otherwise. Where they name no
+    method, one is chosen, and said (see `choice`).
     """
     if resume is not None:
         return resumed(resume, layers, lambda all_layers: build(all_layers, preset), RunConfig)
     told = merge(*layers)
     if told.get("init_from") is None:
-        return build([_guessed(told), *layers], preset)
+        guessed = _guessed(told)
+        return build([guessed, *layers, chosen(merge(guessed, told), preset)], preset)
     inherited = Start.at(told["init_from"]).settings()
+    layers = [*layers, chosen(merge(inherited, told), preset)]
     config = build([inherited, *layers], preset)
     if told.get("optimiser", {}).get("lr") is not None or issubclass(config.learner, ClosedForm):
         return config

@@ -21,7 +21,7 @@ LAYERS = [
     {"modalities", "report"},
     {"data"},
     {"settings", "encoder", "truth"},
-    {"model", "initial", "writer", "agent", "curious"},
+    {"model", "initial", "writer", "agent", "curious", "choice"},
     {"ranker"},
     {"training"},
     {"assist"},

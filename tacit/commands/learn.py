@@ -54,7 +54,7 @@ def train(
     data
         What to learn from.
     method
-        Pretext task: see `tacit methods`.
+        Pretext task: see `tacit methods`. Where none is given, one is chosen by what was measured, and said.
     encoder
         convnet, resnet18, or any model of timm by name.
     preset
