@@ -39,7 +39,7 @@ class Muon(Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly U V' of `matrix [M, N]` = U S V', by five rounds of a Newton-Schulz iteration, on a GPU in half precision."""
+    """Nearly U V' of `matrix [M, N]` = U S V', by five rounds of a Newton-Schulz iteration (bfloat16 on a GPU)."""
     wide = matrix.shape[0] <= matrix.shape[1]
     x = (matrix if wide else matrix.T).to(torch.bfloat16 if matrix.is_cuda else matrix.dtype)
     x = x / (x.norm() + 1e-7)

@@ -20,7 +20,7 @@ class Settings:
     """Fixed filters of the first layer of `sprint`."""
     stride: int = 1
     """Of these filters."""
-    shrink: str = "max"
+    shrink: str = "stride"
     """How a stage halves the side: the `max` or the `mean` of four cells, or a convolution with a `stride`."""
     batch: int = 1024
     """Images a step."""
