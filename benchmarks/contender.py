@@ -20,18 +20,21 @@ from contests.contest import Contest, Found, Side
 def measure(contest: Contest, side: Side, size: str) -> tuple[dict[str, list[float] | float | None], Found]:
     """Seconds of each round, and megabytes that it held beyond libraries and data; and what it computed."""
     run = side.prepare(contest.sizes[size])
+    wall, cpu, peaks, found = [], [], [], {}
     _forget_peak()
     before = _megabytes("VmRSS")
-    found = run()  # to warm up: libraries start their threads and choose their kernels
-    wall, cpu = [], []
-    for _ in range(contest.rounds):
+    for _ in range(1 + contest.rounds):
         started, worked = time.perf_counter(), time.process_time()
-        run()
+        left = run()
         wall.append(time.perf_counter() - started)
         cpu.append(time.process_time() - worked)
-    peak = _megabytes("VmHWM")
-    held = None if peak is None or before is None else max(0.0, peak - before)
-    return {"wall": wall, "cpu": cpu, "memory": held, "before": before}, found
+        peaks.append(_megabytes("VmHWM"))
+        found = contest.settle(left)
+        del left
+        _forget_peak()
+    held = None if before is None else max(0.0, *(peak - before for peak in peaks if peak is not None))
+    # the first one is to warm up: libraries start their threads and choose their kernels
+    return {"wall": wall[1:], "cpu": cpu[1:], "memory": held, "before": before}, found
 
 
 def _megabytes(name: str) -> float | None:

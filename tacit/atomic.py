@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+Data = bytes | Iterable[bytes | memoryview]
+"""What a file is to hold, whole or piece by piece."""
 
-def write(path: Path, data: bytes, beside: Path) -> None:
+
+def write(path: Path, data: Data, beside: Path) -> None:
     """Put `data` at `path` whole, or leave what stood there before; `beside` is the temporary name in the same folder.
 
     The data are on the disk before they get their name, and the name is before the call returns. Raises `OSError`.
     """
     try:
         with beside.open("wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -1,9 +1,32 @@
 """All contests by name."""
 
-from contests import knn, logistic, multi_crop, nt_xent, penalties, views_32, views_224
+from contests import (
+    checkpoint,
+    jpeg_decode,
+    jpeg_epochs,
+    knn,
+    logistic,
+    multi_crop,
+    nt_xent,
+    penalties,
+    views_32,
+    views_224,
+)
 from contests.contest import Contest
 
 CONTESTS: dict[str, Contest] = {
-    page.CONTEST.name: page.CONTEST for page in (nt_xent, knn, logistic, penalties, views_32, views_224, multi_crop)
+    page.CONTEST.name: page.CONTEST
+    for page in (
+        nt_xent,
+        knn,
+        logistic,
+        penalties,
+        views_32,
+        views_224,
+        multi_crop,
+        jpeg_decode,
+        jpeg_epochs,
+        checkpoint,
+    )
 }
 """In the order of the table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,9 @@ class Side:
     name: str
     package: str
     """The distribution on the package index whose version is noted."""
-    prepare: Callable[[Size], Callable[[], Found]]
-    """Imports what it needs and makes the data, of which nothing is measured; what it returns is."""
+    prepare: Callable[[Size], Callable[[], Any]]
+    """Imports what it needs and makes the data, of which nothing is measured; what it returns is, and returns `Found`,
+    or what `Contest.settle` makes that of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class Contest:
     """Raises `DisagreementError` where ours and another's are not the same; else says how near they are."""
     rounds: int = 1
     """How often it is done in each process, after once to warm up."""
+    settle: Callable[[Any], Found] = lambda found: found
+    """Behind each round, of which nothing is measured: waits for what goes on, and says what has come of it."""
 
 
 def distance(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -23,7 +23,7 @@ class WriteError(RunError):
         super().__init__(f"cannot write {path}: {error.strerror or error}")
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: atomic.Data) -> None:
     """Put `data` at `path` whole, or leave what stood there before. Raises `WriteError`."""
     try:
         atomic.write(path, data, path.with_name(PARTIAL))

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from tacit import console
 from tacit.core import Evaluator, Learner, Method, Progress
 from tacit.engine import checkpoint, crew, environment, files, watch
+from tacit.engine.behind import Writer
 from tacit.engine.checkpoint import Checkpoint
 from tacit.engine.plan import Plan
 from tacit.engine.runfolder import RunFolder
@@ -46,10 +46,8 @@ class Session:
         self._learner, self._optimiser, self._folder, self._config = learner, optimiser, folder, config
         self._evaluators = evaluators
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
-        self._step, self._saved, self._whole, self._enough = 0, -1, True, False
-        self._written = time.monotonic()
-        self._writer = ThreadPoolExecutor(1, "checkpoint")
-        self._writing: tuple[int, Future[None]] | None = None
+        self._step, self._whole, self._enough = 0, True, False
+        self._written, self._writer = time.monotonic(), Writer()
         self._unlogged: dict[str, float] | None = None
         self._untrained: dict[str, float] = {}
         self.plan = Plan(0, 1, ())
@@ -82,7 +80,7 @@ class Session:
         except RuntimeError as error:  # torch's word for names or shapes that differ
             raise UsageError(f"{found.path} does not fit this method and encoder: {error}") from None
         checkpoint.discard_after(self._folder.checkpoints, found.step)
-        self._step = self._saved = found.step
+        self._step = self._writer.saved = found.step
         self._open(Plan.from_dict(found.manifest["plan"]))
         for record in self._folder.cut_metrics(found.step):
             self._enough |= any(alarm.ends for alarm in self._watch.see(record))
@@ -124,7 +122,7 @@ class Session:
         self._log(dict(first))
         self._whole = True
         self.save()
-        self._settle()
+        self._writer.settle()
 
     def _open(self, plan: Plan) -> None:
         self.plan = plan
@@ -137,11 +135,11 @@ class Session:
         try:
             try:
                 yield
-                self._settle()
+                self._writer.settle()
             except Interrupted as stop:
                 if self.plan.total and self._whole:
                     self.save()
-                    self._settle()
+                    self._writer.settle()
                 where = f"step {self._step} of {self.plan.total}" if self.plan.total else "the first step"
                 raise Interrupted(stop.exit_code - 128, f"stopped at {where}. {self._what_is_safe()}") from None
         except files.WriteError as error:
@@ -151,10 +149,10 @@ class Session:
         if self._folder is None:
             return "Nothing was saved, since the run has no folder."
         with suppress(files.WriteError):  # what is told of already, or less than what is being told
-            self._settle()
-        if self._saved < 0:
+            self._writer.settle()
+        if self._writer.saved < 0:
             return f"Nothing had to be saved yet: start again with --resume --out {self._folder.path}"
-        return f"The checkpoint of step {self._saved} is safe: go on with --resume --out {self._folder.path}"
+        return f"The checkpoint of step {self._writer.saved} is safe: go on with --resume --out {self._folder.path}"
 
     @contextmanager
     def stepping(self) -> Iterator[None]:
@@ -213,11 +211,9 @@ class Session:
 
         Raises `RunError` rather than save weights that are NaN, and `WriteError` where the one before was not written.
         """
-        writing = self._writing[0] if self._writing else self._saved
-        if self._folder is None or self._step in (self._saved, writing):
+        if self._folder is None or self._step == self._writer.newest:
             return
         self._require_numbers()
-        self._settle()
         manifest = {
             "step": self._step,
             "plan": self.plan.to_dict(),
@@ -226,19 +222,11 @@ class Session:
             "environment": dict(self._facts),
             "unlogged": self._unlogged,
         }
-        state = checkpoint.copied(checkpoint.pack(self._learner, self._optimiser))
-        self._writing = self._step, self._writer.submit(checkpoint.save, self._folder.checkpoints, state, manifest)
+        self._writer.save(self._folder.checkpoints, self._learner, self._optimiser, manifest)
         self._written = time.monotonic()
 
-    def _settle(self) -> None:
-        """Wait until the checkpoint that is being written stands. Raises `WriteError` where it could not be written."""
-        if self._writing is not None:
-            (step, writing), self._writing = self._writing, None
-            writing.result()
-            self._saved = step
-
     def _require_numbers(self) -> None:
-        if all(parameter.isfinite().all() for parameter in self._learner.parameters()):
+        if checkpoint.finite(self._learner):
             return
         for alarm in self._watch.see({"step": self._step, "loss": math.nan}):
             raise RunError(f"{alarm.text}. {self._what_is_safe()}")

@@ -1,8 +1,10 @@
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from engine_toys import Toy
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from tacit.engine import checkpoint, optimiser
@@ -93,6 +95,24 @@ def test_tied_and_strided_tensors_are_kept(tmp_path: Path) -> None:
     assert torch.equal(tensors["learner.b"], base)
     assert torch.equal(tensors["learner.c"], base.T)
     assert torch.equal(tensors["learner.d"], base[1:])
+
+
+def test_the_bytes_are_those_that_the_formats_own_library_makes() -> None:
+    kinds = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+    kinds += (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    tensors = {f"learner.{kind}, é": torch.arange(n % 4).to(kind) for n, kind in enumerate(kinds)}
+    tensors |= {"none": torch.zeros(0, 3), "a number": torch.tensor(7.0), "z": torch.ones(2, 3)}
+    assert checkpoint.serialise(State(tensors)) == to_bytes(tensors)
+    assert checkpoint.serialise(State(tensors), {"one": "nôte"}) == to_bytes(tensors, {"one": "nôte"})
+
+
+@pytest.mark.parametrize(("value", "number"), [(1.0, True), (3e38, True), (math.inf, False), (math.nan, False)])
+def test_parameters_that_are_no_numbers_are_found_and_large_ones_are_some(value: float, number: bool) -> None:
+    net = nn.Linear(3, 3)
+    nn.init.constant_(net.weight, value)
+    assert checkpoint.finite(net) is number
+    nn.init.constant_(net.weight, -value)
+    assert checkpoint.finite(net) is number
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
