@@ -23,7 +23,7 @@ def measure(contest: Contest, side: Side, size: str) -> tuple[dict[str, list[flo
     wall, cpu, peaks, found = [], [], [], {}
     _forget_peak()
     before = _megabytes("VmRSS")
-    for _ in range(1 + contest.rounds):
+    for _ in range(contest.warm_up + contest.rounds):
         started, worked = time.perf_counter(), time.process_time()
         left = run()
         wall.append(time.perf_counter() - started)
@@ -33,8 +33,8 @@ def measure(contest: Contest, side: Side, size: str) -> tuple[dict[str, list[flo
         del left
         _forget_peak()
     held = None if before is None else max(0.0, *(peak - before for peak in peaks if peak is not None))
-    # the first one is to warm up: libraries start their threads and choose their kernels
-    return {"wall": wall[1:], "cpu": cpu[1:], "memory": held, "before": before}, found
+    first = int(contest.warm_up)
+    return {"wall": wall[first:], "cpu": cpu[first:], "memory": held, "before": before}, found
 
 
 def _megabytes(name: str) -> float | None:

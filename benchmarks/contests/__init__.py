@@ -8,6 +8,7 @@ from contests import (
     logistic,
     multi_crop,
     nt_xent,
+    nt_xent_65536,
     penalties,
     views_32,
     views_224,
@@ -18,6 +19,7 @@ CONTESTS: dict[str, Contest] = {
     page.CONTEST.name: page.CONTEST
     for page in (
         nt_xent,
+        nt_xent_65536,
         knn,
         logistic,
         penalties,

@@ -37,10 +37,10 @@ def _tacit(size: Size) -> Callable[[], Callable[[], Found]]:
     from tacit.engine.behind import Writer
 
     network, optimiser = _trained(size)
-    names = [name for name, _ in network.named_parameters()]
+    names, writer = [name for name, _ in network.named_parameters()], Writer()
 
     def run() -> Callable[[], Found]:
-        folder, writer = Path(tempfile.mkdtemp()), Writer()
+        folder = Path(tempfile.mkdtemp())
         assert checkpoint.finite(network)  # as a run looks before it saves
         writer.save(folder, network, optimiser, {"step": 1})
 

@@ -46,7 +46,9 @@ class Contest:
     check: Callable[[Found, Found], str]
     """Raises `DisagreementError` where ours and another's are not the same; else says how near they are."""
     rounds: int = 1
-    """How often it is done in each process, after once to warm up."""
+    """How often it is measured in each process."""
+    warm_up: bool = True
+    """Whether it is done once before: libraries start their threads and choose their kernels. Minutes need none."""
     settle: Callable[[Any], Found] = lambda found: found
     """Behind each round, of which nothing is measured: waits for what goes on, and says what has come of it."""
 

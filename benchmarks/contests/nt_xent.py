@@ -10,7 +10,7 @@ TEMPERATURE = 0.5
 AGREE = 1e-5
 
 
-def _measured(loss: Callable, size: Size) -> Callable[[], Found]:
+def measured(loss: Callable, size: Size) -> Callable[[], Found]:
     """`loss` of embeddings `[2, pairs, width]`, forwards and backwards."""
     import torch
 
@@ -30,14 +30,14 @@ def _measured(loss: Callable, size: Size) -> Callable[[], Found]:
 def _tacit(size: Size) -> Callable[[], Found]:
     from tacit.losses.contrastive import nt_xent
 
-    return _measured(lambda z: nt_xent(z, TEMPERATURE).mean(), size)
+    return measured(lambda z: nt_xent(z, TEMPERATURE).mean(), size)
 
 
 def _lightly(size: Size) -> Callable[[], Found]:
     from lightly.loss import NTXentLoss
 
     loss = NTXentLoss(temperature=TEMPERATURE)
-    return _measured(lambda z: loss(z[0], z[1]), size)
+    return measured(lambda z: loss(z[0], z[1]), size)
 
 
 def _plain(size: Size) -> Callable[[], Found]:
@@ -50,19 +50,20 @@ def _plain(size: Size) -> Callable[[], Found]:
         scores = (unit @ unit.T / TEMPERATURE).fill_diagonal_(-torch.inf)
         return F.cross_entropy(scores, torch.arange(len(unit)).roll(len(unit) // 2))
 
-    return _measured(loss, size)
+    return measured(loss, size)
 
 
-def _check(ours: Found, theirs: Found) -> str:
+def check(ours: Found, theirs: Found) -> str:
     return ", ".join(near(name, ours, theirs, AGREE) for name in ("loss", "gradient"))
 
 
+TACIT = Side("tacit", "tacit", _tacit)
 CONTEST = Contest(
     __name__,
     "nt-xent",
     "NT-Xent of {pairs:,} pairs of {width}, forwards and backwards",
-    Side("tacit", "tacit", _tacit),
+    TACIT,
     (Side("lightly", "lightly", _lightly), Side("plain PyTorch", "torch", _plain)),
     {"full": {"pairs": 8192, "width": 128}, "tiny": {"pairs": 300, "width": 16}},
-    _check,
+    check,
 )

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from tacit.engine import checkpoint
+from tacit.engine.checkpoint import State
 
 
 class Writer:
@@ -19,6 +20,7 @@ class Writer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._writing: tuple[int, Future[None]] | None = None
+        self._copy: State | None = None
         self.saved = -1
         """The step of the newest checkpoint that stands, -1 where there is none."""
 
@@ -33,8 +35,8 @@ class Writer:
         Waits for the one before. Raises `files.WriteError` where that could not be written.
         """
         self.settle()
-        state = checkpoint.copied(checkpoint.pack(learner, optimiser))
-        self._writing = manifest["step"], self._thread.submit(checkpoint.save, folder, state, manifest)
+        self._copy = checkpoint.copied(checkpoint.pack(learner, optimiser), self._copy)
+        self._writing = manifest["step"], self._thread.submit(checkpoint.save, folder, self._copy, manifest)
 
     def settle(self) -> None:
         """Wait until the newest checkpoint stands. Raises `files.WriteError` where it could not be written."""

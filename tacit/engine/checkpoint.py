@@ -90,9 +90,20 @@ def pack(learner: nn.Module, optimiser: Optimizer | None = None) -> State:
     return State(tensors, numbers)
 
 
-def copied(state: State) -> State:
-    """The same state as it is now, on the CPU: steps that come do not move it."""
-    return State({name: value.detach().to("cpu", copy=True) for name, value in state.tensors.items()}, state.numbers)
+def copied(state: State, over: State | None = None) -> State:
+    """The same state as it is now, on the CPU: steps that come do not move it.
+
+    It is written over an earlier copy `over`, which is then spent: new memory takes longer to get than to fill.
+    """
+    held = over.tensors if over else {}
+    return State({name: _copied(value, held.get(name)) for name, value in state.tensors.items()}, state.numbers)
+
+
+def _copied(value: Tensor, over: Tensor | None) -> Tensor:
+    value = value.detach()
+    if over is None or (over.shape, over.dtype, over.stride()) != (value.shape, value.dtype, value.stride()):
+        return value.to("cpu", copy=True)
+    return over.copy_(value)
 
 
 def finite(learner: nn.Module) -> bool:
