@@ -44,10 +44,11 @@ def open_folder(path: Path, suffixes: frozenset[str]) -> Source:
     names, order = names.sorted()
     refused = {int(row): found.reasons[reason[order[row]]] for row in np.flatnonzero(reason[order] >= 0)}
     labels, classes, splits = organise(names, refused)
+    root = os.path.join(os.fsencode(path), b"")  # noqa: PTH118 - pathlib takes half as long as reading a small file
     return Source(
         title=str(path),
         names=names,
-        read=lambda row: read_file(path / names[row]),
+        read=lambda row: read_file(root + names.encoded(row)),
         fingerprint=fingerprint("folder", names, size[order], mtime[order], ctime[order]),
         labels=labels,
         classes=classes,

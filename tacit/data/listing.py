@@ -185,15 +185,23 @@ class Source:
             raise Unreadable("too large for the memory") from None
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path | bytes) -> bytes:
     """A file's bytes. Raises `OSError`, or `Unreadable` where it is no ordinary file or too large."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not block
-        status = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not block
+    try:
+        status = os.fstat(descriptor)
         if not is_file(status):
             raise Unreadable("not an ordinary file")
         if status.st_size > MAX_BYTES:
             raise Unreadable(too_large(status.st_size))
-        return file.read(MAX_BYTES)
+        # no more is asked for than there is, since room for all of it is made first; some systems do not say
+        left, held = status.st_size or MAX_BYTES, []
+        while left and (some := os.read(descriptor, left)):
+            held.append(some)
+            left -= len(some)
+        return b"".join(held)
+    finally:
+        os.close(descriptor)
 
 
 def is_file(status: os.stat_result) -> bool:

@@ -215,14 +215,18 @@ def pages(image: ImageFile) -> int:
 
 def _read_file(raw: bytes, layout: ImageLayout) -> Pixels:
     image = undecoded(raw)
-    if isinstance(image, JpegImageFile):  # decodes at 1/2, 1/4 or 1/8, never below twice the wanted size
-        image.draft(None, (2 * layout.size, 2 * layout.size))
-    count = layout.channels if layout.channels > 1 and pages(image) == layout.channels else 1
-    planes = []
-    for page in range(count):
-        image.seek(page)
-        planes.append(shrink(_plain(image, layout.white), layout.size, layout.frame))
-    return upright(np.concatenate(planes, axis=2), _orientation(image))  # the square is smaller, the result the same
+    if isinstance(image, JpegImageFile) and min(image.size) >= 4 * layout.size:
+        image.draft(None, (2 * layout.size, 2 * layout.size))  # at 1/2, 1/4 or 1/8, never below twice the wanted size
+    if layout.channels > 1 and pages(image) == layout.channels:
+        pixels = np.concatenate([_page(image, number, layout) for number in range(layout.channels)], axis=2)
+    else:
+        pixels = _page(image, 0, layout)
+    return upright(pixels, _orientation(image))  # the square is smaller, the result the same
+
+
+def _page(image: ImageFile, number: int, layout: ImageLayout) -> Pixels:
+    image.seek(number)
+    return shrink(_plain(image, layout.white), layout.size, layout.frame)
 
 
 def _orientation(image: ImageFile) -> int:

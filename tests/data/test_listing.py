@@ -2,13 +2,15 @@
 
 import os
 import resource
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.data.listing import NamesBuilder, fingerprint, hidden, number_classes, printable, suffix
+from tacit.data.listing import NamesBuilder, fingerprint, hidden, number_classes, printable, read_file, suffix
 from tacit.data.mapped import MappedRows
 
 
@@ -95,3 +97,22 @@ def test_mapped_rows_are_the_array(tmp_path, order):
     assert (rows.take(np.array([4, 0, 4])) == array[[4, 0, 4]]).all()
     with pytest.raises((ValueError, TypeError)):
         MappedRows(tmp_path / "x", "<u2", (6, 4, 3))
+
+
+def test_to_read_a_small_file_takes_little_memory(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"content" * 1000)
+    tracemalloc.start()
+    try:
+        assert read_file(path) == read_file(os.fsencode(path)) == b"content" * 1000
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_whose_system_does_not_say_its_size_is_read():
+    path = Path("/proc/self/status")
+    if not path.is_file():
+        pytest.skip("there is no /proc")
+    assert path.stat().st_size == 0
+    assert read_file(path).startswith(b"Name:")
