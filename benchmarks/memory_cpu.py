@@ -38,16 +38,16 @@ STATUS = Path("/proc/self/status")
 
 
 class Means(Encoder):
-    """The mean of each colour, times a weight."""
+    """The mean of each colour, through a matrix."""
 
     dim = 3
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(3))
+        self.mixed = nn.Linear(3, 3)
 
     def forward(self, view: View) -> Features:
-        return Features(view.x.mean((2, 3)) * self.weight)
+        return Features(self.mixed(view.x.mean((2, 3))))
 
 
 class Dark(Method):
@@ -101,14 +101,14 @@ def apart(megabytes: int) -> dict[str, float]:
 
 
 def make(path: Path, megabytes: int) -> None:
-    """uint8 `[N, 256, 256, 3]` of noise."""
+    """uint8 `[N, 256, 256, 3]`, the same noise but for eight bytes, so that no two are one sample."""
     count = max(2 * BATCH, round(megabytes * 1e6 / (3 * SIDE**2)))
-    draw = np.random.default_rng(0)
+    noise = np.random.default_rng(0).bytes(3 * SIDE**2)
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, SIDE, SIDE, 3)}
         np.lib.format.write_array_header_1_0(file, header)
-        for _ in range(count):
-            file.write(draw.bytes(3 * SIDE**2))
+        for number in range(count):
+            file.write(number.to_bytes(8, "little") + noise[8:])
 
 
 def held(place: Path) -> dict[str, float]:
@@ -137,9 +137,11 @@ def watched(found: dict[str, float], name: str) -> Iterator[None]:
 
     thread = threading.Thread(target=look)
     thread.start()
-    yield
-    ended.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
     found[name] = peak[0] - before
 
 

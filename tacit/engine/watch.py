@@ -109,7 +109,7 @@ class Watch:
         )
 
     def _grown(self, record: Mapping[str, float]) -> Alarm | None:
-        growth = record.get("weights", 0.0) / self._start.get("weights", math.inf)
+        growth = record.get("weights", 0.0) / (self._start.get("weights") or math.inf)
         if record["step"] > SOON or growth < GROWN:
             return None
         return Alarm(

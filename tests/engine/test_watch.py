@@ -130,3 +130,7 @@ def test_a_run_that_begins_to_tell_each_sample_apart_is_ended() -> None:
 )
 def test_runs_that_are_on_their_way_are_not_ended(uniformity: tuple[float, ...]) -> None:
     assert not alarms(course(*uniformity))
+
+
+def test_a_learner_without_matrices_has_weights_of_no_size() -> None:
+    assert alarms([{**START, "weights": 0.0}, {"step": 50, "weights": 0.0}]) == {}
