@@ -12,12 +12,12 @@ from safetensors.torch import load as from_bytes
 
 from tacit import console, interrupt, ranks
 from tacit.core import Augmentation, Evaluator, Method, Progress, Samples
-from tacit.engine import checkpoint, files, order, plan
+from tacit.engine import checkpoint, chosen, files, order, plan
 from tacit.engine.crew import ALONE, Crew
 from tacit.engine.environment import environment
 from tacit.engine.plan import Plan
 from tacit.engine.runfolder import RunFolder
-from tacit.engine.session import Session, look
+from tacit.engine.session import Session, look, tell
 from tacit.engine.settings import EngineConfig
 from tacit.engine.trainer import Outcome, Trainer
 
@@ -62,9 +62,19 @@ def fit(
             if ranks.most(restored):
                 _share(fresh, session)
             else:
+                if folder is not None:
+                    _say_what_with(fresh, folder, facts)
                 session.begin(_plan(fabric, fresh, folder, evaluators, started), {"distinct": _distinct(fresh)})
             _run(fresh, session)
         return session.progress
+
+
+def _say_what_with(trainer: Trainer, folder: RunFolder, facts: Mapping[str, str]) -> None:
+    """Tell the user, and run.json, what the run computes with and why."""
+    found = chosen.chosen(trainer.config, facts, trainer.batch, len(trainer.samples))
+    tell(chosen.in_words(found))
+    told = {each.name: {"value": each.value, "why": each.why} for each in found}
+    folder.write(folder.facts, json.dumps({**told, "environment": dict(facts)}, indent=1))
 
 
 def _share(trainer: Trainer, session: Session) -> None:

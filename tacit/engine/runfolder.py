@@ -37,6 +37,7 @@ class RunFolder:
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         self.path = path
         self.config, self.metrics, self.log = path / "config.yaml", path / "metrics.jsonl", path / _LOG
+        self.facts = path / "run.json"
         self.checkpoints, self.encoder, self.evaluation = (
             path / "checkpoints",
             path / "encoder",
