@@ -60,6 +60,10 @@ class RunConfig(EngineConfig):
         default=1, ge=1, description="processes that share each batch, one a GPU, or each with its share of the cores"
     )
 
+    probe: bool = Field(
+        default=False, description="whether to show, at each look, how well labels can be told; nothing is learnt of it"
+    )
+
     @model_validator(mode="after")
     def _batch_is_shared(self) -> Self:
         parts = self.accumulate * self.devices

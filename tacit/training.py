@@ -14,7 +14,7 @@ from tacit import interrupt
 from tacit.choice import chosen
 from tacit.config import Config, flat, merge
 from tacit.console import counted, say
-from tacit.core import ClosedForm, Encoder, Learner, Method, Modality, Progress
+from tacit.core import ClosedForm, Encoder, Evaluator, Learner, Method, Modality, Progress
 from tacit.data.dataset import Dataset, open_dataset
 from tacit.data.source import open_source
 from tacit.data.subset import Subset
@@ -24,6 +24,7 @@ from tacit.engine.crew import Crew
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, Unreadable, UsageError, nearest
 from tacit.evaluation.features import sample_of, settle
+from tacit.evaluation.glance import glance
 from tacit.evaluation.health import watch_evaluator
 from tacit.initial.drift import report_drift
 from tacit.initial.start import Start
@@ -139,6 +140,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
         samples = dataset.part("train")
         dataset.write_skipped(out / "skipped.txt")
         _enough(samples, config, dataset)
+        probe = _probe(samples, config, dataset)
         learner = make_learner(config, samples, start)
         before = copy.deepcopy(learner.encoder) if start else None
         spec = describe(config, dataset, learner.encoder, samples)
@@ -150,7 +152,15 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
             fingerprint |= {"layout": hashlib.sha256(dataset.layout.model_dump_json().encode()).hexdigest()}
         with crew.hired(config.devices, folder.path) as first:
             done = _fit(
-                learner, samples, config, folder, fingerprint, resume=resume, allow_changes=allow_changes, crew=first
+                learner,
+                samples,
+                config,
+                folder,
+                fingerprint,
+                resume=resume,
+                allow_changes=allow_changes,
+                crew=first,
+                probe=probe,
             )
         finished = Spec(**{**vars(spec), "training": {**spec.training, "steps": done.step}})
         encoder = TrainedEncoder(learner.encoder, finished, folder.encoder)
@@ -184,6 +194,7 @@ def _fit(
     resume: bool,
     allow_changes: bool,
     crew: Crew,
+    probe: Evaluator | None = None,
 ) -> Progress:
     if isinstance(learner, ClosedForm):
         return closed.fit(
@@ -200,6 +211,7 @@ def _fit(
         resume=resume,
         allow_changes=allow_changes,
         evaluators=(watch_evaluator(samples, augment, (learner.views[0], learner.views[0])),),
+        shown=() if probe is None else (probe,),
         fingerprint=fingerprint,
         crew=crew,
     )
@@ -228,6 +240,20 @@ def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
             f"a batch of {config.batch} is larger than the number of {unit} for training, {len(samples):,}: "
             f"give --batch {len(samples)} or less, or leave it out"
         )
+
+
+def _probe(samples: Subset, config: RunConfig, dataset: Dataset) -> Evaluator | None:
+    """What labels say of the encoder while it learns without them, where `config` asks for it."""
+    if not config.probe:
+        return None
+    if issubclass(config.learner, ClosedForm):
+        raise UsageError(f"method {config.method.name} takes no steps between which to look: leave out --probe")
+    if len(samples.labels[samples.labels >= 0].unique()) < 2:
+        raise UsageError(
+            f"--probe looks at labels, and {dataset.name} has none of two classes for training: name classes by "
+            "sub-folders or a column `label`, or leave out --probe"
+        )
+    return glance(samples, samples.labels, len(dataset.classes))
 
 
 def make_learner(config: RunConfig, samples: Subset, start: Start | None = None) -> Learner:

@@ -211,3 +211,21 @@ def test_an_encoder_that_saw_spoilt_samples_gets_the_statistics_of_plain_ones(me
     moved = {name for name, value in final.items() if not torch.equal(value, last[name])}
     assert bool(moved) == settled
     assert all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in moved)
+
+
+def test_labels_that_are_looked_at_change_nothing_that_is_learnt(shapes, tmp_path, capfd):
+    words = ["train", shapes, *SMALL, "--steps", "2"]
+    assert run([*words, "--out", str(tmp_path / "blind")]) == 0
+    assert run([*words, "--probe", "--out", str(tmp_path / "probed")]) == 0
+    assert "labels told by ridge regression" in capfd.readouterr().err
+    assert equal(weights(tmp_path / "blind"), weights(tmp_path / "probed"))
+    told = ["probe" in (tmp_path / name / "metrics.jsonl").read_text() for name in ("blind", "probed")]
+    assert told == [False, True]
+
+
+@pytest.mark.parametrize(("method", "said"), [("simclr", "has none of two classes"), ("patches", "takes no steps")])
+def test_a_probe_needs_labels_and_steps(method, said, tmp_path, capfd):
+    np.save(tmp_path / "grey.npy", np.random.default_rng(0).integers(0, 255, (40, 16, 16), np.uint8))
+    words = ["train", str(tmp_path / "grey.npy"), "--method", method, "--probe", "--out", str(tmp_path / "run")]
+    assert run(words) == 2
+    assert said in capfd.readouterr().err

@@ -36,6 +36,7 @@ def train(
     resume: Annotated[bool, Parameter(group=PLACE, negative="", show_default=False)] = False,
     allow_changes: Annotated[bool, Parameter(group=PLACE, negative="", show_default=False)] = False,
     max_bad: Annotated[float | None, Parameter(group=PLACE)] = None,
+    probe: Annotated[bool, Switch] = False,
     dry_run: Annotated[bool, Switch] = False,
     print_config: Annotated[bool, Switch] = False,
 ) -> None:
@@ -87,6 +88,8 @@ def train(
         Resume although threads, versions or settings differ, to other bits.
     max_bad
         Largest share of files that may be unreadable.
+    probe
+        Show at each look how well labels can be told, which training ignores all the same.
     dry_run
         Say what would run, and stop.
     print_config
@@ -101,6 +104,7 @@ def train(
         "seed": seed,
         "devices": devices,
         "max_bad": max_bad,
+        "probe": probe or None,
         "method": {"name": method} if method else None,
         "encoder": training.encoder_named(encoder) if encoder else None,
         "optimiser": {"lr": lr} if lr is not None else None,

@@ -40,6 +40,7 @@ def fit(
     resume: bool = False,
     allow_changes: bool = False,
     evaluators: Sequence[Evaluator] = (),
+    shown: Sequence[Evaluator] = (),
     fingerprint: Mapping[str, str] | None = None,
     crew: Crew = ALONE,
 ) -> Progress:
@@ -56,7 +57,7 @@ def fit(
     started = time.monotonic()
     with environment(config, config.precision, crew) as (fabric, facts):
         fresh = Trainer(fabric, learner, samples, augment, config)
-        session = Session(learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {})
+        session = Session(learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {}, shown)
         with session.guarded():
             restored = resume and folder is not None and session.restore(allow_changes=allow_changes)
             if ranks.most(restored):
@@ -64,7 +65,9 @@ def fit(
             else:
                 if folder is not None:
                     _say_what_with(fresh, folder, facts)
-                session.begin(_plan(fabric, fresh, folder, evaluators, started), {"distinct": _distinct(fresh)})
+                session.begin(
+                    _plan(fabric, fresh, folder, (*evaluators, *shown), started), {"distinct": _distinct(fresh)}
+                )
             _run(fresh, session)
         return session.progress
 

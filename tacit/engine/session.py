@@ -42,9 +42,11 @@ class Session:
         evaluators: Sequence[Evaluator],
         facts: Mapping[str, str],
         fingerprint: Mapping[str, str],
+        shown: Sequence[Evaluator] = (),
     ) -> None:
+        """`shown`: what is worth knowing for the user, and not for the learner, which does not hear it."""
         self._learner, self._optimiser, self._folder, self._config = learner, optimiser, folder, config
-        self._evaluators = evaluators
+        self._evaluators, self._shown = evaluators, shown
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
         self._step, self._whole, self._enough = 0, True, False
         self._written, self._writer = time.monotonic(), Writer()
@@ -196,11 +198,12 @@ class Session:
 
     def _health(self) -> dict[str, float]:
         health = look(self._learner, self._evaluators, self.progress)
+        found = health | look(self._learner, self._shown, self.progress)
         self._learner.hear(health, self.progress)
-        if health:
+        if found:
             untrained = self._untrained if self._step else {}
-            tell(f"step {self._step} of {self.plan.total}: {watch.in_words(health, untrained)}")
-        return health
+            tell(f"step {self._step} of {self.plan.total}: {watch.in_words(found, untrained)}")
+        return found
 
     def _note_untrained(self, record: Mapping[str, float]) -> None:
         if record["step"] == 0:

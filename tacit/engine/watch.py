@@ -197,6 +197,7 @@ def in_words(record: Mapping[str, float], start: Mapping[str, float]) -> str:
         "rank": "effective rank",
         "alignment": "alignment",
         "uniformity": "uniformity",
+        "probe": "labels told by ridge regression",
     }
     parts = []
     for name in record:

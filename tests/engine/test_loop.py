@@ -327,3 +327,28 @@ def test_chunks_go_to_every_encoder_and_give_the_same_bits_each_time(tmp_path: P
     assert {module.chunk for module in whole.modules() if isinstance(module, Encoder)} == {5}
     assert not same(whole, train(tmp_path / "unchunked", config.model_copy(update={"chunk": None})))
     assert same(whole, train(tmp_path / "again", config))
+
+
+class Listener(Toy):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = set[str]()
+
+    def hear(self, found: Mapping[str, float], progress: Progress) -> None:
+        self.heard |= found.keys()
+
+
+def test_what_is_only_shown_is_logged_and_not_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def health(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
+        yield "std", 0.5
+
+    def secret(learner: Learner, progress: Progress) -> Iterator[tuple[str, float]]:
+        yield "probe", 0.25
+
+    learner = Listener()
+    train(tmp_path / "run", settings(steps=1), learner=learner, evaluators=(health,), shown=(secret,))
+    assert learner.heard == {"std"}
+    assert [line["probe"] for line in records(tmp_path / "run")] == [0.25, 0.25]
+    assert "labels told by ridge regression 0.25 (untrained 0.25)" in capsys.readouterr().err
