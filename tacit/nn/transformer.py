@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tacit.config import Named
 from tacit.core import Features, TokenEncoder, Tokens, View
 from tacit.errors import UsageError
-from tacit.nn.stems import Grid, stem_for
+from tacit.nn.stems import SPREAD, Grid, stem_for
 from tacit.nn.waves import Norms, Waves
 
 SIZES = {"micro": (2, 64), "tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
@@ -30,7 +30,8 @@ class Transformer(TokenEncoder):
     """Vaswani et al. 2017 with norms before each part (Xiong et al. 2020) and rotary positions (Su et al. 2021).
 
     Only attention sees the samples as rows of a batch: all else runs over the valid tokens alone, one behind the other
-    (the unpadding of Portes et al. 2023, arXiv 2312.17482), so that padding neither counts nor costs.
+    (the unpadding of Portes et al. 2023, arXiv 2312.17482), so that padding neither counts nor costs. `registers`
+    (Darcet et al. 2024, arXiv 2309.16588) stand before the tokens, without a place of their own; nothing reads them.
     """
 
     drops = True
@@ -57,6 +58,9 @@ class Transformer(TokenEncoder):
             "what is predicted",
         )
         causal: bool = Field(default=False, description="a token sees only what stands before it: models that write")
+        registers: int = Field(
+            default=0, ge=0, le=64, description="learnt vectors beside the tokens of each sample, which all tokens see"
+        )
         dropout: float = Field(
             default=0.0, ge=0, lt=1, description="share of the tokens' and of each layer's output left out in training"
         )
@@ -82,6 +86,7 @@ class Transformer(TokenEncoder):
             if sample.rate is None
             else Waves(sample, self.width, config.patch, config.channels or self.width, config.norms)
         )
+        self.registers = nn.Parameter(torch.randn(config.registers, self.width) * SPREAD) if config.registers else None
         self.blocks = nn.ModuleList(Block(self.width, config.dropout, depth) for _ in range(depth))
         self.norm = nn.LayerNorm(self.width)
         self.dropout = nn.Dropout(config.dropout)
@@ -99,13 +104,19 @@ class Transformer(TokenEncoder):
             each.reshape(len(each) * tokens.rows, -1, *each.shape[2:])
             for each in (tokens.valid, tokens.where, tokens.x)
         )
+        before = 0
+        if self.registers is not None:
+            before = len(self.registers)
+            x = torch.cat([self.registers.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+            valid, where = F.pad(valid, (before, 0), value=True), F.pad(where, (0, 0, before, 0))
         rows = Rows(valid, self.causal)
         turn = rotation(rows.flat(where), HEAD)
         x, seen = self.dropout(rows.flat(x)), []
         for block in self.blocks:
             x = block(x, rows, turn)
             seen.append(x)
-        return [rows.padded(each).view(*tokens.valid.shape, -1) for each in [*seen[:-1], self.norm(x)]]
+        wide = [rows.padded(each)[:, before:] for each in [*seen[:-1], self.norm(x)]]
+        return [each.reshape(*tokens.valid.shape, -1) for each in wide]
 
     def forward(self, view: View) -> Features:
         """`pooled [B, D]`, the mean of `tokens [B, L, D]`; `maps` where the view is a grid.
@@ -136,7 +147,7 @@ class Transformer(TokenEncoder):
         return Features(pooled.flatten(1), states.transpose(1, 2).flatten(2), valid.any(dim=1), where)
 
     def stages(self) -> Sequence[Sequence[str]]:
-        places = ["stem.", *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]
+        places = [("stem.", "registers"), *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]
         return [[name for name in self.state_dict() if name.startswith(place)] for place in places]
 
 

@@ -307,3 +307,28 @@ def test_channels_read_apart_are_left_out_each_by_itself():
     for channel in (slice(None, half), slice(half, None)):
         alone = Tokens(*(part[:, channel] for part in (tokens.x, tokens.target, tokens.where, tokens.valid)))
         assert torch.allclose(network.layers(alone.only(seen[:, channel]))[-1], found[:, channel], atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"causal": True}, {"apart": True}], ids=str)
+def test_registers_are_tokens_before_all_others_that_nothing_reads(settings):
+    """Darcet et al. 2024: the same network, told of them by hand."""
+    view = frames(width=2)
+    with_them = made(view, size="micro", registers=3, **settings)
+    plain = made(view, size="micro", **settings)
+    plain.load_state_dict({name: value for name, value in with_them.state_dict().items() if name != "registers"})
+    tokens = plain.cut(view)
+    each = len(tokens.valid) * tokens.rows
+    rows = replace(
+        tokens,
+        x=torch.cat([with_them.registers.expand(each, 3, -1), tokens.x.view(each, -1, 64)], dim=1),
+        valid=torch.cat([torch.ones(each, 3, dtype=torch.bool), tokens.valid.view(each, -1)], dim=1),
+        where=torch.cat([torch.zeros(each, 3, 1), tokens.where.view(each, -1, 1)], dim=1),
+        rows=1,
+    )
+    found = with_them.layers(tokens)
+    assert len(found) == 2
+    for layer, naive in zip(found, plain.layers(rows), strict=True):
+        assert torch.allclose(layer, naive[:, 3:].reshape(layer.shape), atol=1e-5)
+    assert not torch.allclose(with_them(view).pooled, plain(view).pooled, atol=1e-3)
+    assert with_them.dim == plain.dim == with_them(view).pooled.shape[1]
+    assert sum(map(len, with_them.stages())) == len(with_them.state_dict())
