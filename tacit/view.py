@@ -304,6 +304,11 @@ class TokenEncoder(Encoder, ABC):
         """`[B, L, D']` after each layer of the trunk that gives as wide ones, the last one as `forward` gives it; zeros
         where tokens are not valid."""
 
+    @abstractmethod
+    def pool(self, tokens: Tokens, states: Tensor) -> Tensor:
+        """What the trunk made of `tokens`, `states [B, L, D']` as the last of `layers`, as the one vector a sample that
+        `forward` gives: `[B, dim]`, of the valid ones alone."""
+
     @property
     @abstractmethod
     def table(self) -> Tensor | None:

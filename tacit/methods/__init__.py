@@ -23,6 +23,7 @@ from tacit.methods.mixup import MixUp
 from tacit.methods.mmcr import MMCR
 from tacit.methods.moco import MoCo
 from tacit.methods.moco_v3 import MoCoV3
+from tacit.methods.msn import MSN
 from tacit.methods.nnclr import NNCLR
 from tacit.methods.patches import Patches
 from tacit.methods.relative_patch import RelativePatch
@@ -55,6 +56,7 @@ METHODS: dict[str, type[Learner]] = {
     "lejepa": LeJEPA,
     "swav": SwAV,
     "dino": DINO,
+    "msn": MSN,
     "rotation": Rotation,
     "jigsaw": Jigsaw,
     "relative-patch": RelativePatch,

@@ -15,12 +15,8 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
-from tacit.nn.prototypes import Prototypes, shared_out, swapped
-from tacit.ranks import gathered
+from tacit.nn.prototypes import Prototypes, given, swapped
 from tacit.schedule import cosine, young
-
-TINY = 1e-6
-"""Added to the variance of a feature."""
 
 
 class DINO(Method):
@@ -88,12 +84,8 @@ class DINO(Method):
     @torch.no_grad()
     def _shares(self, views: Sequence[View]) -> Tensor:
         """What the teacher gives each sample, in each of its full views, of each choice: `[2, B, choices]`."""
-        told, own = gathered(torch.stack([self.teacher(view) for view in views]), dim=1)
-        told = told.flatten(0, 1)
-        # its running statistics are those of its past, in which all samples may lie on one side
-        told = (told - told.mean(dim=0)) / (told.var(dim=0, correction=0) + TINY).sqrt()
-        shares = shared_out(self.older.model(told), self.config.sharing)
-        return shares.view(len(views), -1, shares.shape[1])[:, own]
+        told = torch.stack([self.teacher(view) for view in views])
+        return given(told, self.older.model, self.config.sharing)
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         momentum = young(progress, cosine(progress, self.config.momentum, 1.0))

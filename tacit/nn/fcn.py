@@ -84,8 +84,12 @@ class FCN(TokenEncoder):
         places = valid.flatten().nonzero().flatten()
         return [rows.new_zeros(valid.numel(), self.out).index_copy(0, places, rows).view(B, L, -1)]
 
+    def pool(self, tokens: Tokens, states: Tensor) -> Tensor:
+        """Mean and maximum over time."""
+        return torch.cat(over_time(states, tokens.valid), dim=1)
+
     def forward(self, view: View) -> Features:
         """Pooled `[B, 8 width]`, tokens `[B, L', 4 width]`, one for every 1 to 8 steps, with `valid`."""
         tokens = self.cut(view)
         states = self.layers(tokens)[-1]
-        return Features(torch.cat(over_time(states, tokens.valid), dim=1), states, tokens.valid)
+        return Features(self.pool(tokens, states), states, tokens.valid)

@@ -6,6 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.ranks import gathered
+
+TINY = 1e-6
+"""Added to the variance of a feature."""
+
 
 class Prototypes(nn.Module):
     """How much an embedding is like each of K learnt directions (Caron et al. 2020, arXiv 2006.09882, section 3.1)."""
@@ -37,6 +42,24 @@ def shared_out(scores: Tensor, temperature: float, rounds: int = 3) -> Tensor:
         logs = logs - logs.logsumexp(dim=0, keepdim=True)
         logs = logs - logs.logsumexp(dim=1, keepdim=True)
     return logs.exp().to(scores.dtype)
+
+
+@torch.no_grad()
+def apart(told: Tensor) -> Tensor:
+    """What a teacher says, `[N, D]`, with what all of the batch have in common taken off: each feature with mean 0 and
+    variance 1. Its running statistics are those of its past, in which all samples may lie on one side."""
+    return (told - told.mean(dim=0)) / (told.var(dim=0, correction=0) + TINY).sqrt()
+
+
+@torch.no_grad()
+def given(told: Tensor, prototypes: Prototypes, temperature: float) -> Tensor:
+    """What of each of K prototypes is given for what a teacher says, `told [V, N, D]`, in V views: `[V, N, K]`.
+
+    All views, and the samples of all processes, are made `apart` and shared out together.
+    """
+    whole, own = gathered(told, dim=1)
+    shares = shared_out(prototypes(apart(whole.flatten(0, 1))), temperature)
+    return shares.view(len(told), -1, shares.shape[1])[:, own]
 
 
 def swapped(shares: Tensor, likely: Tensor) -> Tensor:

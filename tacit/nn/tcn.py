@@ -85,12 +85,16 @@ class TCN(TokenEncoder):
             seen.append((rows * inside).transpose(1, 2))
         return [each for each in seen if each.shape[2] == self.out]
 
+    def pool(self, tokens: Tokens, states: Tensor) -> Tensor:
+        """Mean and maximum over time."""
+        return torch.cat(over_time(states, tokens.valid), dim=1)
+
     def forward(self, view: View) -> Features:
         """Pooled `[B, 2 out]`, tokens `[B, ceil(L / patch), out]`, one for every `patch` steps, with `valid`."""
         tokens = self.cut(view)
         states = self.layers(tokens)[-1]
         where = None if view.where is None else tokens.where[..., 0]
-        return Features(torch.cat(over_time(states, tokens.valid), dim=1), states, tokens.valid, where)
+        return Features(self.pool(tokens, states), states, tokens.valid, where)
 
 
 class _Block(nn.Module):

@@ -127,8 +127,7 @@ class Transformer(TokenEncoder):
         states = self.layers(tokens)[-1]
         if tokens.rows > 1:
             return self._side_by_side(tokens, states, view)
-        pooled = states.float().sum(dim=1) / tokens.valid.sum(dim=1, keepdim=True).clamp_min(1)
-        maps = {}
+        pooled, maps = self.pool(tokens, states), {}
         if isinstance(self.stem, Grid):
             rows = int(tokens.where[0, :, 0].max()) + 1
             maps = {self.stem.patch: states.transpose(1, 2).reshape(len(states), self.width, rows, -1)}
@@ -138,16 +137,21 @@ class Transformer(TokenEncoder):
         where = None if view.where is None or isinstance(self.stem, Grid) else tokens.where[..., 0]
         return Features(pooled, states, tokens.valid, where, table, maps)
 
+    def pool(self, tokens: Tokens, states: Tensor) -> Tensor:
+        """The mean of each channel that is read by itself, side by side; of all tokens where none is."""
+        valid = tokens.valid.view(len(states), tokens.rows, -1)  # [B, C, L]
+        total = states.view(*valid.shape, -1).float().sum(dim=2)
+        return (total / valid.sum(dim=2)[..., None].clamp_min(1)).flatten(1)
+
     def _side_by_side(self, tokens: Tokens, states: Tensor, view: View) -> Features:
         """Features of channels that were read apart, from their `states [B, C L, D]`."""
         valid = tokens.valid.view(len(states), tokens.rows, -1)  # [B, C, L]
-        states = states.view(*valid.shape, -1)
-        pooled = states.float().sum(dim=2) / valid.sum(dim=2)[..., None].clamp_min(1)
         where = None if view.where is None else tokens.where[:, : valid.shape[2], 0]
-        return Features(pooled.flatten(1), states.transpose(1, 2).flatten(2), valid.any(dim=1), where)
+        beside = states.view(*valid.shape, -1).transpose(1, 2).flatten(2)
+        return Features(self.pool(tokens, states), beside, valid.any(dim=1), where)
 
     def stages(self) -> Sequence[Sequence[str]]:
-        places = [("stem.", "registers"), *(f"blocks.{number}." for number in range(len(self.blocks))), "norm."]
+        places = [("stem.", "registers"), *((f"blocks.{number}.",) for number in range(len(self.blocks))), ("norm.",)]
         return [[name for name in self.state_dict() if name.startswith(place)] for place in places]
 
 

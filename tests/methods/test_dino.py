@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from test_joint_embedding import COUNT, make, seen, trained
 
 from tacit.core import Progress
-from tacit.methods import dino as dino_page
+from tacit.nn import prototypes
 
 SMALL = {"choices": 16, "out": 8}
 
@@ -107,7 +107,7 @@ def chances(**settings):
 def test_it_takes_few_choices_without_sharing_out_and_none_where_the_teacher_is_not_sure(monkeypatch):
     """The two ways to collapse, each of which is what prevents the other (Caron et al. 2021, section 5.3)."""
     kept, unsure = chances(), chances(sharing=0.4)
-    monkeypatch.setattr(dino_page, "shared_out", lambda scores, sharing: (scores / sharing).softmax(1))
+    monkeypatch.setattr(prototypes, "shared_out", lambda scores, sharing: (scores / sharing).softmax(1))
     alone = chances()
     taken, few = (torch.distributions.Categorical(each.mean(0)).perplexity() for each in (kept, alone))
     assert few < taken / 2
