@@ -12,6 +12,7 @@ from tacit.methods.dino import DINO
 from tacit.methods.electra import Electra
 from tacit.methods.forward_model import ForwardModel
 from tacit.methods.i_jepa import IJEPA
+from tacit.methods.ibot import IBOT
 from tacit.methods.inpainting import Inpainting
 from tacit.methods.inverse_dynamics import InverseDynamics
 from tacit.methods.jigsaw import Jigsaw
@@ -56,6 +57,7 @@ METHODS: dict[str, type[Learner]] = {
     "lejepa": LeJEPA,
     "swav": SwAV,
     "dino": DINO,
+    "ibot": IBOT,
     "msn": MSN,
     "rotation": Rotation,
     "jigsaw": Jigsaw,

@@ -103,6 +103,7 @@ SERIES = Modality(
     classifiers={"1-NN Euclid": euclid, "1-NN DTW": warped, "MiniRocket": minirocket},
     recipes={
         "simclr": {"method": {"local": 0, "temperature": 0.2}, "optimiser": {"lr": 1e-3}},
+        "ibot": {"encoder": {"name": "tcn"}},
         "msn": {"encoder": {"name": "tcn"}, "optimiser": {"lr": 2e-3, "weight_decay": 0.02, "clip": None}},
         "mae": {"method": {"each": False}},  # of few values in a token, their level says most
         # crops alone: what is a pair must be the same moment as it is

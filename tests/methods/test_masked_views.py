@@ -1,10 +1,10 @@
-"""MSN: its equation, what it hides, and what it collapses without."""
+"""MSN and iBOT: their equations, what they hide, and what they collapse without."""
 
 import math
 
 import pytest
 import torch
-from test_dino import cosines, standardised
+from test_dino import cosines, rounds_of, standardised
 from test_joint_embedding import COUNT, clips, seen
 
 from tacit.core import Draws, Progress
@@ -68,7 +68,32 @@ def test_msn_is_the_papers_cross_entropy_of_parts_against_another_view_less_the_
     assert float(step.metrics["crowding"]) == pytest.approx(price, abs=1e-5)
 
 
-@pytest.mark.parametrize(("name", "nothing"), [("msn", math.log(16))])
+def test_ibot_is_dinos_loss_of_masked_views_and_the_same_of_each_hidden_token():
+    method, views = made("ibot", local=1)
+    student, teacher, said, parts, hides = method.student, method.teacher.model, [], [], []
+    for tokens, hide, _ in hidden(method.encoder, views, 0.3):
+        states = method.encoder.layers(tokens.with_x(torch.where(hide[..., None], method.mask, tokens.x)))[-1]
+        said.append(means(states, tokens.valid))
+        parts.append(states[hide])
+        hides.append(hide)
+    said.append(method.encoder(views[2]).pooled)
+    logs = [cosines(student.whole.head(each), student.whole.choices).div(0.1).log_softmax(1) for each in said]
+    whole = [teacher.encoder(view) for view in views[:2]]
+    told = standardised(torch.cat([teacher.whole.head(each.pooled) for each in whole]))
+    shares = rounds_of(cosines(told, teacher.whole.choices)).chunk(2)
+    naive = -sum((shares[a] * logs[b]).sum(1) for a, b in ((0, 1), (0, 2), (1, 0), (1, 2))) / 4
+    tokens = torch.cat([each.tokens[hide] for each, hide in zip(whole, hides, strict=True)])
+    part = rounds_of(cosines(standardised(teacher.part.head(tokens)), teacher.part.choices))
+    found = cosines(student.part.head(torch.cat(parts)), student.part.choices).div(0.1).log_softmax(1)
+    each = iter(-(part * found).sum(1))
+    for hide in hides:
+        for row in range(COUNT):
+            naive[row] += torch.stack([next(each) for _ in range(int(hide[row].sum()))]).mean() / 2
+    assert next(each, None) is None
+    assert torch.allclose(step_of(method, views).loss, naive, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "nothing"), [("msn", math.log(16)), ("ibot", 2 * math.log(16))])
 def test_who_knows_no_choice_from_another_pays_their_logarithm(name, nothing):
     method, views = made(name)
     for choices in (module for module in method.modules() if type(module).__name__ == "Prototypes"):
@@ -79,7 +104,7 @@ def test_who_knows_no_choice_from_another_pays_their_logarithm(name, nothing):
     assert torch.allclose(step.loss, torch.full((COUNT,), nothing), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["msn"])
+@pytest.mark.parametrize("name", ["msn", "ibot"])
 def test_the_teacher_gets_no_gradient_and_follows_in_update_alone(name):
     method, views = made(name)
     before = {key: value.clone() for key, value in method.teacher.state_dict().items()}
@@ -106,12 +131,12 @@ def taken(name, **settings):
     """How many choices samples take after training."""
     method, _ = made(name, momentum=0.9, **settings)
     optimiser = torch.optim.Adam(method.train().parameters(), lr=3e-3)
-    for step in range(40):
-        found = method(seen(method, clips(), step), Progress(step, 40))
+    for step in range(30):
+        found = method(seen(method, clips(), step), Progress(step, 30))
         optimiser.zero_grad()
         found.loss.mean().backward()
         optimiser.step()
-        method.update(found.carry, Progress(step, 40))
+        method.update(found.carry, Progress(step, 30))
     with torch.no_grad():
         said = cosines(method.eval().student(clips()), method.prototypes).div(0.1).softmax(1)
     return float(torch.distributions.Categorical(said.mean(0)).perplexity())
