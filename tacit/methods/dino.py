@@ -12,10 +12,12 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
+from tacit.losses.evenness import koleo
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.prototypes import Prototypes, given, swapped
+from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
@@ -59,6 +61,9 @@ class DINO(Method):
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=128, ge=1, description="width of what choices are directions in")
         local: int = Field(default=0, ge=0, description="small crops a sample beside two full views")
+        koleo: float = Field(
+            default=0.0, ge=0, description="price on features that lie near another sample's in the batch (DINOv2: .1)"
+        )
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
@@ -77,9 +82,15 @@ class DINO(Method):
         return self.student.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        cosines = self.prototypes(self.student.each(views))
-        likely = (cosines / self.config.temperature).log_softmax(dim=2)  # [V, B, choices]
-        return Step(swapped(self._shares(views[:2]), likely), math.log(self.config.choices))
+        config, pooled = self.config, self.student.pooled(views)
+        cosines = self.prototypes(self.student.embedded(pooled))
+        likely = (cosines / config.temperature).log_softmax(dim=2)  # [V, B, choices]
+        loss, metrics = swapped(self._shares(views[:2]), likely), {}
+        if config.koleo:
+            whole, own = gathered(pooled[:2].float(), dim=1)
+            nearness = koleo(whole)[:, own].mean(dim=0)
+            loss, metrics = loss + config.koleo * nearness, {"koleo": nearness.detach().mean()}
+        return Step(loss, math.log(config.choices), metrics)
 
     @torch.no_grad()
     def _shares(self, views: Sequence[View]) -> Tensor:

@@ -53,10 +53,18 @@ class Embedder(nn.Module):
 
     def each(self, views: Sequence[View]) -> Tensor:
         """`[V, B, out]`: neighbouring views of one shape go through the encoder as one batch, all through the head."""
+        return self.embedded(self.pooled(views))
+
+    def pooled(self, views: Sequence[View]) -> Tensor:
+        """What the encoder makes of views, `[V, B, D]`, before the head."""
         groups = [list(group) for _, group in groupby(views, key=lambda view: view.x.shape[1:])]
         pooled = torch.cat([self.encoder(concatenate(group)).pooled for group in groups])
-        out: Tensor = self.head(pooled)
-        return out.float().view(len(views), len(views[0]), -1)
+        return pooled.view(len(views), len(views[0]), -1)
+
+    def embedded(self, pooled: Tensor) -> Tensor:
+        """What the head makes of `pooled [V, B, D]`, all views as one batch: `[V, B, out]` float32."""
+        out: Tensor = self.head(pooled.flatten(0, 1))
+        return out.float().view(*pooled.shape[:2], -1)
 
 
 class Recogniser(nn.Module):

@@ -114,3 +114,17 @@ def test_it_takes_few_choices_without_sharing_out_and_none_where_the_teacher_is_
     sure, even = (each.amax(1).mean() for each in (kept, unsure))
     assert sure > 3 / 16
     assert even < 1.5 / 16
+
+
+def test_koleo_is_paid_for_features_of_full_views_that_lie_near_another_samples():
+    method, sample = make("dino", local=1, koleo=0.5, **SMALL)
+    method.eval()
+    views = seen(method, sample)
+    near = torch.zeros(COUNT)
+    for view in views[:2]:
+        unit = F.normalize(method.encoder(view).pooled, dim=1)
+        near -= torch.cdist(unit, unit).fill_diagonal_(9).amin(dim=1).log() / 2
+    found = method(views, Progress(0, 10))
+    method.config = method.config.model_copy(update={"koleo": 0.0})
+    assert torch.allclose(found.loss - method(views, Progress(0, 10)).loss, 0.5 * near, atol=1e-3)
+    assert float(found.metrics["koleo"]) == pytest.approx(float(near.detach().mean()), abs=1e-3)
