@@ -35,6 +35,10 @@ from tacit.view import Tokens as Tokens
 from tacit.view import View as View
 from tacit.view import concatenate as concatenate
 
+TEACHER = "teacher"
+"""What a learner asks for (`Learner.needs`) that no data have: an encoder that the run names, whose features of samples
+their views bring along (`View.taught`)."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -93,7 +97,8 @@ class Learner(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def needs(cls, config: Any) -> frozenset[str]:
-        """What a modality must offer (see `Modality.offers`) for this learner to run on it."""
+        """What a modality must offer (see `Modality.offers`) for this learner to run on it, and whether there must be a
+        `TEACHER`."""
 
     @abstractmethod
     def __init__(self, config: Any, encoder: Any, modality: Modality, sample: View) -> None:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from tacit.config import flat, read_yaml
 from tacit.console import counted
-from tacit.core import ClosedForm
+from tacit.core import TEACHER, ClosedForm
 from tacit.data.listing import printable
 from tacit.engine.settings import DEFAULT_SECONDS
 from tacit.errors import UsageError, nearest
@@ -142,7 +142,7 @@ def methods(name: str | None) -> None:
     console.print(f"formula     {method.formula}")
     console.print(f"paper       {method.paper}")
     console.print(f"needs       {', '.join(sorted(needs))}")
-    fitting = [key for key, modality in MODALITIES.items() if not needs - modality.offers]
+    fitting = [key for key, modality in MODALITIES.items() if not needs - modality.offers - {TEACHER}]
     console.print(f"modalities  {', '.join(fitting)}")
     console.print(f"gradients   {'none: sums and solves' if issubclass(method, ClosedForm) else 'yes'}")
     console.print("\noptions (--set method.NAME=VALUE)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from tacit.config import Config, Named, merge, read_yaml
-from tacit.core import Encoder, Learner, Modality
+from tacit.core import TEACHER, Encoder, Learner, Modality
 from tacit.data.kind import kind_of
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError, nearest
@@ -55,6 +55,9 @@ class RunConfig(EngineConfig):
         default=None, description="start from these weights: a run, an encoder or a checkpoint"
     )
     chosen: str | None = Field(default=None, description="the method and why it was taken, where none was asked for")
+    teacher: str | None = Field(
+        default=None, description="the encoder on disk that is learnt from, by methods that have a teacher"
+    )
     max_bad: float = Field(default=0.01, ge=0, le=1, description="largest share of unreadable samples")
     devices: int = Field(
         default=1, ge=1, description="processes that share each batch, one a GPU, or each with its share of the cores"
@@ -108,7 +111,15 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
         "encoder": ENCODERS[encoder].Config().model_dump(mode="json"),
     }
     config = RunConfig.parse(merge(base, recipe, told), source)
-    missing = config.learner.needs(config.method) - config.kind.offers
+    needs = config.learner.needs(config.method)
+    if TEACHER in needs and config.teacher is None:
+        raise UsageError(
+            f"method {method} learns from a teacher, an encoder on disk: name a run, an encoder or a checkpoint by "
+            "--set teacher=PATH"
+        )
+    if TEACHER not in needs and config.teacher is not None:
+        raise UsageError(f"method {method} has no teacher: give --method distillation, or leave {config.teacher} out")
+    missing = needs - config.kind.offers - {TEACHER}
     if missing:
         raise UsageError(
             f"method {method} needs {', '.join(sorted(missing))}, which {modality} data do not have; "

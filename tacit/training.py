@@ -28,6 +28,7 @@ from tacit.evaluation.glance import glance
 from tacit.evaluation.health import watch_evaluator
 from tacit.initial.drift import report_drift
 from tacit.initial.start import Start
+from tacit.initial.teacher import taught
 from tacit.modalities import MODALITIES
 from tacit.settings import ENCODERS, RunConfig, build, modality_of
 
@@ -150,6 +151,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
         fingerprint = {"data": dataset.content_hash, "split": dataset.protocol, **_identity(config)}
         if config.kind.beside(config.modality):  # the layout says more than the samples and the settings do
             fingerprint |= {"layout": hashlib.sha256(dataset.layout.model_dump_json().encode()).hexdigest()}
+        fingerprint |= {"teacher": dataset.teacher} if dataset.teacher else {}
         with crew.hired(config.devices, folder.path) as first:
             done = _fit(
                 learner,
@@ -218,12 +220,13 @@ def _fit(
 
 
 def open_data(config: RunConfig) -> tuple[Dataset, Start | None]:
-    """The data of a run, packed as the weights that it starts from read them, and these weights."""
+    """The data of a run, packed as the weights that it starts from read them, with what its teacher makes of them; and
+    these weights."""
     start = Start.at(config.init_from) if config.init_from else None
     layout = start.layout(config.modality) if start else None
     dataset = open_dataset(config.data, config.kind, config.modality, layout, seed=config.seed, max_bad=config.max_bad)
     dataset.say_notes()
-    return dataset, start
+    return taught(dataset, config), start
 
 
 def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
@@ -286,6 +289,7 @@ def describe(config: RunConfig, dataset: Dataset, encoder: Encoder, samples: Sub
             "split": dataset.protocol,
             "seed": config.seed,
             "init_from": config.init_from,
+            **({"teacher": config.teacher, "teacher_hash": dataset.teacher} if config.teacher else {}),
         },
     )
 

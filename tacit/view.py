@@ -65,6 +65,8 @@ class View:
     """`[B, N, ...]`, what is observed in the N steps after, where samples are moments: what `next` is made of."""
     actions: Tensor | None = None
     """`[B, N, A]`, what was done in these N steps: boolean, one-hot, where an action is a choice of A, else numbers."""
+    taught: Tensor | None = None
+    """Float `[B, D]`, what a teacher made of each sample, whatever a view shows of it; None without a teacher."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -96,6 +98,7 @@ class View:
             pauses=change(self.pauses),
             later=change(self.later),
             actions=change(self.actions),
+            taught=change(self.taught),
         )
 
     def with_x(self, x: Tensor) -> View:
@@ -129,6 +132,7 @@ def concatenate(views: Sequence[View]) -> View:
         pauses=join([view.pauses for view in views]),
         later=None,  # encoders do not read it, and not every kind of view has it
         actions=join([view.actions for view in views]),
+        taught=join([view.taught for view in views]),
     )
 
 

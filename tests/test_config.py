@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.config import flat, merge, read_yaml
+from tacit.core import TEACHER
 from tacit.errors import UsageError
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
@@ -19,9 +20,10 @@ MAPPINGS = st.dictionaries(st.sampled_from("abcd"), TREES, max_size=3)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_preset_survives_a_round_trip_through_yaml(method):
     needs = METHODS[method].needs(METHODS[method].Config())
-    kind = next(name for name, modality in MODALITIES.items() if not needs - modality.offers)
+    teacher = {"teacher": "x"} if TEACHER in needs else {}
+    kind = next(name for name, modality in MODALITIES.items() if not needs - modality.offers - {TEACHER})
     for preset in METHODS[method].presets:
-        config = build([{"data": "x", "modality": {"name": kind}, "method": {"name": method}}], preset)
+        config = build([{"data": "x", "modality": {"name": kind}, "method": {"name": method}}, teacher], preset)
         assert RunConfig.from_yaml(config.to_yaml()) == config
 
 

@@ -11,7 +11,7 @@ from toys import folder_of_shapes
 from worlds import folder_of
 
 from tacit.cli import run
-from tacit.core import ClosedForm
+from tacit.core import TEACHER, ClosedForm
 from tacit.encoder import load
 from tacit.errors import UsageError
 from tacit.methods import METHODS
@@ -101,7 +101,7 @@ PRESETS = [
 ELSEWHERE = [
     (method, preset, next(name for name, each in MODALITIES.items() if not kind.needs(kind.Config()) - each.offers))
     for method, kind in METHODS.items()
-    if kind.needs(kind.Config()) - IMAGE.offers
+    if kind.needs(kind.Config()) - IMAGE.offers - {TEACHER}
     for preset in kind.presets
 ]
 

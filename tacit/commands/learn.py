@@ -23,6 +23,7 @@ def train(
     encoder: Annotated[str | None, Parameter(group=RECIPE)] = None,
     preset: Annotated[str | None, Parameter(group=RECIPE)] = None,
     init_from: Annotated[str | None, Parameter(group=RECIPE)] = None,
+    teacher: Annotated[str | None, Parameter(group=RECIPE)] = None,
     batch: Annotated[int | None, Parameter(group=RECIPE)] = None,
     lr: Annotated[float | None, Parameter(group=RECIPE)] = None,
     seed: Annotated[int | None, Parameter(group=RECIPE)] = None,
@@ -62,6 +63,8 @@ def train(
         Recipe of the method, such as paper or tutorial: see `tacit methods NAME`.
     init_from
         Start from the weights of a run, an encoder or a checkpoint.
+    teacher
+        The run, encoder or checkpoint that is learnt from, by --method distillation.
     batch
         Samples per optimiser step.
     lr
@@ -100,6 +103,7 @@ def train(
     short = {
         "data": data,
         "init_from": init_from,
+        "teacher": teacher,
         "batch": batch,
         "seed": seed,
         "devices": devices,

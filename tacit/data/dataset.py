@@ -66,6 +66,8 @@ class Dataset:
     times: Callable[[int], Sequence[object]] | None = None
     """Row of the source -> when each of its steps was, in order, as it is written; raises `Unreadable`. Empty or None
     where the data do not say."""
+    teacher: str | None = None
+    """Hash of the encoder whose features the samples' views bring along, where they do."""
 
     def __len__(self) -> int:
         return len(self._whole)
@@ -101,6 +103,11 @@ class Dataset:
     def relabelled(self, labels: Tensor, classes: tuple[str, ...]) -> Dataset:
         """The same set with other labels (long `[N]`, -1 for none) of other classes."""
         return replace(self, classes=classes, _whole=replace(self._whole, labels=labels))
+
+    def taught(self, features: Tensor, teacher: str) -> Dataset:
+        """The same set, whose views say what an encoder made of each sample: `features`, float `[N, D]` over the whole
+        set. `teacher`: that encoder's hash."""
+        return replace(self, teacher=teacher, _whole=replace(self._whole, _taught=features))
 
     def write_skipped(self, path: Path) -> None:
         """Write name and reason of each skipped sample, a line each, separated by a tab."""

@@ -35,6 +35,8 @@ class Subset:
     """What training sees of plain views."""
     _packed: MappedRows
     _rows: Longs
+    _taught: Tensor | None = None
+    """Float `[M, D]`, by rows of `_packed`: `View.taught`."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -46,8 +48,10 @@ class Subset:
 
     def view(self, rows: Tensor) -> View:
         """The plain view of the samples `rows` (long `[B]`), with `index` set to `rows`."""
-        packed = self._packed.take(self._rows[rows.cpu().numpy()])
-        return replace(self.modality.collate(torch.from_numpy(packed), self.layout), index=rows)
+        wanted = self._rows[rows.cpu().numpy()]
+        taught = None if self._taught is None else self._taught[torch.from_numpy(wanted)]
+        plain = self.modality.collate(torch.from_numpy(self._packed.take(wanted)), self.layout)
+        return replace(plain, index=rows, taught=taught)
 
     def later(self, rows: Tensor) -> Tensor:
         """Long `[B]`, the next piece of the same sample for each of `rows` (long `[B]`), itself where none is here.

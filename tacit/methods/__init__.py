@@ -9,6 +9,7 @@ from tacit.methods.colorization import Colorization
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
 from tacit.methods.dino import DINO
+from tacit.methods.distillation import Distillation
 from tacit.methods.electra import Electra
 from tacit.methods.forward_model import ForwardModel
 from tacit.methods.i_jepa import IJEPA
@@ -59,6 +60,7 @@ METHODS: dict[str, type[Learner]] = {
     "dino": DINO,
     "ibot": IBOT,
     "msn": MSN,
+    "distillation": Distillation,
     "rotation": Rotation,
     "jigsaw": Jigsaw,
     "relative-patch": RelativePatch,

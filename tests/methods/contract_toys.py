@@ -9,7 +9,7 @@ import torch
 from worlds import walk
 
 from tacit import core
-from tacit.core import ClosedForm, Method
+from tacit.core import TEACHER, ClosedForm, Method
 from tacit.data.alike import Alike, counted_from
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
@@ -101,10 +101,15 @@ def packed_of(name):
     return PACKED[name]()
 
 
+def as_taught(view):
+    """The view of samples of which a teacher has said something."""
+    return replace(view, taught=torch.randn(len(view), 6, generator=torch.Generator().manual_seed(0)))
+
+
 def samples_of(modality):
     """Some plain views of something: what a modality's packed samples become."""
     packed, layout = packed_of(modality.name)
-    return modality.collate(packed.clone(), layout)
+    return as_taught(modality.collate(packed.clone(), layout))
 
 
 class Held:
@@ -131,7 +136,7 @@ PAIRS = [
     (method, name)
     for method, kind in METHODS.items()
     for name, modality in MODALITIES.items()
-    if not kind.needs(kind.Config()) - modality.offers
+    if not kind.needs(kind.Config()) - modality.offers - {TEACHER}
 ]
 GRADIENT = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], Method)]
 CLOSED = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], ClosedForm)]
@@ -140,7 +145,7 @@ CLOSED = [(method, name) for method, name in PAIRS if issubclass(METHODS[method]
 def make(method, name, encoder=None):
     """A small learner by the method's own default recipe, and its modality, configuration and data."""
     small = {"method": {"name": method}, "data": "x", "modality": {"name": name}, "encoder": encoder or {}}
-    config = build([small])
+    config = build([small, {"teacher": "x"} if method == "distillation" else {}])
     modality = MODALITIES[name]
     sample = samples_of(modality)
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 import torch
-from contract_toys import BATCH, CLOSED, GRADIENT, PAIRS, Held, make, recordings, samples_of, views_of
+from contract_toys import BATCH, CLOSED, GRADIENT, PAIRS, Held, as_taught, make, recordings, samples_of, views_of
 
 from tacit.core import Progress, View
 from tacit.engine import closed
@@ -170,8 +170,8 @@ def test_methods_on_recordings_learn_from_waves_too(method):
         "modality": {"name": "audio", "front": "wave"},
         "encoder": {"name": "transformer", "channels": 16, "norms": "layer", **own},
     }
-    config = build([settings])
-    sample = AUDIO.collate(*recordings("wave"))
+    config = build([settings, {"teacher": "x"} if method == "distillation" else {}])
+    sample = as_taught(AUDIO.collate(*recordings("wave")))
     learner = config.learner(config.method, AUDIO.encoders["transformer"](config.encoder, sample), AUDIO, sample)
     step = learner(views_of(learner, config, sample), Progress(0, 10))
     assert step.loss.isfinite().all()
