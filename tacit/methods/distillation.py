@@ -30,7 +30,7 @@ class Distillation(Method):
         "al. 2024, AM-RADIO, arXiv 2312.06709"
     )
     formula = "loss = 1 - cos( W f(v) + b, g(x) - mean ),  g = the teacher, frozen, v = a view of x"
-    presets = {"default": {"optimiser": {"lr": 2e-3}}}
+    presets = {"default": {"optimiser": {"lr": 4e-3}}}
     views = ("weak",)
     mean: Tensor
 
