@@ -126,7 +126,7 @@ def slighter(method, preset, words):
     stands_in = {"timm": ["encoder.model=test_resnet"], "resnet18": ["encoder.name=convnet", "encoder.width=8"]}
     encoder = recipe.get("encoder", {}).get("name")
     if encoder in stands_in and preset != "tutorial":  # that one is stepped as it is
-        wide = [name for name in ("hidden", "out") if name in recipe.get("method", {})]
+        wide = [name for name in ("hidden", "out", "memory") if name in recipe.get("method", {})]
         smaller += [*stands_in[encoder], *(f"method.{name}=64" for name in wide)]
     if smaller:
         assert run([*words, "--dry-run"]) == 0

@@ -6,6 +6,7 @@ from tacit.methods.barlow_twins import BarlowTwins
 from tacit.methods.byol import BYOL
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
+from tacit.methods.deepcluster_v2 import DeepClusterV2
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
 from tacit.methods.dino import DINO
@@ -57,6 +58,7 @@ METHODS: dict[str, type[Learner]] = {
     "mmcr": MMCR,
     "lejepa": LeJEPA,
     "swav": SwAV,
+    "deepcluster-v2": DeepClusterV2,
     "dino": DINO,
     "ibot": IBOT,
     "msn": MSN,

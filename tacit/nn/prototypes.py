@@ -60,6 +60,24 @@ def given(told: Tensor, prototypes: Prototypes, temperature: float) -> Tensor:
     whole, own = gathered(told, dim=1)
     shares = shared_out(prototypes(apart(whole.flatten(0, 1))), temperature)
     return shares.view(len(told), -1, shares.shape[1])[:, own]
+def centres(z: Tensor, count: int, rounds: int = 10) -> Tensor:
+    """`count` directions around which those of `z` lie: spherical k-means (Dhillon and Modha 2001).
+
+    Args:
+        z: `[N, D]`, of length one each, at least as many as are wanted.
+        count: K. It begins with as many of `z`, spread evenly over its rows.
+        rounds: of Lloyd's iterations. A centre that nothing is nearest to stays where it is.
+
+    Returns:
+        `[K, D]`, of length one each.
+    """
+    found = z[torch.linspace(0, len(z) - 1, count, device=z.device).long()]
+    for _ in range(rounds):
+        nearest = (z @ found.T).argmax(dim=1)
+        sums = torch.zeros_like(found).index_add_(0, nearest, z)
+        alive = torch.bincount(nearest, minlength=count)[:, None] > 0
+        found = torch.where(alive, F.normalize(sums, dim=1), found)
+    return found
 
 
 def swapped(shares: Tensor, likely: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import nn
 from tacit.core import Features, View, concatenate
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
-from tacit.nn.queue import Queue
+from tacit.nn.queue import Memory, Queue
 from tacit.nn.standardise import Standardise
 from tacit.nn.whiten import zca
 
@@ -126,3 +126,14 @@ def test_zca_whitens(width):
     white = rows @ zca(covariance, 0.0)
     assert torch.allclose(torch.cov(white.T), torch.eye(width, dtype=torch.float64), atol=1e-8)
     assert torch.allclose(zca(covariance, 0.1), zca(covariance, 0.1).T)
+
+
+def test_a_memory_keeps_the_newest_key_of_each_sample_and_of_samples_that_share_a_place_the_last():
+    memory, keys = Memory(4, 2), torch.arange(12.0).view(6, 2)
+    memory.put(keys[:3], torch.tensor([0, 5, 0]))
+    found, known = memory.recall(torch.tensor([0, 5, 1, 4]))
+    assert known.tolist() == [True, True, False, False]
+    assert torch.equal(found[:2], keys[[2, 1]])
+    memory.put(keys[3:], torch.tensor([4, 2, 8]))
+    assert memory.recall(torch.tensor([0, 4, 8, 2, 5]))[1].tolist() == [False, False, True, True, True]
+    assert torch.equal(memory.held, keys[[5, 1, 4]])

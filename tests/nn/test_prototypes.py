@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
-from tacit.nn.prototypes import Prototypes, shared_out
+from tacit.nn.prototypes import Prototypes, centres, shared_out
 
 
 def test_scores_are_cosines_whatever_the_lengths():
@@ -38,3 +39,16 @@ def test_no_round_leaves_less_than_a_whole_to_a_sample():
     shares = shared_out(scores, 1e-3)
     assert shares.isfinite().all()
     assert torch.allclose(shares.sum(dim=1), torch.ones(8))
+
+
+def test_centres_are_where_directions_lie_and_no_better_ones_are_near():
+    around = F.normalize(torch.randn(4, 8), dim=1)
+    z = F.normalize(around.repeat_interleave(10, 0) + 0.05 * torch.randn(40, 8), dim=1)
+    found = centres(z, 4)
+    assert torch.allclose((found @ around.T).amax(dim=0), torch.ones(4), atol=0.01)
+    naive = torch.stack([F.normalize(z[(z @ found.T).argmax(1) == k].sum(0), dim=0) for k in range(4)])
+    assert torch.allclose(found, naive, atol=1e-6), "each is the mean direction of what is nearest to it"
+
+
+def test_centres_of_what_lies_in_one_place_stand_and_are_numbers():
+    assert torch.allclose(centres(torch.eye(3)[[0, 0, 0]], 3), torch.eye(3)[[0, 0, 0]])
