@@ -60,6 +60,9 @@ def given(told: Tensor, prototypes: Prototypes, temperature: float) -> Tensor:
     whole, own = gathered(told, dim=1)
     shares = shared_out(prototypes(apart(whole.flatten(0, 1))), temperature)
     return shares.view(len(told), -1, shares.shape[1])[:, own]
+
+
+@torch.no_grad()
 def centres(z: Tensor, count: int, rounds: int = 10) -> Tensor:
     """`count` directions around which those of `z` lie: spherical k-means (Dhillon and Modha 2001).
 
