@@ -68,7 +68,8 @@ def shrink(image: Image.Image, size: int, frame: Frame = "crop") -> Pixels:
         box = kept(width, height, frame)
         image = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     if image.mode == "F":
-        return np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8).reshape(size, size, 1)
+        values: Pixels = np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8)
+        return values.reshape(size, size, 1)
     return np.frombuffer(image.tobytes(), np.uint8).reshape(size, size, -1)  # less work than `asarray`
 
 
