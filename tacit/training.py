@@ -251,7 +251,7 @@ def _probe(samples: Subset, config: RunConfig, dataset: Dataset) -> Evaluator | 
         return None
     if issubclass(config.learner, ClosedForm):
         raise UsageError(f"method {config.method.name} takes no steps between which to look: leave out --probe")
-    if len(samples.labels[samples.labels >= 0].unique()) < 2:
+    if len(set(samples.labels[samples.labels >= 0].tolist())) < 2:
         raise UsageError(
             f"--probe looks at labels, and {dataset.name} has none of two classes for training: name classes by "
             "sub-folders or a column `label`, or leave out --probe"

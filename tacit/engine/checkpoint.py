@@ -178,7 +178,7 @@ def _pieces(state: State, notes: Mapping[str, str]) -> Iterator[bytes | memoryvi
     text += b" " * (-len(text) % _HEAD)
     yield len(text).to_bytes(_HEAD, "little") + text
     for _, tensor in tensors:
-        yield memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _hashed(pieces: Iterable[bytes | memoryview], digest: hashlib._Hash) -> Iterator[bytes | memoryview]:
