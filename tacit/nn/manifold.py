@@ -18,11 +18,11 @@ GRID = 4
 
 
 class ManifoldEncoder(PatchReader):
-    """Codes of patches, embedded so that neighbours are alike, pooled over a grid of cells, whitened.
+    """Codes of patches, embedded so that neighbours are alike, pooled over a grid of cells, a little evened out.
 
     Of a whitened patch u of length one: code a_k = max(0, u . c_k - t), embedding z = (a - mean a) P of length one. The
-    means of z over 4 x 4 cells, side by side, are given by their principal components of unit variance. As in Chen et
-    al. 2022, arXiv 2209.15261. Codes never leave the cache: all is done image by image.
+    means of z over 4 x 4 cells, side by side, are given by their principal components, each divided by the fourth root
+    of its deviation. As in Chen et al. 2022, arXiv 2209.15261. Codes never leave the cache: all is done image by image.
     """
 
     project: Tensor

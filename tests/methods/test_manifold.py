@@ -52,7 +52,7 @@ def test_of_few_samples_there_are_few_components():
     learner.absorb(View(x), learner.kmeans.stages + 1)
     learner.solve(learner.kmeans.stages + 1)
     pooled = learner.encoder(View(x)).pooled
-    assert torch.allclose(pooled[:, :3].square().mean(0), torch.ones(3), atol=0.01)
+    assert pooled[:, :3].square().mean(0).min() > 1e-3
     assert pooled[:, 3:].eq(0).all()
 
 
