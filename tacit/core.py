@@ -34,6 +34,7 @@ from tacit.view import TokenEncoder as TokenEncoder
 from tacit.view import Tokens as Tokens
 from tacit.view import View as View
 from tacit.view import concatenate as concatenate
+from tacit.view import uncounted as uncounted
 
 TEACHER = "teacher"
 """What a learner asks for (`Learner.needs`) that no data have: an encoder that the run names, whose features of samples

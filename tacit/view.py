@@ -232,11 +232,13 @@ class Encoder(nn.Module, ABC):
 
 def _again(encoder: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     """What surrounds a chunk's first pass and its second one, which must not count in BatchNorm's statistics."""
-    return nullcontext(), _uncounted([module for module in encoder.modules() if isinstance(module, _BatchNorm)])
+    return nullcontext(), uncounted(encoder)
 
 
 @contextmanager
-def _uncounted(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+def uncounted(module: nn.Module) -> Iterator[None]:
+    """Inside the block what passes through `module` does not count in the running statistics of its BatchNorm."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
     told = [norm.momentum for norm in norms]
     counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
     for norm in norms:

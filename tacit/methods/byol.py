@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.methods.similar import negatives, positive
+from tacit.methods.similar import kinds_of, negatives, pairs_of, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.schedule import cosine, young
@@ -22,7 +22,8 @@ class BYOL(Method):
     """Learns to predict a teacher's embedding of one view from another view, without negatives.
 
     That all samples get the same embedding is prevented by the predictor and by the teacher's slowness alone; the
-    teacher normalises by running statistics (see `EMA`). Its momentum rises to 1 over the run.
+    teacher normalises by running statistics (see `EMA`). Its momentum rises to 1 over the run. With `local` views
+    small crops predict as well, what the teacher makes of each of both full views.
     """
 
     paper = "Grill et al. 2020, Bootstrap Your Own Latent, arXiv 2006.07733"
@@ -49,6 +50,7 @@ class BYOL(Method):
         )
         hidden: int = Field(default=512, ge=1, description="hidden width of projector and predictor")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
+        local: int = Field(default=0, ge=0, description="small crops a sample beside two full views")
         positive: Literal["strong", "next"] = Field(
             default="strong", description="the second view: of the same sample, or of what comes next in its whole"
         )
@@ -56,14 +58,14 @@ class BYOL(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = ("strong", config.positive)
+        self.views = kinds_of(config.local, config.positive, full=2)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
         self.teacher = EMA(self.student)
         self.predictor = mlp(config.out, config.hidden, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(("strong", config.positive))
+        return frozenset(kinds_of(config.local, config.positive, full=2))
 
     @property
     def encoder(self) -> Encoder:
@@ -71,15 +73,16 @@ class BYOL(Method):
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         guess, truth = self._guessed(views)
-        loss = sum(1 - F.cosine_similarity(guess[own], truth[1 - own]) for own in (0, 1))
-        assert isinstance(loss, Tensor)
-        return Step(loss, nothing_learnt=2.0)  # two directions that have nothing in common, twice
+        losses = [1 - F.cosine_similarity(guess[view], truth[full]) for view, full in pairs_of(len(views))]
+        # two directions that have nothing in common, twice
+        return Step(2 * torch.stack(losses).mean(dim=0), nothing_learnt=2.0)
 
     def _guessed(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
-        """What the student says about the teacher's view of each view, and what the teacher sees: `[2, B, out]`."""
-        z = self.student.each(views)
+        """What the student says from each view about what the teacher sees, `[V, B, out]`, and what that sees in the
+        full ones, `[2, B, out]`."""
+        z = self.student.each(views, full=2)
         guess = self.predictor(z.flatten(0, 1)).float().view_as(z)
-        return guess, torch.stack([self.teacher(view) for view in views])
+        return guess, torch.stack([self.teacher(view) for view in views[:2]])
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.teacher.follow(self.student, young(progress, cosine(progress, self.config.momentum, 1.0)))

@@ -82,7 +82,7 @@ class DINO(Method):
         return self.student.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        config, pooled = self.config, self.student.pooled(views)
+        config, pooled = self.config, self.student.pooled(views, full=2)
         cosines = self.prototypes(self.student.embedded(pooled))
         likely = (cosines / config.temperature).log_softmax(dim=2)  # [V, B, choices]
         loss, metrics = swapped(self._shares(views[:2]), likely), {}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import info_nce
-from tacit.methods.similar import negatives, positive
+from tacit.methods.similar import kinds_of, negatives, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.queue import Queue
@@ -25,7 +26,8 @@ class MoCo(Method):
 
     Keys enter the queue in `update`, after they served as positives and after the batch was scored against the
     older ones. The teacher normalises by running statistics (see `EMA`), so no batch statistic tells a query which
-    key is its own. Keys of a query's own sample from an earlier epoch do not count as negatives.
+    key is its own. Keys of a query's own sample from an earlier epoch do not count as negatives. With `local` views
+    small crops are queries for the same key.
     """
 
     contrasts = True
@@ -63,6 +65,7 @@ class MoCo(Method):
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
         norm: bool = Field(default=True, description="BatchNorm inside the projector; the paper has none")
+        local: int = Field(default=0, ge=0, description="small crops a sample that are queries, too")
         positive: Literal["strong", "next"] = Field(
             default="strong", description="the key's view: of the same sample, or of what comes next in its whole"
         )
@@ -70,14 +73,14 @@ class MoCo(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = ("strong", config.positive)
+        self.views = kinds_of(config.local, config.positive, full=2)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out, norm=config.norm))
         self.teacher = EMA(self.student)
         self.queue = Queue(config.queue, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(("strong", config.positive))
+        return frozenset(kinds_of(config.local, config.positive, full=2))
 
     @property
     def encoder(self) -> Encoder:
@@ -88,8 +91,10 @@ class MoCo(Method):
         assert index is not None, "the engine gives every view its index"
         keys = F.normalize(self.teacher(views[1]), dim=1)
         negatives, owners = self.queue.keys.clone(), self.queue.index.clone()
-        loss = info_nce(self.student(views[0]), keys, negatives, self.config.temperature, index, owners)
-        return Step(loss, math.log(self.config.queue + 1), carry={"keys": keys, "index": index})
+        queries = self.student.each([views[0], *views[2:]], full=1)
+        losses = [info_nce(query, keys, negatives, self.config.temperature, index, owners) for query in queries]
+        nothing_learnt = math.log(self.config.queue + 1)
+        return Step(torch.stack(losses).mean(dim=0), nothing_learnt, carry={"keys": keys, "index": index})
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.teacher.follow(self.student, young(progress, self.config.momentum))

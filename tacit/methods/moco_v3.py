@@ -13,7 +13,7 @@ from torch import Tensor
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import info_nce
-from tacit.methods.similar import recognised
+from tacit.methods.similar import kinds_of, pairs_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.ranks import gathered
@@ -24,7 +24,8 @@ class MoCoV3(Method):
     """Learns to predict, from one view, which of the batch's keys a slow copy of itself made of the other view.
 
     The network is BYOL's, with a predictor and a teacher whose momentum rises to 1; the loss has negatives, which
-    are the keys of this batch. The teacher normalises by running statistics (see `EMA`).
+    are the keys of this batch. The teacher normalises by running statistics (see `EMA`). With `local` views small crops
+    look for the keys of both full views, and have none themselves.
     """
 
     contrasts = True
@@ -56,6 +57,7 @@ class MoCoV3(Method):
         )
         hidden: int = Field(default=512, ge=1, description="hidden width of projector and predictor")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
+        local: int = Field(default=0, ge=0, description="small crops a sample beside two full views")
         positive: Literal["strong", "next"] = Field(
             default="strong", description="the second view: of the same sample, or of what comes next in its whole"
         )
@@ -63,27 +65,27 @@ class MoCoV3(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = ("strong", config.positive)
+        self.views = kinds_of(config.local, config.positive, full=2)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
         self.teacher = EMA(self.student)
         self.predictor = mlp(config.out, config.hidden, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(("strong", config.positive))
+        return frozenset(kinds_of(config.local, config.positive, full=2))
 
     @property
     def encoder(self) -> Encoder:
         return self.student.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        z = self.student.each(views)
+        z = self.student.each(views, full=2)
         query = self.predictor(z.flatten(0, 1)).float().view_as(z)
-        keys, mine = gathered(torch.stack([self.teacher(view) for view in views]), dim=1)
+        keys, mine = gathered(torch.stack([self.teacher(view) for view in views[:2]]), dim=1)
         place = torch.arange(keys.shape[1], device=z.device)
         losses = [
-            info_nce(query[own], keys[1 - own, mine], keys[1 - own], self.config.temperature, place[mine], place)
-            for own in (0, 1)
+            info_nce(query[view], keys[full, mine], keys[full], self.config.temperature, place[mine], place)
+            for view, full in pairs_of(len(views))
         ]
         return Step(torch.stack(losses).mean(dim=0), nothing_learnt=math.log(len(place)))
 

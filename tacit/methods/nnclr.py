@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.methods.similar import recognised
+from tacit.methods.similar import kinds_of, pairs_of, recognised
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.queue import Queue
 from tacit.ranks import gathered
@@ -23,7 +23,8 @@ class NNCLR(Method):
     """Learns to find, among the batch, the view of a sample whose other view has this nearest neighbour.
 
     Views only ever show what a transformation changes; neighbours are other samples, and so differ in more. They are
-    looked up in a queue of earlier embeddings, in which a sample itself does not count.
+    looked up in a queue of earlier embeddings, in which a sample itself does not count. With `local` views small crops
+    are found as well, by the neighbours of both full views; they have none themselves.
     """
 
     contrasts = True
@@ -53,6 +54,7 @@ class NNCLR(Method):
         queue: int = Field(default=4096, ge=1, description="earlier embeddings in which neighbours are looked up")
         hidden: int = Field(default=512, ge=1, description="hidden width of projector and predictor")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
+        local: int = Field(default=0, ge=0, description="small crops a sample beside two full views")
         positive: Literal["strong", "next"] = Field(
             default="strong", description="the second view: of the same sample, or of what comes next in its whole"
         )
@@ -60,14 +62,14 @@ class NNCLR(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = ("strong", config.positive)
+        self.views = kinds_of(config.local, config.positive, full=2)
         self.embedder = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
         self.predictor = mlp(config.out, config.hidden, config.out)
         self.queue = Queue(config.queue, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(("strong", config.positive))
+        return frozenset(kinds_of(config.local, config.positive, full=2))
 
     @property
     def encoder(self) -> Encoder:
@@ -77,13 +79,14 @@ class NNCLR(Method):
         index = views[0].index
         assert index is not None, "the engine gives every view its index"
         z = self.embedder.each(views)
-        keys = F.normalize(z.detach(), dim=2)
+        keys = F.normalize(z[:2].detach(), dim=2)
+        near = [self._neighbours(key, index) for key in keys]
         guess = F.normalize(torch.stack([self.predictor(each) for each in z]).float(), dim=2)
         guess, own_rows = gathered(guess, dim=1)
         right = torch.arange(guess.shape[1], device=index.device)[own_rows]
         losses = []
-        for own, other in ((0, 1), (1, 0)):
-            scores = self._neighbours(keys[own], index) @ guess[other].T / self.config.temperature
+        for view, full in pairs_of(len(views)):
+            scores = near[full] @ guess[view].T / self.config.temperature
             losses.append(F.cross_entropy(scores, right, reduction="none"))
         return Step(torch.stack(losses).mean(dim=0), math.log(guess.shape[1]), carry={"keys": keys[0], "index": index})
 

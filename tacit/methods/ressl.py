@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.methods.similar import recognised
+from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.queue import Queue
@@ -25,7 +25,8 @@ class ReSSL(Method):
 
     No two samples are forced apart: what is alike to the teacher may stay alike. That all become alike is prevented by
     the teacher's lower temperature, which makes its answers surer than the student's, and by taking off what all
-    embeddings have in common, without which the first answers are all alike, and stay so.
+    embeddings have in common, without which the first answers are all alike, and stay so. With `local` views small
+    crops answer as well, about the same weak view.
     """
 
     paper = "Zheng et al. 2021, ReSSL: Relational Self-Supervised Learning with Weak Augmentation, arXiv 2107.09282"
@@ -54,18 +55,19 @@ class ReSSL(Method):
         queue: int = Field(default=4096, ge=2, description="earlier samples that all are compared with")
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
+        local: int = Field(default=0, ge=0, description="small crops a sample that answer beside the strong view")
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = ("strong", "weak")
+        self.views = kinds_of(config.local, "weak", full=2)
         self.student = Embedder(encoder, told_apart(encoder.dim, config.hidden, config.out))
         self.teacher = EMA(self.student)
         self.queue = Queue(config.queue, config.out)
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(("strong", "weak"))
+        return frozenset(kinds_of(config.local, "weak", full=2))
 
     @property
     def encoder(self) -> Encoder:
@@ -75,10 +77,11 @@ class ReSSL(Method):
         index = views[0].index
         assert index is not None, "the engine gives every view its index"
         keys = F.normalize(self.teacher(views[1]), dim=1)
-        likeness = F.normalize(self.student(views[0]), dim=1) @ self.queue.keys.T
+        asked = self.student.each([views[0], *views[2:]], full=1)
+        likeness = F.normalize(asked, dim=2) @ self.queue.keys.T
         told = (keys @ self.queue.keys.T / self.config.surer).softmax(dim=1)
-        loss = -(told * (likeness / self.config.temperature).log_softmax(dim=1)).sum(dim=1)
-        return Step(loss, math.log(self.config.queue), carry={"keys": keys, "index": index})
+        loss = -(told * (likeness / self.config.temperature).log_softmax(dim=2)).sum(dim=2)
+        return Step(loss.mean(dim=0), math.log(self.config.queue), carry={"keys": keys, "index": index})
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.teacher.follow(self.student, young(progress, self.config.momentum))

@@ -15,9 +15,18 @@ HARDEST = 3
 
 
 def kinds_of(local: int, second: str = "strong", *, full: int = 1) -> tuple[str, ...]:
-    """The kinds of view of a method that compares them: two at full size, the other one being `second`, or `full` at
-    full size and `local` small crops (SwAV's multi-crop, arXiv 2006.09882)."""
-    return ("global",) * full + ("local",) * local if local else ("strong", second)
+    """The kinds of view of a method that compares them: two or, if more, `full` at full size, those after the first
+    being `second`; or `full` such ones and `local` small crops (SwAV's multi-crop, arXiv 2006.09882)."""
+    if not local:
+        return ("strong", *[second] * (max(full, 2) - 1))
+    others = "global" if second == "strong" else second
+    return ("global", *[others] * (full - 1), *["local"] * local)
+
+
+def pairs_of(views: int, full: int = 2) -> list[tuple[int, int]]:
+    """Who is asked about whom: each of so many views about each of the first `full` ones, but not about itself. Small
+    crops, which are the last, are asked and never asked about."""
+    return [(view, truth) for view in range(views) for truth in range(full) if view != truth]
 
 
 def recognised(z: Tensor, views: Sequence[View], count: int) -> Sequence[Exhibit]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.methods.similar import recognised
+from tacit.methods.similar import kinds_of, pairs_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.ranks import gathered
@@ -24,6 +24,7 @@ class TiCo(Method):
 
     How much each direction is used is remembered as a running mean of the products of features; an embedding pays for
     what it has in common with that. This is MoCo's queue as a matrix: squares of similarities to all earlier ones.
+    With `local` views small crops learn from both full ones, and pay as these do; the matrix does not know them.
     """
 
     paper = "Zhu et al. 2022, TiCo: Transformation Invariance and Covariance Contrast, arXiv 2206.10698"
@@ -42,6 +43,7 @@ class TiCo(Method):
         )
         hidden: int = Field(default=512, ge=1, description="hidden width of the projector")
         out: int = Field(default=128, ge=1, description="width in which views are compared")
+        local: int = Field(default=0, ge=0, description="small crops a sample beside two full views")
         positive: Literal["strong", "next"] = Field(
             default="strong", description="the second view: of the same sample, or of what comes next in its whole"
         )
@@ -49,7 +51,7 @@ class TiCo(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.config = config
-        self.views = ("strong", config.positive)
+        self.views = kinds_of(config.local, config.positive, full=2)
         self.student = Embedder(encoder, mlp(encoder.dim, config.hidden, config.out))
         self.teacher = EMA(self.student)
         self.used: Tensor
@@ -57,24 +59,26 @@ class TiCo(Method):
 
     @classmethod
     def needs(cls, config: Config) -> frozenset[str]:
-        return frozenset(("strong", config.positive))
+        return frozenset(kinds_of(config.local, config.positive, full=2))
 
     @property
     def encoder(self) -> Encoder:
         return self.student.encoder
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
-        z = F.normalize(self.student.each(views), dim=2)  # [2, B, out]
-        seen = torch.stack([F.normalize(self.teacher(view), dim=1) for view in reversed(views)])
-        apart = 1 - (z * seen).sum(dim=2).mean(dim=0)
-        whole, _ = gathered(z.detach(), dim=1)
+        z = F.normalize(self.student.each(views, full=2), dim=2)  # [V, B, out]
+        seen = [F.normalize(self.teacher(view), dim=1) for view in views[:2]]
+        alike = [(z[view] * seen[full]).sum(dim=1) for view, full in pairs_of(len(views))]
+        apart = 1 - torch.stack(alike).mean(dim=0)
+        known = z[:2].detach()
+        whole, _ = gathered(known, dim=1)
         crowded = (z @ self._with(whole.flatten(0, 1), progress) * z).sum(dim=2).mean(dim=0)
         # one direction for all costs the weight, as soon as the matrix knows it
         return Step(
             apart + self.config.weight * crowded,
             nothing_learnt=max(self.config.weight, 1.0),
             metrics={"disagreement": apart.detach().mean(), "crowding": crowded.detach().mean()},
-            carry={"z": z.detach().transpose(0, 1)},
+            carry={"z": known.transpose(0, 1)},
         )
 
     def _with(self, z: Tensor, progress: Progress) -> Tensor:

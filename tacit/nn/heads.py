@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit.core import Encoder, View, concatenate
+from tacit.core import Encoder, View, concatenate, uncounted
 from tacit.nn.standardise import Standardise
 
 
@@ -51,15 +52,23 @@ class Embedder(nn.Module):
         out: Tensor = self.head(self.encoder(view).pooled)
         return out.float()
 
-    def each(self, views: Sequence[View]) -> Tensor:
-        """`[V, B, out]`: neighbouring views of one shape go through the encoder as one batch, all through the head."""
-        return self.embedded(self.pooled(views))
+    def each(self, views: Sequence[View], full: int | None = None) -> Tensor:
+        """`[V, B, out]`: neighbouring views of one shape go through the encoder as one batch, all through the head; for
+        `full` see `pooled`."""
+        return self.embedded(self.pooled(views, full))
 
-    def pooled(self, views: Sequence[View]) -> Tensor:
-        """What the encoder makes of views, `[V, B, D]`, before the head."""
-        groups = [list(group) for _, group in groupby(views, key=lambda view: view.x.shape[1:])]
-        pooled = torch.cat([self.encoder(concatenate(group)).pooled for group in groups])
-        return pooled.view(len(views), len(views[0]), -1)
+    def pooled(self, views: Sequence[View], full: int | None = None) -> Tensor:
+        """What the encoder makes of views, `[V, B, D]`, before the head.
+
+        The first `full` views, all by default, are batches of their own, which alone count in the encoder's running
+        statistics: a teacher that lives on these (see `EMA`) is shown nothing else.
+        """
+        own = len(views) if full is None else full
+        pooled = []
+        for (counts, _), group in groupby(enumerate(views), key=lambda at: (at[0] < own, at[1].x.shape[1:])):
+            with nullcontext() if counts else uncounted(self.encoder):
+                pooled.append(self.encoder(concatenate([view for _, view in group])).pooled)
+        return torch.cat(pooled).view(len(views), len(views[0]), -1)
 
     def embedded(self, pooled: Tensor) -> Tensor:
         """What the head makes of `pooled [V, B, D]`, all views as one batch: `[V, B, out]` float32."""
