@@ -142,9 +142,9 @@ GRADIENT = [(method, name) for method, name in PAIRS if issubclass(METHODS[metho
 CLOSED = [(method, name) for method, name in PAIRS if issubclass(METHODS[method], ClosedForm)]
 
 
-def make(method, name, encoder=None):
-    """A small learner by the method's own default recipe, and its modality, configuration and data."""
-    small = {"method": {"name": method}, "data": "x", "modality": {"name": name}, "encoder": encoder or {}}
+def make(method, name, encoder=None, **wishes):
+    """A small learner by the method's own default recipe and what is wished of it, its configuration and data."""
+    small = {"method": {"name": method, **wishes}, "data": "x", "modality": {"name": name}, "encoder": encoder or {}}
     config = build([small, {"teacher": "x"} if method == "distillation" else {}])
     modality = MODALITIES[name]
     sample = samples_of(modality)

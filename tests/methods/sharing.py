@@ -1,6 +1,6 @@
 """One step of every method, in one process or in several that share the batch: what `test_ranks` starts.
 
-python sharing.py RANK SIZE PORT FOLDER METHOD:MODALITY ...
+python sharing.py RANK SIZE PORT FOLDER METHOD:MODALITY[:LOCAL] ...
 
 All is computed in double precision, so that what differs is no rounding.
 """
@@ -45,12 +45,17 @@ def stepped(fabric, name, learner, config, sample):
     return {key: value.contiguous() for key, value in (before | after | {"loss": torch.tensor(loss)}).items()}
 
 
+def made_of(method, name, local=""):
+    """A small learner, with as many small crops where that is told."""
+    return make(method, name, **({"local": int(local)} if local else {}))
+
+
 def main(rank, size, port, folder, pairs):
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float, drawn = torch.Tensor.double, Draws.uniform
     Draws.uniform = lambda *given, **named: drawn(*given, **named).double()
-    made = {pair: make(*pair.split(":")) for pair in pairs}  # before there are others, as in a run
+    made = {pair: made_of(*pair.split(":")) for pair in pairs}  # before there are others, as in a run
     told = {"strategy": strategy(Crew(rank, size, port), "cpu")} if size > 1 else {}
     fabric = Fabric(accelerator="cpu", devices=size, precision="64-true", **told)
     fabric.launch()

@@ -63,9 +63,9 @@ def test_simsiam_is_the_papers_in_both_orders():
 
 def test_fastsiam_predicts_the_mean_of_all_others():
     assert make("simsiam", seen=4)[0].views == ("strong",) * 4
-    z = torch.randn(4, 5, 8, requires_grad=True)
-    naive = torch.stack([F.normalize(z[[w for w in range(4) if w != v]], dim=2).mean(0) for v in range(4)])
-    found = simsiam_page._others(z)
+    z = torch.randn(5, 5, 8, requires_grad=True)  # the last one a small crop
+    naive = torch.stack([F.normalize(z[[w for w in range(4) if w != v]], dim=2).mean(0) for v in range(5)])
+    found = simsiam_page._others(z, full=4)
     assert torch.allclose(found, naive, atol=1e-6)
     assert not found.requires_grad
 
@@ -77,7 +77,7 @@ def test_simsiam_collapses_without_either_of_its_two_means(without, monkeypatch)
     kept = effective_rank(method.embedder(sample).detach())
     spoilt, _ = make("simsiam")
     if without == "the stop":
-        monkeypatch.setattr(simsiam_page, "_others", lambda z: F.normalize(z.flip(0), dim=2))
+        monkeypatch.setattr(simsiam_page, "_others", lambda z, full: F.normalize(z.flip(0), dim=2))
     else:
         spoilt.predictor = nn.Identity()
     spoilt, _ = trained(spoilt, sample)

@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 FIRST = dict(reversed(GRADIENT))
 RAGGED = [("simclr", "series"), ("masked-prediction", "text"), ("causal-prediction", "interactions"), ("mae", "audio")]
 WANTED = GRADIENT if os.environ.get("TACIT_EXAMPLES") == "fuzz" else [*FIRST.items(), *RAGGED]
-PAIRS = [f"{method}:{name}" for method, name in WANTED]
+WITH_CROPS = ["nnclr:image:2", "tico:image:2"]
+PAIRS = [*(f"{method}:{name}" for method, name in WANTED), *WITH_CROPS]
 
 
 @pytest.fixture(scope="module")
