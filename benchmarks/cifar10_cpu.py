@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tables import cell, markdown, numbers, put, tacit
@@ -51,7 +52,8 @@ def main() -> None:
     arguments.add_argument("--write", action="store_true", help="put the table into README.md")
     given = arguments.parse_args()
     for method in given.methods:
-        run(method, given)
+        budget = () if method in CLOSED else ("--time", f"{given.minutes:g}m")
+        run(given.runs / method, given.data, ("--method", method, *budget))
     found = {method: folder for method in METHODS if (folder := given.runs / method / "evaluation.json").is_file()}
     text = table({method: json.loads(path.read_text()) for method, path in found.items()}, given.runs)
     print(text)
@@ -59,15 +61,13 @@ def main() -> None:
         put("cifar10_cpu", text)
 
 
-def run(method: str, given: argparse.Namespace) -> None:
-    """Train and evaluate one method in its own processes, and note the seconds of training."""
-    folder = given.runs / method
+def run(folder: Path, data: str | Path, recipe: Sequence[object], judging: Sequence[object] = ()) -> None:
+    """Train and evaluate in processes of their own, note the seconds of training, and do nothing again."""
     if not (folder / "seconds.json").is_file():
-        budget = () if method in CLOSED else ("--time", f"{given.minutes:g}m")
-        seconds = {"train": tacit("train", given.data, "--method", method, *budget, "--out", folder)}
+        seconds = {"train": tacit("train", data, *recipe, "--out", folder)}
         (folder / "seconds.json").write_text(json.dumps(seconds))
     if not (folder / "evaluation.json").is_file():
-        tacit("evaluate", folder, given.data)
+        tacit("evaluate", folder, data, *judging)
 
 
 def table(found: dict[str, dict], runs: Path) -> str:

@@ -131,15 +131,22 @@ def shares(cores: Sequence[int], beside: int, threads: int) -> list[Sequence[int
     return [cores[at * threads : (at + 1) * threads] for at in range(beside)]
 
 
-def drawn(runs: Path, images: int, seed: int) -> Path:
-    """CIFAR-10 with all its test images and `images` of those for training, as files as they are."""
-    target, source = runs / f"cifar10-{images}-{seed}.zip", Path(os.environ["TACIT_DATA"]) / "images" / "cifar10.zip"
+def drawn(runs: Path, images: int, seed: int, tested: int | None = None) -> Path:
+    """CIFAR-10 with `images` of those for training, and all of the test images or as many as are `tested`, as files as
+    they are."""
+    few = "" if tested is None else f"-{tested}"
+    target, source = (
+        runs / f"cifar10-{images}{few}-{seed}.zip",
+        Path(os.environ["TACIT_DATA"]) / "images" / "cifar10.zip",
+    )
     if not target.is_file():
         beside = target.with_suffix(".tmp")
         with zipfile.ZipFile(source) as whole, zipfile.ZipFile(beside, "w") as part:
             names = sorted(name for name in whole.namelist() if name.endswith(".jpg"))
-            chosen = random.Random(seed).sample([name for name in names if "/train/" in name], images)  # noqa: S311
-            for name in sorted([*chosen, *(name for name in names if "/test/" in name)]):
+            of = {part: [name for name in names if f"/{part}/" in name] for part in ("train", "test")}
+            chosen = random.Random(seed).sample(of["train"], images)  # noqa: S311
+            judges = of["test"] if tested is None else random.Random(seed).sample(of["test"], tested)  # noqa: S311
+            for name in sorted([*chosen, *judges]):
                 part.writestr(whole.getinfo(name), whole.read(name))
         beside.replace(target)
     return target

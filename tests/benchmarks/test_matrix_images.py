@@ -66,6 +66,10 @@ def test_a_seed_draws_the_same_images_beside_all_that_are_tested(tmp_path, monke
     assert sum("/train/" in name for name in files[0]) == 5
     assert files[0]["cifar10/test/cat/0002.jpg"] == b"test 2"
     assert sum("/test/" in name for name in files[0]) == 3
+    with zipfile.ZipFile(drawn(tmp_path / "a", 5, 0, 2)) as part:
+        names = part.namelist()
+    assert {name for name in names if "/train/" in name} == {name for name in files[0] if "/train/" in name}
+    assert sum("/test/" in name for name in names) == 2
 
 
 def test_a_checkpoint_keeps_its_bytes_when_the_run_removes_it(tmp_path):
