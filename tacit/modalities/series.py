@@ -126,6 +126,7 @@ SERIES = Modality(
         },
     },
     gaps=True,
+    places=True,
     steps=steps.decode,
     every=lambda settings: settings.every,
     rhythm=rhythm.rhythm,
