@@ -9,7 +9,7 @@ import tacit
 
 ROOT = Path(tacit.__file__).parent
 LAYERS = [
-    {"errors", "console", "ranks", "atomic"},
+    {"errors", "console", "ranks", "atomic", "memory"},
     {"config", "interrupt", "draws"},
     {"view"},
     {"modality"},

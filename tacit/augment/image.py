@@ -1,4 +1,5 @@
-"""Views of images: two matrix products for the place, one for the colours and two for the blur of each image."""
+"""Views of images: sums of a few rows along each axis for the place, the first of them for the colours as well, and for
+the blur."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from tacit.augment.rows import Blur, Taps, crop, each, mixed, summed
 from tacit.config import Config
 from tacit.core import Draws, View
+from tacit.memory import keep, room
 
 # luma and the two colour axes of NTSC: rotating these axes turns the hue, shrinking them removes saturation
 _YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -34,6 +37,8 @@ BLUR = 2.0
 """The largest sigma of a blur, in pixels of a view that is 224 wide."""
 CACHED = 2**18
 """How many values a thread works on at once: a megabyte, so that what one step has made the next finds in the cache."""
+AHEAD = 16
+"""For how many times as many views it is reckoned at once which rows they are sums of."""
 
 
 class Recipe(Config):
@@ -69,14 +74,17 @@ def image_view(view: View, recipe: Recipe, draws: Draws) -> View:
     x = view.x
     B, C, H, W = x.shape
     place, look = _draw(recipe, draws, C)
-    grid = _grid(place, round(H * recipe.scale), round(W * recipe.scale))
-    samples = _samples(grid, place, recipe, (H, W), x.dtype)
-    made = x.new_empty(B, C, *grid.shape[1:])
+    height, width = round(H * recipe.scale), round(W * recipe.scale)
+    grid = _grid(place, height, width)
+    blur = Blur(look.sigma * width, BLUR * width / 224, height, width) if recipe.blur else None
+    plan = _Plan(look, _places(grid, place, recipe, x), blur)
+    keep()
+    made = room((B, C, height, width), x.dtype, x.device)
     most = CACHED * torch.get_num_threads() if x.device.type == "cpu" else math.inf
-    many = int(max(1, min(B, most // max(x[0].numel(), made[0].numel()))))
-    for start in range(0, B, many):
-        into, from_, *rest = (each[start : start + many] for each in (made, x, *look, *samples))
-        torch.clamp(_made(from_, _Look(*rest[:4]), rest[4:], recipe), 0, 1, out=into)
+    few = int(max(1, min(B, most // (C * height * max(W, width)))))
+    for start in range(0, B, AHEAD * few):
+        part = slice(start, start + AHEAD * few)
+        _make(made[part], x[part], plan.of(part), recipe, few)
     if recipe.noise:
         made = (made + recipe.noise * draws.normal(made.shape[1:])).clamp_(0, 1)
     return replace(view, x=made, where=torch.view_as_real(grid).flatten(1, 2))
@@ -97,11 +105,32 @@ class _Look(NamedTuple):
     matrix: Tensor
     """`[B, 3, 3]` of colours, `[B, 1, 1]` of any other number of channels."""
     flat: Tensor
-    """`[B]`: the share of the view's mean that is added to all its pixels."""
+    """`[B]`: how much of the mean that a view then has is added to all its pixels."""
     sigma: Tensor
     """`[B]`: of the blur, in widths of a view; 0 where there is none."""
     solarise: Tensor
     """Boolean `[B]`."""
+
+    def of(self, part: slice) -> _Look:
+        """That of some of the views."""
+        return _Look(*(each[part] for each in self))
+
+
+class _Plan(NamedTuple):
+    """All that is known of views before a pixel is read."""
+
+    look: _Look
+    places: tuple[Tensor] | tuple[Taps, Taps]
+    """The grid where views are turned, else what makes up their pixels down and across."""
+    blur: Blur | None
+    first: int = 0
+    """The number of the first view in `blur`."""
+
+    def of(self, part: slice) -> _Plan:
+        """That of some of the views."""
+        if len(self.places) == 1:
+            return _Plan(self.look.of(part), (self.places[0][part],), self.blur, part.start)
+        return _Plan(self.look.of(part), (self.places[0].of(part), self.places[1].of(part)), self.blur, part.start)
 
 
 def _draw(recipe: Recipe, draws: Draws, channels: int) -> tuple[_Place, _Look]:
@@ -140,8 +169,8 @@ def _mixed(recipe: Recipe, numbers: Sequence[Tensor], channels: int) -> tuple[Te
     """
     on, *changes, grey = numbers
     bright, contrast, saturation, hue = (2 * torch.stack(changes) - 1) * ((on < recipe.jitter) * recipe.strength)
-    bright, contrast = 1 + bright, 1 + contrast
-    gain, flat = (bright * contrast).view(-1, 1, 1), (1 - contrast) * bright
+    bright, contrast = 1 + bright, (1 + contrast).clamp_min_(1e-6)
+    gain, flat = (bright * contrast).view(-1, 1, 1), (1 - contrast) / contrast
     if channels != 3:
         return gain, flat
     turn = torch.polar((1 + saturation) * (grey >= recipe.grey), hue * (math.pi / 2))
@@ -155,108 +184,55 @@ def _grid(place: _Place, height: int, width: int) -> Tensor:
         side[:, None] * ((torch.arange(count, device=side.device) + 0.5) * (2 / count) - 1)
         for side, count in ((place.right, width), (place.down, height))
     )
-    return across[:, None, :] + (down + place.centre[:, None])[:, :, None]
+    grid = room((len(across), height, width), across.dtype, across.device)
+    return torch.add(across[:, None, :], (down + place.centre[:, None])[:, :, None], out=grid)
 
 
-def _samples(
-    grid: Tensor, place: _Place, recipe: Recipe, shape: tuple[int, int], dtype: torch.dtype
-) -> tuple[Tensor, ...]:
-    """What `_sampled` needs: the grid where views are turned, else pixels and weights across and down."""
+def _places(grid: Tensor, place: _Place, recipe: Recipe, x: Tensor) -> tuple[Tensor] | tuple[Taps, Taps]:
+    """The grid where views are turned, else what makes up their pixels down and across."""
     if recipe.rotate or recipe.shear:
-        return (torch.view_as_real(grid).to(dtype),)
-    sides = ((grid[:, 0].real, place.right.real, shape[1]), (grid[:, :, 0].imag, place.down.imag, shape[0]))
-    across, down = (_taps(*side, _widest(recipe), recipe.outside) for side in sides)
-    return (*across, *down)
+        return (torch.view_as_real(grid).to(x.dtype),)
+    # crops of small areas reach no further, and sum fewer rows
+    widest = min(_widest(recipe), math.sqrt(recipe.crop[1] * max(recipe.ratio[1], 1 / recipe.ratio[0])))
+    down = crop(grid[:, :, 0].imag, place.down.imag, x.shape[2], widest, recipe.outside)
+    return down, crop(grid[:, 0].real, place.right.real, x.shape[3], widest, recipe.outside)
 
 
-def _made(x: Tensor, look: _Look, samples: Sequence[Tensor], recipe: Recipe) -> Tensor:
-    """Some of the views, not yet clamped."""
-    x = _sampled(x, samples, recipe.outside)
-    if recipe.jitter or recipe.grey:
-        x = _coloured(x, look.matrix, look.flat)
-    if recipe.blur or recipe.solarise:
-        x = x.clamp(0, 1)
-    if recipe.blur:
-        (some,) = torch.nonzero(look.sigma, as_tuple=True)
-        x[some] = _blurred(x[some], look.sigma[some])
+def _make(into: Tensor, x: Tensor, plan: _Plan, recipe: Recipe, few: int) -> None:
+    """Some of the views, `few` at a time; what is small is reckoned for all of them, since tensors cost by the call."""
+    look, places = plan.look, plan.places
+    C, H, W = x.shape[1:]
+    weights = _YIQ[0].to(x) if C == 3 else x.new_full((C,), 1 / C)
+    added = look.flat[:, None].to(x.dtype) * weights
+    if len(places) == 2:
+        down, across = places
+        if look.matrix.shape[1] == 1:
+            rows = each(Taps(down.index, down.weight * look.matrix), C, H, few)
+        else:
+            rows = mixed(down, look.matrix, H, few)
+        places = rows, each(across, C, W, few)
+    for start in range(0, len(x), few):
+        part = slice(start, start + few)
+        if len(places) == 1:
+            y = _turned(x[part], places[0][part], look.matrix[part].to(x.dtype), recipe.outside)
+        else:
+            # small crops leave few rows; on its side a view's columns lie together
+            y = summed(summed(x[part], places[0].of(part)).transpose(2, 3), places[1].of(part))
+        if recipe.jitter or recipe.grey:
+            y.add_((y.mean((2, 3)) * added[part]).sum(1).view(-1, 1, 1, 1))
+        if plan.blur:
+            y = plan.blur(y, plan.first + start)
+        torch.clamp(y.transpose(2, 3), 0, 1, out=into[part])
     if recipe.solarise:
-        x = torch.where(look.solarise.view(-1, 1, 1, 1) & (x >= 0.5), 1 - x, x)
-    return x
+        bright = into[look.solarise]
+        into[look.solarise] = torch.minimum(bright, 1 - bright)
 
 
-def _sampled(x: Tensor, samples: Sequence[Tensor], outside: str) -> Tensor:
-    """Crop, flip, rotate, shear and resize."""
-    if len(samples) == 1:
-        return F.grid_sample(x, samples[0], align_corners=False, padding_mode=outside)
-    return _separable(x, *samples)
-
-
-def _taps(places: Tensor, half: Tensor, length: int, most: float, outside: str) -> tuple[Tensor, Tensor]:
-    """Which of `length` pixels, and how much of each, make up the pixels at `places [B, N]`: both `[B, N, taps]`.
-
-    Neighbours are mixed linearly; where the N pixels of a crop lie further apart than those of the image, as many as
-    they cover (a triangle as wide as two of them). `half`: of the crop's width, `[B]`, at most `most`.
-    """
-    step = length / places.shape[1]  # between pixels of a crop that is the whole image
-    reach = (half.abs() * step).clamp_min(1)[:, None, None]
-    taps = torch.arange(math.ceil(2 * max(1.0, most * step) - 1e-4), device=places.device)
-    centre = ((places + 1) * (length / 2) - 0.5)[:, :, None]
-    pixel = (centre - reach).floor() + 1 + taps
-    weight = (1 - (pixel - centre).abs() / reach).clamp_min(0)
-    if len(taps) > 2:  # the weights of two neighbours add up to 1
-        weight = weight / weight.sum(2, keepdim=True)
-    if outside == "zeros":
-        weight = weight * ((pixel >= 0) & (pixel < length))
-    elif outside == "reflection":
-        pixel = (length - 0.5) - (length - (pixel + 0.5).abs()).abs()
-    return pixel.clamp(0, length - 1).long(), weight
-
-
-def _separable(x: Tensor, across: Tensor, weight_across: Tensor, down: Tensor, weight_down: Tensor) -> Tensor:
-    """Two matrix products an image, along its rows and its columns, by the few entries of each row that are not 0."""
-    B, C, _, W = x.shape
-    down, weight_down = (each.repeat_interleave(C, dim=0) for each in (down, weight_down))
-    rows = _weighted(x.flatten(0, 1), down, weight_down)  # first, since small crops leave few
-    rows = rows.view(B, C, rows.shape[1], W)
-    columns = _weighted(rows.permute(0, 3, 1, 2), across, weight_across)  # [B, W', C, H']
-    return columns.permute(0, 2, 3, 1).contiguous()
-
-
-def _weighted(x: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """Weighted sums of some of `x [B, N, ...]`: `[B, M, ...]`, `index` and `weight` being `[B, M, taps]`."""
-    B, N, *rest = x.shape
-    index = index + torch.arange(0, B * N, N, device=x.device)[:, None, None]
-    sums = F.embedding_bag(
-        index.flatten(0, 1),
-        x.contiguous().view(B * N, math.prod(rest)),
-        mode="sum",
-        per_sample_weights=weight.flatten(0, 1).to(x.dtype),
-    )
-    return sums.view(*index.shape[:2], *rest)
-
-
-def _coloured(x: Tensor, matrix: Tensor, flat: Tensor) -> Tensor:
-    """Every image by its own matrix, and a share of its mean luma added."""
-    means = x.mean((2, 3))
-    luma = means @ _YIQ[0].to(x) if x.shape[1] == 3 else means.mean(1)
-    matrix = matrix.to(x.dtype)
-    moved = x * matrix[..., None] if matrix.shape[1] == 1 else torch.bmm(matrix, x.flatten(2)).view(x.shape)
-    return moved.add_((luma * flat).view(-1, 1, 1, 1))
-
-
-def _blurred(x: Tensor, sigma: Tensor) -> Tensor:
-    """A Gaussian blur with its own sigma (in widths, `[B]`) for each image."""
-    B, _, H, W = x.shape
-    radius = max(1, min(math.ceil(4 * BLUR * W / 224), H - 1, W - 1))  # beyond 4 sigma 8 bits see nothing
-    offsets = torch.arange(-radius, radius + 1, device=x.device)
-    kernel = torch.exp(-0.5 * (offsets / (sigma * W)[:, None].clamp_min(1e-3)) ** 2)
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, None]
-    sides = []
-    for length in (W, H):
-        index = (torch.arange(length, device=x.device)[:, None] + offsets).abs()
-        mirrored = length - 1 - (length - 1 - index).abs()
-        sides += [mirrored.expand(B, -1, -1), kernel.expand(-1, length, -1)]
-    return _separable(x, *sides)
+def _turned(x: Tensor, grid: Tensor, matrix: Tensor, outside: str) -> Tensor:
+    """Views that are turned or slanted, their channels mixed; they lie on their sides, `[B, C, W, H]`."""
+    x = F.grid_sample(x, grid, align_corners=False, padding_mode=outside)
+    x = x * matrix[..., None] if matrix.shape[1] == 1 else torch.bmm(matrix, x.flatten(2)).view(x.shape)
+    return x.transpose(2, 3)
 
 
 def _widest(recipe: Recipe) -> float:

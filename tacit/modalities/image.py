@@ -21,6 +21,7 @@ from tacit.augment.tiles import COMPASS, neighbours, neighbours_laid, puzzle, pu
 from tacit.config import Config
 from tacit.core import Augmentation, Draws, Encoder, Family, Modality, Raw, Samples, Target, View
 from tacit.errors import DataError
+from tacit.memory import floats
 from tacit.modalities.closed import patches
 from tacit.modalities.facts import advice, facts
 from tacit.modalities.likeness import perceptual_hash
@@ -55,7 +56,7 @@ def _survey(raws: Iterable[Raw], config: ImageConfig) -> ImageLayout:
 
 def _collate(packed: Tensor, layout: ImageLayout) -> View:
     """uint8 `[B, C, H, W]` -> floats in [0, 1]."""
-    return View(packed.float().div_(255))
+    return View(floats(packed))
 
 
 def _augment(config: ImageConfig) -> Mapping[str, Augmentation]:
