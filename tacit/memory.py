@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from collections.abc import Sequence
 
@@ -15,7 +16,11 @@ KEPT = 2**25 - 2**12
 """Bytes: about the most that glibc gives from its heap (`mallopt(3)`, M_MMAP_THRESHOLD)."""
 LARGE, SPARE = 2**22, 2**28
 """Bytes: of the least block that is used again here, and how many of them lie idle at most."""
+ALIGNED = 64
+"""Bytes, as torch's own blocks are: what is computed of them can depend on it in the last bit."""
 _spare: list[npt.NDArray[np.uint8]] = []
+# views are made behind the steps, by another thread; a finaliser may run while its own thread holds the lock
+_lock = threading.RLock()
 
 
 def keep() -> None:
@@ -33,19 +38,24 @@ def room(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tens
     size = math.prod(shape) * dtype.itemsize
     if device.type != "cpu" or size < LARGE:
         return torch.empty(*shape, dtype=dtype, device=device)
-    fitting = [at for at, block in enumerate(_spare) if size <= len(block) <= 2 * size]
-    # numpy asks Linux for pages of 2 MB where an array is large (NUMPY_MADVISE_HUGEPAGE), torch does not
-    block = _spare.pop(fitting[-1]) if fitting else np.empty(size, np.uint8)
-    held = block[:size]
+    with _lock:
+        fitting = [at for at, block in enumerate(_spare) if size <= len(block) - ALIGNED <= 2 * size]
+        block = _spare.pop(fitting[-1]) if fitting else None
+    if block is None:
+        # numpy asks Linux for pages of 2 MB where an array is large (NUMPY_MADVISE_HUGEPAGE), torch does not
+        block = np.empty(size + ALIGNED, np.uint8)
+    start = -block.ctypes.data % ALIGNED
+    held = block[start : start + size]
     weakref.finalize(held, _freed, block).atexit = False
     return torch.from_numpy(held).view(dtype).view(*shape)
 
 
 def _freed(block: npt.NDArray[np.uint8]) -> None:
     """The tensor of `block` is gone; the oldest of too many go back to the system."""
-    _spare.append(block)
-    while sum(map(len, _spare)) > SPARE:
-        del _spare[0]
+    with _lock:
+        _spare.append(block)
+        while sum(map(len, _spare)) > SPARE:
+            del _spare[0]
 
 
 def floats(packed: Tensor) -> Tensor:
@@ -53,6 +63,6 @@ def floats(packed: Tensor) -> Tensor:
     x = room(packed.shape, torch.float32, packed.device)
     # on a CPU all values would lie in memory once more, as floats, before they are divided
     few = max(1, 2**18 // max(1, packed.shape[1:].numel())) if packed.device.type == "cpu" else max(1, len(packed))
-    for into, some in zip(x.split(few), packed.split(few), strict=True):
+    for into, some in zip(torch.split(x, few), torch.split(packed, few), strict=True):
         torch.div(some, 255, out=into)
     return x

@@ -207,7 +207,7 @@ def _make(into: Tensor, x: Tensor, plan: _Plan, recipe: Recipe, few: int) -> Non
     if len(places) == 2:
         down, across = places
         if look.matrix.shape[1] == 1:
-            rows = each(Taps(down.index, down.weight * look.matrix), C, H, few)
+            rows = each(Taps(down.rows, down.weight * look.matrix), C, H, few)
         else:
             rows = mixed(down, look.matrix, H, few)
         places = rows, each(across, C, W, few)

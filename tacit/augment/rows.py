@@ -13,14 +13,14 @@ from torch import Tensor
 class Taps(NamedTuple):
     """Which rows make up each of M new ones, and how much of each."""
 
-    index: Tensor
+    rows: Tensor
     """Long `[B, M, taps]`."""
     weight: Tensor
     """`[B, M, taps]`."""
 
     def of(self, part: slice) -> Taps:
         """Those of some of the images."""
-        return Taps(self.index[part], self.weight[part])
+        return Taps(self.rows[part], self.weight[part])
 
 
 def crop(places: Tensor, half: Tensor, length: int, most: float, outside: str) -> Taps:
@@ -46,7 +46,7 @@ def crop(places: Tensor, half: Tensor, length: int, most: float, outside: str) -
 
 def each(taps: Taps, channels: int, length: int, many: int) -> Taps:
     """For `summed`: the sums of every channel alone, `[B, C, M, taps]`; see `_first`."""
-    index = taps.index[:, None] + _first(taps.index, channels, length, many)[:, :, None, None]
+    index = taps.rows[:, None] + _first(taps.rows, channels, length, many)[:, :, None, None]
     return Taps(index, taps.weight[:, None].expand_as(index).contiguous())
 
 
@@ -56,7 +56,7 @@ def mixed(taps: Taps, matrix: Tensor, length: int, many: int) -> Taps:
     One sum for both: to mix the channels of rows that are read anyway costs less than to read them again.
     """
     C = matrix.shape[1]
-    index = taps.index[:, :, None] + _first(taps.index, C, length, many)[:, None, :, None]
+    index = taps.rows[:, :, None] + _first(taps.rows, C, length, many)[:, None, :, None]
     weight = taps.weight[:, None, :, None] * matrix[:, :, None, :, None]
     return Taps(index.flatten(2)[:, None].expand(-1, C, -1, -1).contiguous(), weight.flatten(3))
 
@@ -69,8 +69,8 @@ def _first(like: Tensor, channels: int, length: int, many: int) -> Tensor:
 
 def summed(x: Tensor, taps: Taps) -> Tensor:
     """Sums of some of the rows of `x [B, C, N, D]`: `[B, C, M, D]`, `taps` being of `each` or `mixed`."""
-    *shape, count = taps.index.shape
-    index, weight = taps.index.view(-1), taps.weight.to(x.dtype).view(-1)
+    *shape, count = taps.rows.shape
+    index, weight = taps.rows.view(-1), taps.weight.to(x.dtype).view(-1)
     starts = torch.arange(0, len(index), count, device=x.device)
     # `nn.functional.embedding_bag` without its checks, which take longer than the sums of a small image
     table = x.reshape(-1, x.shape[-1])
