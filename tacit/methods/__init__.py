@@ -13,6 +13,7 @@ from tacit.methods.densecl import DenseCL
 from tacit.methods.dino import DINO
 from tacit.methods.distillation import Distillation
 from tacit.methods.electra import Electra
+from tacit.methods.emp_ssl import EMPSSL
 from tacit.methods.forward_model import ForwardModel
 from tacit.methods.i_jepa import IJEPA
 from tacit.methods.ibot import IBOT
@@ -58,6 +59,7 @@ METHODS: dict[str, type[Learner]] = {
     "vicreg": VICReg,
     "barlow-twins": BarlowTwins,
     "mmcr": MMCR,
+    "emp-ssl": EMPSSL,
     "lejepa": LeJEPA,
     "swav": SwAV,
     "deepcluster-v2": DeepClusterV2,
