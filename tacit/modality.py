@@ -227,8 +227,6 @@ class Modality:
     """Whether values of `View.x` may be missing (NaN), and its encoders read them so."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
-    places: bool = False
-    """Whether its views overlap and say where (`View.where`), and its usual encoder says what stands at each place."""
     moments: bool = False
     """Whether samples are moments of episodes, so that views may say what was done (`View.actions`) and what came of it
     (`View.later`)."""
@@ -292,7 +290,7 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `places`, `spell`, `words`."""
+        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `spell`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
@@ -302,7 +300,6 @@ class Modality:
         offered |= {"gaps"} if self.gaps else set()
         offered |= {"grid"} if self.grid else set()
         offered |= {"moments"} if self.moments else set()
-        offered |= {"places"} if self.places else set()
         offered |= {"spell"} if self.spell else set()
         offered |= {"words"} if self.words else set()
         return frozenset(offered)

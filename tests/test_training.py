@@ -136,7 +136,7 @@ def slighter(method, preset, words):
 @pytest.mark.parametrize(("method", "preset"), PRESETS)
 def test_every_recipe_is_built_and_stepped(method, preset, shapes, tmp_path):
     cheap = ["--batch", "4", "--set", "modality.size=32"]
-    cheap += ["--set", "method.queue=64"] if method in ("moco", "densecl") else []
+    cheap += ["--set", "method.queue=64"] if method == "moco" else []
     closed = issubclass(METHODS[method], ClosedForm)
     cheap += ["--set", "encoder.filters=20", "--set", "method.iterations=2"] if closed else []
     budget = [] if closed else ["--steps", "1"]

@@ -9,7 +9,6 @@ from tacit.methods.colorization import Colorization
 from tacit.methods.deepcluster_v2 import DeepClusterV2
 from tacit.methods.denoising import Denoising
 from tacit.methods.denoising_seq2seq import DenoisingSeq2Seq
-from tacit.methods.densecl import DenseCL
 from tacit.methods.dino import DINO
 from tacit.methods.distillation import Distillation
 from tacit.methods.electra import Electra
@@ -50,7 +49,6 @@ METHODS: dict[str, type[Learner]] = {
     "simclr": SimCLR,
     "moco": MoCo,
     "moco-v3": MoCoV3,
-    "densecl": DenseCL,
     "nnclr": NNCLR,
     "ressl": ReSSL,
     "byol": BYOL,

@@ -14,7 +14,7 @@ from torch import Tensor
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
 from tacit.losses.contrastive import info_nce
-from tacit.methods.similar import among_older, kinds_of
+from tacit.methods.similar import kinds_of, negatives, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.queue import Queue
@@ -101,5 +101,23 @@ class MoCo(Method):
         self.queue.push(carry["keys"], carry["index"])
 
     def explain(self, views: Sequence[View], count: int, samples: Samples | None) -> Sequence[Exhibit]:
-        query, keys = self.student(views[0][:count]), self.teacher(views[1])
-        return among_older(query, keys, self.queue, views, samples)
+        index = views[0].index
+        assert index is not None, "whoever asks gives every view its index"
+        query = F.normalize(self.student(views[0][:count]), dim=1)
+        keys = F.normalize(self.teacher(views[1]), dim=1)
+        if samples is not None:  # whose keys the queue holds can be looked up
+            other, usable, title = self.queue.keys, self.queue.others(index[:count]), "queued sample"
+            usable = usable & (self.queue.index >= 0)
+        else:
+            other, usable, title = keys, index[:count, None] != index, "hardest negative"
+        cosine = (query @ other.T).masked_fill(~usable, -1)
+
+        def look(which: Tensor) -> View:
+            return views[1][which] if samples is None else samples.view(self.queue.index[which].clamp_min(0))
+
+        mine = (query * keys[:count]).sum(dim=1)
+        return [
+            Exhibit("the query's view", views[0][:count]),
+            positive("its key's view", views[1][:count], mine, cosine.amax(dim=1)),
+            *negatives(title, cosine, look),
+        ]

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.core import Exhibit, Samples, View
-from tacit.nn.queue import Queue
+from tacit.core import Exhibit, View
 
 HARDEST = 3
 """Negatives that are shown."""
@@ -46,32 +45,6 @@ def recognised(z: Tensor, views: Sequence[View], count: int) -> Sequence[Exhibit
             for number, (view, key) in enumerate(zip(views[1:], z[1:], strict=True), 1)
         ),
         *negatives("nearest other", negative, lambda which: views[1][which]),
-    ]
-
-
-def among_older(
-    query: Tensor, keys: Tensor, queue: Queue, views: Sequence[View], samples: Samples | None
-) -> Sequence[Exhibit]:
-    """The first samples of `views[0]`, embedded as `query [N, D]`: whether their own of the `keys [B, D]` of `views[1]`
-    is nearer than all of the queue, or of the batch where nobody has the queue's `samples` at hand."""
-    index, count = views[0].index, len(query)
-    assert index is not None, "whoever asks gives every view its index"
-    query, keys = F.normalize(query, dim=1), F.normalize(keys, dim=1)
-    if samples is not None:  # whose keys the queue holds can be looked up
-        other, usable, title = queue.keys, queue.others(index[:count]), "queued sample"
-        usable = usable & (queue.index >= 0)
-    else:
-        other, usable, title = keys, index[:count, None] != index, "hardest negative"
-    cosine = (query @ other.T).masked_fill(~usable, -1)
-
-    def look(which: Tensor) -> View:
-        return views[1][which] if samples is None else samples.view(queue.index[which].clamp_min(0))
-
-    mine = (query * keys[:count]).sum(dim=1)
-    return [
-        Exhibit("the query's view", views[0][:count]),
-        positive("its key's view", views[1][:count], mine, cosine.amax(dim=1)),
-        *negatives(title, cosine, look),
     ]
 
 

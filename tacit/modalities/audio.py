@@ -117,7 +117,6 @@ AUDIO = Modality(
     pieces=Pieces(clips, "seconds", lambda _: {"pieces": True}),
     collate=_collate,
     augment=_augment,
-    places=True,
     encoders={"tdnn": TDNN, "transformer": Transformer},
     floors={"MFCC": _cepstra},
     recipes={

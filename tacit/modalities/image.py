@@ -216,7 +216,6 @@ IMAGE = Modality(
     decoder=_decoder,
     dense=_dense,
     grid=True,
-    places=True,
     window=_window,
     extent=extent,
     stored=stored,

@@ -126,7 +126,6 @@ SERIES = Modality(
         },
     },
     gaps=True,
-    places=True,
     steps=steps.decode,
     every=lambda settings: settings.every,
     rhythm=rhythm.rhythm,

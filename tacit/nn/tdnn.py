@@ -76,16 +76,14 @@ class TDNN(Encoder):
         return [[name for name in names if name.startswith(start)] for start in starts]
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 2 width]`, tokens `[B, ceil(L / 2), width]`, one for every other frame, with `valid` and
-        `where`."""
+        """Pooled `[B, 2 width]`, tokens `[B, ceil(L / 2), width]`, one for every other frame, with `valid`."""
         valid = real(view)
         rows = self.standardise(view.x[valid])
         for layer in self.body:
             rows, valid = layer(rows, valid)
         places = valid.flatten().nonzero().flatten()
         tokens = rows.new_zeros(valid.numel(), rows.shape[1]).index_copy(0, places, rows).view(*valid.shape, -1)
-        where = None if view.where is None else view.where[:, ::2] / 2
-        return Features(torch.cat(over_time(tokens, valid), dim=1), tokens, valid, where)
+        return Features(torch.cat(over_time(tokens, valid), dim=1), tokens, valid)
 
 
 def real(view: View) -> Tensor:
