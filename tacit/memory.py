@@ -59,8 +59,8 @@ def _freed(block: npt.NDArray[np.uint8]) -> None:
 
 
 def floats(packed: Tensor) -> Tensor:
-    """uint8 `[B, ...]` -> floats in [0, 1]."""
-    x = room(packed.shape, torch.float32, packed.device)
+    """uint8 `[B, ...]` -> floats in [0, 1], of the type that torch makes by default."""
+    x = room(packed.shape, torch.get_default_dtype(), packed.device)
     # on a CPU all values would lie in memory once more, as floats, before they are divided
     few = max(1, 2**18 // max(1, packed.shape[1:].numel())) if packed.device.type == "cpu" else max(1, len(packed))
     for into, some in zip(torch.split(x, few), torch.split(packed, few), strict=True):

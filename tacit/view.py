@@ -106,8 +106,7 @@ class View:
         return replace(self, x=x)
 
     def after(self, steps: int) -> View:
-        """The moments `steps` later, 1 to N, where samples are moments: of as many observations, the latest of them
-        from `later`."""
+        """The moments `steps` later, 1 to N, where samples are moments: of as many observations, also from `later`."""
         assert self.later is not None, "samples of moments say what comes next"
         rows, _, width, *shape = self.later.shape
         held = torch.cat([self.x.view(rows, -1, width, *shape), self.later], dim=1)

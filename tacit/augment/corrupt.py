@@ -41,5 +41,5 @@ def grey(view: View, draws: Draws) -> View:
     """Lightness in all three channels of RGB; other numbers of channels have no colour to lose."""
     if view.x.shape[1] != 3:
         return view
-    luma = torch.einsum("c,bchw->bhw", torch.tensor(LUMA, device=view.x.device), view.x)
+    luma = torch.einsum("c,bchw->bhw", view.x.new_tensor(LUMA), view.x)
     return view.with_x(luma[:, None].expand_as(view.x))
