@@ -15,21 +15,16 @@ were held out (`--held-out`). Images are looked up in $TACIT_DATA (`images/cifar
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
 import platform
 import time
-import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from photographs import ARCHIVE, photographs
 from scipy.stats import binomtest
 from sprint.ablations import ABLATIONS
 from sprint.loop import Run, learn
@@ -40,7 +35,6 @@ from torch import Tensor
 
 from tacit.errors import TacitError
 
-ARCHIVE = Path(os.environ.get("TACIT_DATA", "")) / "images" / "cifar10.zip"
 HELD_OUT = 5_000
 NEAR = 10
 WARM = 1.0
@@ -139,20 +133,11 @@ def pixels(count: int, held_out: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`count` training images and their labels, and those that are judged: bytes `[N, 3, 32, 32]`, long `[N]`."""
     if not ARCHIVE.is_file():
         raise SystemExit(f"there is no {ARCHIVE}: set TACIT_DATA to the folder that holds images/cifar10.zip")
-    x, y = part("train")
+    x, y = photographs("train")
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     x, y = x[order], y[order]  # the archive is sorted by class
-    judged = (x[-HELD_OUT:], y[-HELD_OUT:]) if held_out else part("test")
+    judged = (x[-HELD_OUT:], y[-HELD_OUT:]) if held_out else photographs("test")
     return x[: min(count, len(x) - HELD_OUT * held_out)], y[: min(count, len(x) - HELD_OUT * held_out)], *judged
-
-
-def part(name: str) -> tuple[Tensor, Tensor]:
-    """All images of `train` or `test`, class by class, and their classes."""
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        names = sorted(each for each in archive.namelist() if each.endswith(".jpg") and f"/{name}/" in each)
-        arrays = [np.asarray(Image.open(io.BytesIO(archive.read(each))).convert("RGB")) for each in names]
-    _, labels = np.unique([each.split("/")[-2] for each in names], return_inverse=True)
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import math
 import threading
 import weakref
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,9 @@ _spare: list[npt.NDArray[np.uint8]] = []
 _lock = threading.RLock()
 
 
+@cache
 def keep() -> None:
-    """Have the C library keep what is freed, up to 64 MB.
+    """Have the C library keep what is freed, up to 64 MB; once a process.
 
     By default it gives back what lies at the end of its heap, and the system zeroes each page of 4 KB that is taken
     again, which costs more than a step of a view. Once a block of almost 32 MB was freed, glibc keeps twice as much

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
-from pathlib import Path
 from typing import Any
+
+from photographs import ARCHIVE, photographs
 
 from contests.contest import Size
 
-_ARCHIVE = Path(os.environ.get("TACIT_DATA", "")) / "images" / "cifar10.zip"
-PICTURES = "CIFAR-10" if _ARCHIVE.is_file() else "scikit-learn's digits"
+PICTURES = "CIFAR-10" if ARCHIVE.is_file() else "scikit-learn's digits"
 """What the features are of: CIFAR-10 where `$TACIT_DATA` has it, else what is always there."""
 CLASSES = 10
 
@@ -26,7 +23,7 @@ def features(size: Size) -> tuple[Any, Any]:
     from tacit.nn.convnet import ConvNet
 
     torch.manual_seed(0)
-    pictures, labels = _photographs(size["rows"]) if _ARCHIVE.is_file() else _digits(size["rows"])
+    pictures, labels = _photographs(size["rows"]) if ARCHIVE.is_file() else _digits(size["rows"])
     network = ConvNet(ConvNet.Config(width=size["width"] * 3 // 16), View(pictures[:1024]))
     for part in network.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
@@ -41,17 +38,9 @@ def features(size: Size) -> tuple[Any, Any]:
 
 def _photographs(count: int) -> tuple[Any, Any]:
     """uint8 `[count, 3, 32, 32]` evenly from the training part of CIFAR-10, in random order, and their classes."""
-    import numpy as np
     import torch
-    from PIL import Image
 
-    with zipfile.ZipFile(_ARCHIVE) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg") and "/train/" in name)
-        classes = sorted({name.split("/")[-2] for name in names})
-        picked = [names[at] for at in torch.randperm(len(names))[:count].tolist()]
-        arrays = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in picked]
-    labels = torch.tensor([classes.index(name.split("/")[-2]) for name in picked])
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), labels
+    return photographs("train", lambda total: torch.randperm(total)[:count].tolist())
 
 
 def _digits(count: int) -> tuple[Any, Any]:
