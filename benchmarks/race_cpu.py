@@ -69,19 +69,13 @@ CONTENDERS = {
     "simclr-two": Contender("simclr", ("method.local=0",)),
     "simclr-16": Contender("simclr", ("method.local=0", "modality.strong.scale=0.5")),
     "patches": Contender("patches"),
-    "patches-4000": Contender("patches", ("encoder.filters=4000",)),
+    "patches-mirror": Contender("patches", ("encoder.filters=1600", "encoder.mirror=true")),
     "manifold": Contender("manifold"),
+    "manifold-even": Contender("manifold", ("encoder.evened=0.75",)),
     "manifold-1024": Contender("manifold", ("encoder.filters=1024",)),
     "manifold-4096": Contender("manifold", ("encoder.filters=4096",)),
-    "manifold-8192": Contender("manifold", ("encoder.filters=8192", "method.patches=50000")),
-    "manifold-t3": Contender("manifold", ("encoder.threshold=0.3",)),
-    "manifold-4096-t3": Contender("manifold", ("encoder.filters=4096", "encoder.threshold=0.3")),
-    "manifold-dense": Contender("manifold", ("encoder.stride=1",)),
-    "manifold-mirror": Contender("manifold", ("encoder.mirror=true",)),
-    "manifold-384": Contender("manifold", ("encoder.width=384",)),
-    "manifold-far": Contender("manifold", ("method.reach=6",)),
-    "manifold-3000": Contender("manifold", ("encoder.dim=3000", "method.samples=20000")),
-    "manifold-most": Contender("manifold", ("encoder.filters=4096", "encoder.width=384", "encoder.mirror=true")),
+    "manifold-dense": Contender("manifold", ("encoder.filters=1024", "encoder.stride=1", "encoder.evened=0.75")),
+    "manifold-mirror": Contender("manifold", ("encoder.mirror=true", "encoder.evened=0.75")),
 }
 
 

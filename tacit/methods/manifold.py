@@ -123,7 +123,7 @@ class Manifold(ClosedForm):
             mean = self.total / self.seen
             covariance = self.outer / self.seen - torch.outer(mean, mean)
             self.learnt.centre.copy_(mean)
-            components = principal(covariance, self.learnt.dim, 1e-3)
+            components = principal(covariance, self.learnt.dim, 1e-3, self.learnt.config.evened)
             # of few samples the last directions are chance, which their scale would blow up
             components[:, max(1, int(self.seen) // EACH) :] = 0
             self.learnt.components.copy_(components)

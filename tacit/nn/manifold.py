@@ -21,8 +21,8 @@ class ManifoldEncoder(PatchReader):
     """Codes of patches, embedded so that neighbours are alike, pooled over a grid of cells, a little evened out.
 
     Of a whitened patch u of length one: code a_k = max(0, u . c_k - t), embedding z = (a - mean a) P of length one. The
-    means of z over 4 x 4 cells, side by side, are given by their principal components, each divided by the fourth root
-    of its deviation. As in Chen et al. 2022, arXiv 2209.15261. Codes never leave the cache: all is done image by image.
+    means of z over 4 x 4 cells, side by side, are given by their principal components, each divided by its deviation to
+    the power `evened`. As in Chen et al. 2022, arXiv 2209.15261. Image by image: codes never leave the cache.
     """
 
     project: Tensor
@@ -42,6 +42,9 @@ class ManifoldEncoder(PatchReader):
         threshold: float = Field(default=0.2, ge=0, lt=1, description="cosine with an atom from which on it counts")
         width: int = Field(default=192, ge=1, description="E, width of a patch's embedding; at most `filters`")
         dim: int = Field(default=1024, ge=1, description="D, principal components; at most 16 times `width`")
+        evened: float = Field(
+            default=0.25, ge=0, le=1, description="how far components are made alike in size; more for many labels"
+        )
         mirror: bool = Field(default=False, description="the mean of an image and its mirror image, for twice the time")
         size: int = Field(default=32, ge=8, le=128, description="larger images are reduced to this side")
 

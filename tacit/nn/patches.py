@@ -26,6 +26,7 @@ class PatchEncoder(PatchReader):
         name: Literal["patches"] = "patches"
         filters: int = Field(default=2000, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")
         patch: int = Field(default=6, ge=2, le=16, description="side of a patch in pixels")
+        mirror: bool = Field(default=False, description="the mean of an image and its mirror image, for twice the time")
         size: int = Field(default=32, ge=8, le=128, description="larger images are reduced to this side")
 
     def __init__(self, config: Config, sample: View) -> None:
@@ -40,10 +41,12 @@ class PatchEncoder(PatchReader):
         dtype = torch.bfloat16 if fast else torch.float32
         distances, pool = self._distances().to(dtype), self._quadrants(view.x).to(dtype)
 
+        def read(x: Tensor) -> Tensor:
+            return torch.stack([_triangle(image, distances, pool) for image in self._rows(x).to(dtype)])
+
         def encode(x: Tensor) -> Tensor:
             with torch.no_grad():
-                rows = self._rows(x).to(dtype)
-                return torch.stack([_triangle(image, distances, pool) for image in rows])
+                return (read(x) + read(x.flip(-1))) / 2 if self.config.mirror else read(x)
 
         return Features(torch.cat(in_parallel(encode, torch.split(view.x, 16))))
 

@@ -28,13 +28,13 @@ def related(cross: Tensor, covariance: Tensor, count: int) -> Tensor:
     return directions
 
 
-def principal(covariance: Tensor, count: int, ridge: float) -> Tensor:
-    """The `count` principal directions `[P, count]` of this covariance, each divided by the fourth root of the
-    deviation along it: as they are the first few drown all others; evened out, noise counts as much as what matters.
+def principal(covariance: Tensor, count: int, ridge: float, power: float) -> Tensor:
+    """The `count` principal directions `[P, count]` of this covariance, each divided by the deviation along it to the
+    `power`: at 0, as they are, the first few drown all others; at 1 noise counts as much as what matters.
 
     `ridge`, a share of the mean variance, is added to the variances, so that the last ones are not blown up.
     """
     values, vectors = torch.linalg.eigh(covariance)
     variances = values.clamp_min(0) + ridge * covariance.diagonal().mean()
-    directions: Tensor = (vectors * variances.clamp_min(1e-12) ** -0.125)[:, -count:].flip(1)
+    directions: Tensor = (vectors * variances.clamp_min(1e-12) ** (-power / 2))[:, -count:].flip(1)
     return directions

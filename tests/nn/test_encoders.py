@@ -112,6 +112,17 @@ def _quadrants(half):
     return [(first, first), (first, second), (second, first), (second, second)]
 
 
+def test_patches_of_an_image_and_of_its_mirror_image_are_one_with_mirror():
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    encoder = PatchEncoder(PatchEncoder.Config(filters=5, mirror=True), View(x))
+    encoder.atoms.normal_(generator=torch.Generator().manual_seed(1))
+    plain = PatchEncoder(PatchEncoder.Config(filters=5), View(x))
+    plain.load_state_dict(encoder.state_dict())
+    first, second = plain(View(x)).pooled, plain(View(x.flip(-1))).pooled
+    assert torch.allclose(encoder(View(x)).pooled, (first + second) / 2)
+    assert (first - second).abs().max() > 0.01
+
+
 def test_large_images_are_reduced_before_patches_are_taken():
     encoder = PatchEncoder(PatchEncoder.Config(filters=5, size=32), View(torch.rand(2, 3, 96, 96)))
     assert encoder.patches(torch.rand(2, 3, 96, 96)).shape == (2, 27 * 27, 108)

@@ -18,10 +18,11 @@ def test_related_directions_are_those_of_the_generalised_eigenproblem():
     assert torch.allclose((found.flip(1).T @ within @ torch.from_numpy(vectors)).abs(), torch.eye(3).double())
 
 
-def test_principal_components_are_evened_out_a_little_and_the_ridge_shrinks_the_last_most():
+def test_principal_components_are_evened_out_as_far_as_is_said_and_the_ridge_shrinks_the_last_most():
     within = covariance(2, 6)
-    directions = principal(within, 4, 0.0)
     largest = torch.linalg.eigvalsh(within).flip(0)[:4]
-    assert torch.allclose(directions.T @ within @ directions, (largest**0.75).diag())
-    variances = (lambda with_ridge: with_ridge.T @ within @ with_ridge)(principal(within, 4, 0.1)).diagonal()
+    for power in (0.0, 0.25, 1.0):
+        directions = principal(within, 4, 0.0, power)
+        assert torch.allclose(directions.T @ within @ directions, (largest ** (1 - power)).diag())
+    variances = (lambda with_ridge: with_ridge.T @ within @ with_ridge)(principal(within, 4, 0.1, 0.25)).diagonal()
     assert torch.allclose(variances, largest / (largest + 0.1 * within.diagonal().mean()) ** 0.25)
