@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors.torch import load as from_bytes
@@ -197,9 +198,18 @@ def _measure(
     now = time.monotonic()
     look(copied.learner, evaluators, Progress(0, 1))
     check = time.monotonic() - now
+    return plan.Costs(per_step, check, *(_written(copied, folder.checkpoints / "trial") if folder else (0.0, 0.0)))
+
+
+def _written(trainer: Trainer, path: Path) -> tuple[float, float]:
+    """Seconds until a checkpoint stands on the disk, and those of them for which steps wait, as `Writer` has it."""
+    state = checkpoint.pack(trainer.learner, trainer.optimiser)
+    held = checkpoint.copied(state)  # the memory of the first one serves all others
     now = time.monotonic()
-    if folder is not None:
-        trial = folder.checkpoints / "trial"
-        files.write(trial, checkpoint.serialise(checkpoint.pack(copied.learner, copied.optimiser)))
-        trial.unlink()
-    return plan.Costs(per_step, check, time.monotonic() - now)
+    checkpoint.finite(trainer.learner)
+    held = checkpoint.copied(state, held)
+    copied = time.monotonic() - now
+    files.write(path, checkpoint.serialise(held))
+    whole = time.monotonic() - now
+    path.unlink()
+    return whole, copied

@@ -55,16 +55,22 @@ class Costs:
     step: float
     check: float
     checkpoint: float
+    """Until one stands on the disk."""
+    copy: float = 0.0
+    """For how long one keeps the steps waiting, which go on while it is written."""
 
 
 def within(left: float, costs: Costs, *, log_every: int | None, evaluations: int, checkpoint_seconds: float) -> Plan:
     """The plan that fills `left` seconds: as many steps as fit beside the checks and checkpoints, at least one.
 
-    Checks take at most `SHARE` of the time, apart from the first and the last, which always happen.
+    Checks take at most `SHARE` of the time, apart from the first and the last, which always happen. The first and the
+    last checkpoint are waited for as a whole; those between cost their copy, and what is left to write of the one
+    before where writing takes longer than the `checkpoint_seconds` from one to the next.
     """
     affordable = int(SHARE * left / max(costs.check, 1e-6)) - len(EARLY) - 1
     evaluations = max(0, min(evaluations, affordable))
     checks = 2 + (evaluations - 1 + len(EARLY) if evaluations else 0)
-    checkpoints = 2 + left / max(checkpoint_seconds, costs.checkpoint, 1e-3)
-    for_steps = left - checks * costs.check - checkpoints * costs.checkpoint
+    every = max(checkpoint_seconds, costs.checkpoint, 1e-3)
+    waiting = max(costs.copy, costs.checkpoint - checkpoint_seconds)
+    for_steps = left - checks * costs.check - 2 * costs.checkpoint - left / every * waiting
     return make(max(1, round(for_steps / costs.step)), log_every=log_every, evaluations=evaluations)

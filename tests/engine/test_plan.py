@@ -33,16 +33,29 @@ def test_a_plan_survives_json() -> None:
     step=st.floats(1e-3, 1),
     check=st.floats(0, 3),
     save=st.floats(0, 1),
+    copied=st.floats(0, 1),
     every=st.floats(5, 100),
 )
 def test_steps_checks_and_checkpoints_fill_the_time(
-    left: float, step: float, check: float, save: float, every: float
+    left: float, step: float, check: float, save: float, copied: float, every: float
 ) -> None:
-    made = plan.within(left, Costs(step, check, save), log_every=None, evaluations=10, checkpoint_seconds=every)
-    spent = made.total * step + len(made.checks) * check + (2 + left / every) * save
+    costs = Costs(step, check, save, copied * save)
+    made = plan.within(left, costs, log_every=None, evaluations=10, checkpoint_seconds=every)
+    spent = made.total * step + len(made.checks) * check + 2 * save + left / every * copied * save
     unavoidable = step + 4 * check + 3 * save
     assert spent <= left + unavoidable
     assert made.total == 1 or spent >= 0.8 * left - unavoidable
+
+
+def test_steps_wait_for_the_copy_of_a_checkpoint_and_for_one_that_is_still_written() -> None:
+    def steps(whole: float, copied: float) -> int:
+        costs = Costs(0.1, 0, whole, copied)
+        return plan.within(100, costs, log_every=None, evaluations=0, checkpoint_seconds=10).total
+
+    assert steps(0, 0) == 1000
+    assert steps(5, 0) == 900  # the first and the last
+    assert steps(5, 0.5) == 850  # ten between
+    assert steps(20, 0.5) == 100  # five between, ten seconds each
 
 
 def test_the_first_of_checks_to_go_are_those_in_between() -> None:
