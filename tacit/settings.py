@@ -102,7 +102,10 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
         raise UsageError(f"method {method} has no preset {preset!r} for {kind.unit}; {nearest(preset, presets)}")
     own = [presets.get("default", {}), kind.recipes.get(method, {}), presets.get(preset, {}) if preset else {}]
     recipe = merge(*own)
-    encoder = _name(merge(recipe, told), "encoder", next(iter(kind.encoders)), ENCODERS)
+    usual = _name(recipe, "encoder", next(iter(kind.encoders)), ENCODERS)
+    # a recipe's settings of an encoder are that one's: `merge` leaves them out where another one is named
+    known = merge(recipe, {"encoder": {"name": usual}}, told)
+    encoder = _name(known, "encoder", usual, ENCODERS)
     if encoder not in kind.encoders:
         raise UsageError(f"encoder {encoder} does not read {kind.unit}; {nearest(encoder, kind.encoders)}")
     base = {
@@ -110,7 +113,7 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
         "method": METHODS[method].Config().model_dump(mode="json"),
         "encoder": ENCODERS[encoder].Config().model_dump(mode="json"),
     }
-    config = RunConfig.parse(merge(base, recipe, told), source)
+    config = RunConfig.parse(merge(base, known), source)
     needs = config.learner.needs(config.method)
     if TEACHER in needs and config.teacher is None:
         raise UsageError(

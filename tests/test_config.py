@@ -130,3 +130,15 @@ def test_flat_names_leaves_by_their_paths():
 def test_a_setting_without_a_value_is_refused():
     with pytest.raises(UsageError, match=r"method\.temperature=0\.2"):
         assign(["method.temperature"])
+
+
+def test_what_a_recipe_says_of_its_encoder_is_not_said_of_another():
+    users = {"modality": {"name": "interactions"}, "method": {"name": "simclr"}, "data": "x"}
+    usual = build([users])
+    assert (usual.encoder.name, usual.encoder.size) == ("transformer", "micro")
+    assert build([users, {"encoder": {"dropout": 0.1}}]).encoder.size == "micro"
+    other = build([users, {"encoder": {"name": "bag", "width": 24}}])
+    assert other.encoder == type(other.encoder)(width=24)
+    assert build([users, {"encoder": {"name": "bag"}}], preset="cl4srec").method.temperature == 0.5
+    with pytest.raises(UsageError, match="encoder.bag.size"):
+        build([users, {"encoder": {"name": "bag", "size": "micro"}}])
