@@ -250,7 +250,7 @@ def _times(path: Path, column: Any, rows: Longs) -> npt.NDArray[np.float64]:
     """Times as numbers that can be compared, `[M]`."""
     import pyarrow
 
-    if pyarrow.types.is_temporal(column.type):
+    if pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type):
         seconds = column.cast(pyarrow.timestamp("us")).cast(pyarrow.int64()).to_numpy(zero_copy_only=False) / 1e6
         return np.asarray(seconds, np.float64)
     try:

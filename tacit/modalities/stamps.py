@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,8 @@ def _instant(text: object, row: int) -> tuple[str, float]:
             ) from None
     if isinstance(text, datetime):
         return _dated(text)
+    if isinstance(text, date):  # a day is when it begins, as where it is written as text
+        return _dated(datetime(text.year, text.month, text.day))
     if isinstance(text, int | float) and not isinstance(text, bool):
         return _number(float(text), row)
     raise Unreadable(f"row {row} has no time that is read: {text!r}")

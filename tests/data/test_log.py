@@ -192,3 +192,10 @@ def test_events_and_values_are_read_where_a_column_says_so(tmp_path):
     }
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
     assert records_of(opened(tmp_path / "x.parquet").raw(0)) == [Record("x", 0, "1"), Record("y", 86_400)]
+    columns["time"] = pyarrow.array([0, 1], pyarrow.date32())
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "days.parquet")
+    assert records_of(opened(tmp_path / "days.parquet").raw(0)) == [Record("x", 0, "1"), Record("y", 86_400)]
+    columns["time"] = pyarrow.array([0, 1], pyarrow.time64("us"))
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "clock.parquet")
+    with pytest.raises(DataError, match="row 1 has no time that is read"):
+        opened(tmp_path / "clock.parquet")

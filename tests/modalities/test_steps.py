@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pyarrow
@@ -44,6 +44,7 @@ def parquet(**columns):
         b"timestamp,a,b\n2024-05-02,3,\n2024-05-01,1,2\n",
         parquet(a=[1, 3], b=[2.0, None]),
         parquet(date=[datetime(2024, 5, 2, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)], a=[3, 1], b=[None, 2]),
+        parquet(date=[date(2024, 5, 2), date(2024, 5, 1)], a=[3, 1], b=[None, 2]),
     ],
 )
 def test_every_format_says_the_same(raw):
