@@ -78,24 +78,24 @@ def info_nce(
     return F.softplus(crowd(query, negatives, own, owners) - (query * key).sum(dim=1))
 
 
-def paired_nce(first: Tensor, second: Tensor, temperature: float, alike: Tensor) -> Tensor:
-    """NT-Xent of two views (`nt_xent`) in which samples that are alike do not repel each other.
+def paired_nce(first: Tensor, second: Tensor, temperature: float, group: Tensor) -> Tensor:
+    """NT-Xent of two views (`nt_xent`) in which samples of one group do not repel each other.
+
+    The 2 B x 2 B similarities are never held (`tacit.losses.crowd`).
 
     Args:
         first: `[B, D]`, need not be normalised.
         second: `[B, D]`, the positive of each of `first`, and the other way round.
         temperature: divides the cosine similarities.
-        alike: boolean `[B, B]`, symmetric: True where two samples are no negatives of each other, as each is of itself.
+        group: long `[B]`, of each sample; equal ones are no negatives of each other.
 
     Returns:
         `[B]`; ln(1 + 2 K) where all similarities are equal, for a sample to which K others are not alike.
     """
-    first, second = _unit(first), _unit(second)
-    positive = (first * second).sum(dim=1) / temperature
-    keys, unheard = torch.cat([first, second]), alike.repeat(1, 2)
-    products = ((x @ keys.T).to(x.dtype) / temperature for x in (first, second))
-    crowds = [each.masked_fill(unheard, -torch.inf).logsumexp(dim=1) for each in products]
-    return torch.stack([F.softplus(each - positive) for each in crowds]).mean(dim=0)
+    vectors = _unit(torch.stack([first, second])) / math.sqrt(temperature)
+    flat, whose = vectors.flatten(0, 1), group.repeat(2)
+    crowds = crowd(flat, flat, whose, whose).view(2, -1)
+    return F.softplus(crowds - (vectors[0] * vectors[1]).sum(dim=1)).mean(dim=0)
 
 
 def mixed_nce(mixed: Tensor, keys: Tensor, partner: Tensor, share: Tensor, temperature: float) -> Tensor:

@@ -140,15 +140,14 @@ class CausalPrediction(Method):
             wanted = _last(other.target[..., None], other.valid)[:, 0]
             ends = (_in_front_of(one, wanted), _in_front_of(other, wanted))
         known, own = gathered(ends[0].any(dim=1) & ends[1].any(dim=1))
-        alike = torch.eye(len(known), dtype=torch.bool, device=known.device)
-        if wanted is not None:
-            wanted, _ = gathered(wanted)
-            alike = wanted[:, None] == wanted
-        alike = alike | ~known | ~known[:, None]  # of what is not there nothing is told apart
+        group = torch.arange(len(known), device=known.device) if wanted is None else gathered(wanted)[0]
         first, _ = gathered(_last(before, ends[0], one.rows))
         second, _ = gathered(_last(after, ends[1], other.rows))
-        losses = paired_nce(first.float(), second.float(), config.temperature, alike)[own]
-        nothing = torch.log1p(2.0 * (~alike).sum(dim=1)).mean()
+        # of what is not there nothing is told apart
+        pairs = paired_nce(first[known].float(), second[known].float(), config.temperature, group[known])
+        losses = pairs.new_zeros(len(known)).masked_scatter(known, pairs)[own]
+        _, number, counts = group[known].unique(return_inverse=True, return_counts=True)
+        nothing = torch.log1p(2.0 * (len(number) - counts[number])).sum() / len(known)
         metrics = {**step.metrics, "contrast": losses.detach().mean()}
         loss, line = step.loss + config.contrast * losses, step.nothing_learnt + config.contrast * nothing
         return Step(loss, line, metrics, step.carry)

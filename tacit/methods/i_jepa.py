@@ -16,10 +16,8 @@ from tacit.methods.mae import that_drops
 from tacit.nn.ema import EMA
 from tacit.nn.masking import block, one_seen
 from tacit.nn.predictor import Predictor
+from tacit.nn.standardise import over_batch
 from tacit.ranks import gathered
-
-TINY = 1e-6
-"""Added to the variance of a feature."""
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -119,4 +117,4 @@ def features(encoder: TokenEncoder, view: View) -> Tensor:
     tokens = encoder.cut(view)
     states = encoder.layers(tokens)[-1].float()
     told, _ = gathered(states[tokens.valid])
-    return (states - told.mean(dim=0)) / (told.var(dim=0, correction=0) + TINY).sqrt()
+    return over_batch(states, told)

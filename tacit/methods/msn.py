@@ -18,7 +18,8 @@ from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
 from tacit.nn.masking import covered, hidden_of, one_seen
-from tacit.nn.prototypes import Prototypes, apart, swapped
+from tacit.nn.prototypes import Prototypes, swapped
+from tacit.nn.standardise import over_batch
 from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
@@ -103,7 +104,7 @@ class MSN(Method):
     def _sure(self, views: Sequence[View]) -> Tensor:
         """How likely the teacher finds each choice in each of the full views: `[2, B, choices]`."""
         told, own = gathered(torch.stack([self.teacher(view) for view in views]), dim=1)
-        said = self.prototypes(apart(told.flatten(0, 1))).view(*told.shape[:2], -1)[:, own]
+        said = self.prototypes(over_batch(told.flatten(0, 1))).view(*told.shape[:2], -1)[:, own]
         sure: Tensor = (said / self.config.sure).softmax(dim=2)
         return sure
 

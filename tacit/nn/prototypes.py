@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.nn.standardise import over_batch
 from tacit.ranks import gathered
-
-TINY = 1e-6
-"""Added to the variance of a feature."""
 
 
 class Prototypes(nn.Module):
@@ -45,20 +43,13 @@ def shared_out(scores: Tensor, temperature: float, rounds: int = 3) -> Tensor:
 
 
 @torch.no_grad()
-def apart(told: Tensor) -> Tensor:
-    """What a teacher says, `[N, D]`, with what all of the batch have in common taken off: each feature with mean 0 and
-    variance 1. Its running statistics are those of its past, in which all samples may lie on one side."""
-    return (told - told.mean(dim=0)) / (told.var(dim=0, correction=0) + TINY).sqrt()
-
-
-@torch.no_grad()
 def given(told: Tensor, prototypes: Prototypes, temperature: float) -> Tensor:
     """What of each of K prototypes is given for what a teacher says, `told [V, N, D]`, in V views: `[V, N, K]`.
 
-    All views, and the samples of all processes, are made `apart` and shared out together.
+    All views, and the samples of all processes, are standardised (`over_batch`) and shared out together.
     """
     whole, own = gathered(told, dim=1)
-    shares = shared_out(prototypes(apart(whole.flatten(0, 1))), temperature)
+    shares = shared_out(prototypes(over_batch(whole.flatten(0, 1))), temperature)
     return shares.view(len(told), -1, shares.shape[1])[:, own]
 
 

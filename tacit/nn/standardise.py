@@ -1,4 +1,4 @@
-"""The first layer of an encoder: what it learns on has mean 0 and variance 1 in each channel."""
+"""Mean 0 and variance 1: of each channel of what an encoder learns on, by its first layer; of features over a batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Means and standard deviations of red, green and blue in [0, 1], by which most published weights were trained."""
+_TINY = 1e-6
+"""Added to the variance of a feature over a batch."""
 
 
 class Standardise(nn.Module):
@@ -52,3 +54,12 @@ class Standardise(nn.Module):
             wanted = colours.mean()[None] if channels == 1 else colours.repeat(-(-channels // 3))[:channels]
             state[name] = wanted.view_as(own)
         return state
+
+
+@torch.no_grad()
+def over_batch(told: Tensor, batch: Tensor | None = None) -> Tensor:
+    """What a teacher says, `[..., D]`, with what all of a batch have in common taken off: each feature with mean 0 and
+    variance 1 over `batch [N, D]`, which is what it says itself where none is given. Its running statistics are those
+    of its past, in which all samples may lie on one side."""
+    whole = told if batch is None else batch
+    return (told - whole.mean(dim=0)) / (whole.var(dim=0, correction=0) + _TINY).sqrt()

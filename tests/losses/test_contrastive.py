@@ -89,11 +89,11 @@ def test_the_decoupled_losses_agree_with_lightly():
     assert mine == pytest.approx(theirs, rel=1e-5)
 
 
-def test_pairs_of_which_none_are_alike_are_those_of_nt_xent_and_others_equal_a_naive_loop():
-    z = torch.randn(2, 6, 5, dtype=torch.float64)
-    assert torch.allclose(paired_nce(*z, 0.3, torch.eye(6, dtype=torch.bool)), nt_xent(z, 0.3))
+def test_pairs_of_which_none_are_alike_are_those_of_nt_xent_and_others_equal_a_naive_loop(monkeypatch):
+    z = torch.randn(2, 6, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.allclose(paired_nce(*z, 0.3, torch.arange(6)), nt_xent(z, 0.3))
     group = torch.tensor([0, 1, 0, 2, 1, 0])
-    cosine = lambda a, b: float(F.cosine_similarity(a, b, dim=0))  # noqa: E731
+    cosine = lambda a, b: float(F.cosine_similarity(a.detach(), b.detach(), dim=0))  # noqa: E731
     expected = []
     for i in range(6):
         total = 0.0
@@ -102,12 +102,18 @@ def test_pairs_of_which_none_are_alike_are_those_of_nt_xent_and_others_equal_a_n
             others = [z[w, k] for w in range(2) for k in range(6) if group[k] != group[i]]
             total -= math.log(right / (right + sum(math.exp(cosine(z[v, i], other) / 0.3) for other in others))) / 2
         expected.append(total)
-    found = paired_nce(*z, 0.3, group[:, None] == group)
+    found = paired_nce(*z, 0.3, group)
     assert torch.allclose(found, torch.tensor(expected, dtype=torch.float64))
-    equal = paired_nce(
-        torch.ones(4, 3), torch.ones(4, 3), 0.2, torch.tensor([0, 0, 1, 2])[:, None] == torch.tensor([0, 0, 1, 2])
-    )
+    (whole,) = torch.autograd.grad(found.sum(), z)
+    monkeypatch.setattr(crowd, "FEW", 0)
+    monkeypatch.setattr(crowd, "TILES", {"cpu": (20, 5)})
+    tiled = paired_nce(*z, 0.3, group)
+    assert torch.allclose(tiled, found)
+    assert torch.allclose(*torch.autograd.grad(tiled.sum(), z), whole)
+    equal = paired_nce(torch.ones(4, 3), torch.ones(4, 3), 0.2, torch.tensor([0, 0, 1, 2]))
     assert torch.allclose(equal, torch.tensor([5.0, 5.0, 7.0, 7.0]).log())
+    assert paired_nce(*torch.ones(2, 3, 2), 0.2, torch.zeros(3)).tolist() == [0, 0, 0]
+    assert paired_nce(*torch.ones(2, 0, 2), 0.2, torch.zeros(0)).tolist() == []
 
 
 @pytest.mark.parametrize("views", [2, 3])
