@@ -21,6 +21,7 @@ class Draws:
     """
 
     _GOLDEN = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed 64-bit integer
+    _STRETCH = 2**20
 
     def __init__(self, keys: Tensor, view: int = 0, shared: Tensor | None = None) -> None:
         """`keys`: long `[B]`, one stream each; `shared`: those of the samples, whatever the view."""
@@ -68,11 +69,19 @@ class Draws:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def uniform(self, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = ()) -> Tensor:
-        """Float32 `[B, *shape]` in [low, high)."""
+    def uniform(
+        self, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = (), *, ragged: bool = False
+    ) -> Tensor:
+        """Float32 `[B, *shape]` in [low, high).
+
+        `ragged`: whether there are as many as the longest sample of the batch asks for, by the first number of `shape`.
+        What is drawn next begins a new stretch of numbers then, so that it does not depend on other samples, either.
+        """
         count = int(np.prod(shape, dtype=np.int64))
         slots = torch.arange(self._drawn, self._drawn + count, device=self._keys.device)
         self._drawn += count
+        if ragged:
+            self._drawn += -self._drawn % self._STRETCH
         bits = _mix(self._keys[:, None] + self._GOLDEN * (slots + 1))
         unit = ((bits >> 40) & 0xFFFFFF).to(torch.float32) * 2.0**-24
         return (low + (high - low) * unit).view(len(self._keys), *shape)

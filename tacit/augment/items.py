@@ -55,7 +55,7 @@ def items_view(view: View, recipe: Recipe, draws: Draws) -> View:
     valid = view.valid
     length = (recipe.reorder * valid.sum(dim=1)).long()
     start = (draws.uniform() * (valid.sum(dim=1) - length + 1)).long()
-    drawn = draws.uniform(shape=(valid.shape[1], 2))  # last, and in pairs: longer ones in the batch change nothing
+    drawn = draws.uniform(shape=(valid.shape[1], 2), ragged=True)
     if recipe.reorder:
         view = ordered(view, _shuffled(start, length, drawn[..., 0]))
     if not recipe.mask:

@@ -42,7 +42,7 @@ def text_view(view: View, recipe: Recipe, draws: Draws) -> View:
             left = told & (draws.shared().coins(told.shape[1]) ^ bool(draws.view % 2))
         case "words":
             share = draws.uniform(*recipe.share)[:, None]
-            left = told & (draws.uniform(shape=told.shape[1:]) < share)
+            left = told & (draws.uniform(shape=told.shape[1:], ragged=True) < share)
     return replace(view, valid=torch.where(left.any(dim=1, keepdim=True), left, told))
 
 

@@ -28,7 +28,7 @@ def infilled(view: View, draws: Draws) -> View:
     view = packed(view)
     count = _valid(view).sum(dim=1)
     hidden = (INFILLED * count).round().long().clamp_min(1)
-    drawn = draws.uniform(shape=(2 * view.x.shape[1], 2))  # in pairs, so that longer texts of the batch change nothing
+    drawn = draws.uniform(shape=(2 * view.x.shape[1], 2), ragged=True)
     lengths = _poisson(drawn[:, : view.x.shape[1], 0].contiguous())
     total = lengths.cumsum(dim=1).clamp_max(hidden[:, None])
     short = total.roll(1, dims=1)
@@ -51,7 +51,7 @@ def deleted(view: View, draws: Draws) -> View:
     """60 % of the tokens are taken away, and nothing says where; one stays at least (TSDAE, section 3)."""
     valid = _valid(view)
     kept = (valid.sum(dim=1) * (1 - DELETED)).round().long().clamp_min(1)
-    score = draws.uniform(shape=valid.shape[1:]).masked_fill(~valid, 2.0)
+    score = draws.uniform(shape=valid.shape[1:], ragged=True).masked_fill(~valid, 2.0)
     stays = (score.argsort(dim=1).argsort(dim=1) < kept[:, None]) & valid
     return packed(replace(view, valid=stays))
 
@@ -61,7 +61,7 @@ def permuted(view: View, draws: Draws) -> View:
     valid = _valid(view)
     stop = torch.isin(view.x, torch.tensor(view.stops, dtype=torch.long, device=view.x.device)) & valid
     sentence = stop.long().cumsum(dim=1) - stop.long()
-    score = draws.uniform(shape=valid.shape[1:]).gather(1, sentence).masked_fill(~valid, 2.0)
+    score = draws.uniform(shape=valid.shape[1:], ragged=True).gather(1, sentence).masked_fill(~valid, 2.0)
     order = score.argsort(dim=1, stable=True)
     return packed(replace(view, x=view.x.gather(1, order), valid=valid.gather(1, order)))
 

@@ -80,7 +80,7 @@ class Electra(Method):
         hide = hidden(tokens.valid, self.config.share, 1, draws)
         gaps = self.backbone.cut(view.with_x(view.x.masked_fill(hide, MASK)))
         logits = self.small(gaps, hide, self.backbone)
-        filled = view.x.masked_scatter(hide, drawn(logits, draws.uniform(shape=hide.shape[1:])[hide]))
+        filled = view.x.masked_scatter(hide, drawn(logits, draws.uniform(shape=hide.shape[1:], ragged=True)[hide]))
         replaced = (filled != view.x)[tokens.valid].float()
         states = self.backbone.layers(self.backbone.cut(view.with_x(filled)))[-1][tokens.valid]
         told = self.tell(states)[:, 0].float()

@@ -76,7 +76,7 @@ class TS2Vec(Method):
 
 def _with_gaps(view: View, share: float, draws: Draws) -> View:
     """The same view with a `share` of its steps hidden: all values are missing there, and the token still stands."""
-    hide = draws.uniform(shape=view.x.shape[1:2]) < share
+    hide = draws.uniform(shape=view.x.shape[1:2], ragged=True) < share
     return replace(view, x=view.x.masked_fill(hide[..., None], torch.nan))
 
 

@@ -118,5 +118,7 @@ def _others(hide: Tensor, count: int, draws: Draws) -> Tensor:
     """
     each = hide.sum(dim=1, keepdim=True).expand_as(hide)[hide][:, None]
     own = (hide.cumsum(dim=1) - 1)[hide][:, None]
-    step = (draws.uniform(shape=(hide.shape[1], count))[hide] * (each - 1)).long() + 1  # 1 to all but itself
+    step = (
+        draws.uniform(shape=(hide.shape[1], count), ragged=True)[hide] * (each - 1)
+    ).long() + 1  # 1 to all but itself
     return (own + step) % each

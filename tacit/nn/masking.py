@@ -30,7 +30,7 @@ def hidden_of(tokens: Tokens, share: float, span: int, draws: Draws, *, geometri
 def one_seen(hide: Tensor, tokens: Tokens, draws: Draws) -> Tensor:
     """`hide [B, L]` but for one token of each sequence of several of which nothing would be seen."""
     each, valid = (x.reshape(len(x) * tokens.rows, -1) for x in (hide, tokens.valid))
-    score = draws.uniform(shape=tokens.valid.shape[1:]).view_as(valid).masked_fill(~valid, -1.0)
+    score = draws.uniform(shape=tokens.valid.shape[1:], ragged=True).view_as(valid).masked_fill(~valid, -1.0)
     nothing = (each | ~valid).all(dim=1, keepdim=True) & (valid.sum(dim=1, keepdim=True) > 1)
     return each.scatter(1, score.argmax(dim=1, keepdim=True), False).where(nothing, each).view_as(hide)
 
@@ -71,9 +71,9 @@ def hidden(valid: Tensor, share: float, span: int, draws: Draws, *, rows: int = 
     """
     each = valid.view(len(valid) * rows, -1)
     if geometric:
-        numbers = draws.uniform(shape=(rows, each.shape[1] + 2)).view(len(each), -1)
+        numbers = draws.uniform(shape=(rows, each.shape[1] + 2), ragged=True).view(len(each), -1)
         return _geometric(each, share, span, numbers).view_as(valid)
-    score = draws.uniform(shape=valid.shape[1:]).view_as(each).masked_fill(~each, 2.0)
+    score = draws.uniform(shape=valid.shape[1:], ragged=True).view_as(each).masked_fill(~each, 2.0)
     starts = (share * each.sum(dim=1) / span).ceil().clamp_min(1)
     start = (score.argsort(dim=1).argsort(dim=1) < starts[:, None]) & each
     if span == 1:
@@ -86,10 +86,10 @@ def _geometric(valid: Tensor, share: float, mean: float, numbers: Tensor) -> Ten
     """Runs of geometric length, hidden and seen in turn (Zerveas et al. 2021, arXiv 2010.02803, section 3.3): `[N, L]`.
 
     Those that are hidden have the given `mean`, those that are seen `mean (1 - share) / share`, but no less than 1.
-    `numbers [N, L + 2]` in [0, 1) say how long the runs are, whether the first one is hidden, and which token is where
-    none would be.
+    `numbers [N, 2 + L]` in [0, 1) say whether the first one is hidden, which token is where none would be, and how long
+    the runs are.
     """
-    lengths, first, lone = numbers[:, :-2], numbers[:, -2:-1] < share, numbers[:, -1:]
+    first, lone, lengths = numbers[:, :1] < share, numbers[:, 1:2], numbers[:, 2:]
     odd = torch.arange(valid.shape[1], device=valid.device) % 2 == 1
     stop = 1 / torch.where(first ^ odd, mean, max(1.0, mean * (1 - share) / share))
     ends = (1 + (torch.log1p(-lengths) / torch.log1p(-stop)).floor()).cumsum(dim=1)
@@ -106,11 +106,11 @@ def covered(tokens: Tokens, hide: Tensor, mask: Tensor, changed: float, kept: fl
     A share `changed` of them gets another token of the batch, a share `kept` stays: the 80/10/10 of BERT (Devlin et al.
     2019, arXiv 1810.04805, section 3.1), so that an encoder cannot tell by the mask where it has to know something.
     """
-    fate = draws.uniform(shape=hide.shape[1:])
+    fate = draws.uniform(shape=hide.shape[1:], ragged=True)
     x = torch.where((hide & (fate >= changed + kept))[..., None], mask.to(tokens.x.dtype), tokens.x)
     if changed:
         pool, _ = gathered(tokens.x[tokens.valid])
-        place = (draws.uniform(shape=hide.shape[1:]) * len(pool)).long().clamp_max(len(pool) - 1)
+        place = (draws.uniform(shape=hide.shape[1:], ragged=True) * len(pool)).long().clamp_max(len(pool) - 1)
         swap = hide & (fate < changed)
         x = x.masked_scatter(swap[..., None], pool[place[swap]].to(x.dtype))
     return tokens.with_x(x)

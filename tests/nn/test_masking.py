@@ -138,3 +138,17 @@ def test_a_block_of_a_grid_is_a_rectangle_of_the_share_and_shape_that_are_asked_
         assert places[:, 0].any(), "up to the edges"
         assert places[:, -1].any(), "up to the edges"
     assert block(grid(3, 1, 1), (0.15, 0.2), (0.75, 1.5), draws(3)).all()
+
+
+@pytest.mark.parametrize("geometric", [False, True])
+def test_what_is_hidden_of_a_sample_does_not_depend_on_longer_ones_in_the_batch(geometric):
+    def fate(length):
+        """Of two sequences of six tokens, in a batch that is as long as the third one."""
+        valid = torch.arange(length) < torch.tensor([6, 6, length])[:, None]
+        tokens, drawn = sequences(valid), draws(3)
+        hide = one_seen(hidden_of(tokens, 0.4, 1, drawn, geometric=geometric), tokens, drawn)
+        seen = covered(tokens, hide, torch.ones(2), 0.0, 0.4, drawn).x
+        return torch.cat([hide[:2, :6, None], seen[:2, :6]], dim=2)
+
+    assert torch.equal(fate(6), fate(7))
+    assert torch.equal(fate(6), fate(50))
