@@ -1,14 +1,15 @@
 """Which measure without labels says what labels would say: encoders of the matrix, their health and their accuracy.
 
     python benchmarks/matrix_cpu.py                       first: the encoders, and what they reach with labels
-    python benchmarks/label_free_cpu.py --write           two seconds an encoder, then the tables of docs/choosing.md
+    python benchmarks/label_free_cpu.py --write           some seconds an encoder, then the tables of docs/choosing.md
 
 Protocol: for every encoder of a set, and one untrained network of each architecture, on samples of the training part
 alone: RankMe, effective rank, alpha-ReQ, uniformity and spread of at most 1,024 plain samples; alignment and the
 neighbours that stay between two `strong` views of at most 256; LiDAR of eight such views of them. All encoders of a set
 see the same views, those of the modality's own settings, whatever they were trained on. Each measure is turned so that
-more is better as its paper has it, and compared with the accuracy of the matrix (few labels, test part) by Spearman's
-correlation over encoders; 95 % intervals resample encoders. What has no gradients (`patches`) is left out.
+more is better as its paper has it, and compared by Spearman's correlation over encoders with two accuracies on the test
+part: of the 20 nearest neighbours among all labels of the training part, and of few labels, the matrix's own figure;
+95 % intervals resample encoders. What has no gradients (`patches`) is left out.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from torch import Tensor
 
 from tacit import interrupt
 from tacit.core import Augmentation, Draws, Samples, View
-from tacit.data.dataset import Dataset
 from tacit.encoder import TrainedEncoder, load
 from tacit.evaluation import health
 from tacit.evaluation.bootstrap import LEVEL, RESAMPLES, counts
 from tacit.evaluation.correlation import spearman
-from tacit.evaluation.features import watched_rows
+from tacit.evaluation.features import extract_floor, watched_rows
+from tacit.evaluation.setup import Bench
+from tacit.evaluation.tasks import nearest_neighbours
 from tacit.proving.fitting import untrained
+from tacit.proving.labelled import bench_of
 
 SETS = {
     "flowers": "images: flowers",
@@ -56,6 +59,11 @@ SCORES: Mapping[str, Callable[[Measured], float]] = {
     "spread": lambda found: found["spread"],
 }
 """What a measure says is better, the more the better."""
+TRUTHS: Mapping[str, Callable[[Point], float]] = {
+    "neighbours": lambda point: point.knn,
+    "few": lambda point: point.accuracy,
+}
+"""What labels say of an encoder, by the name of its tables."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,9 @@ class Point:
     network: str
     """Its architecture."""
     accuracy: float
+    """With few labels."""
+    knn: float
+    """By the 20 nearest neighbours among all labels."""
     measured: Measured
 
 
@@ -79,9 +90,12 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     with interrupt.listening():
         found = {SETS.get(name, name): points_of(name, given.runs, given.out / f"{name}.json") for name in given.sets}
-    tables = {"all": table(found), "one": table({title: of_one_network(points) for title, points in found.items()})}
+    one = {title: of_one_network(points) for title, points in found.items()}
+    tables = {
+        f"{truth} {name}": table(points, truth) for truth in TRUTHS for name, points in (("all", found), ("one", one))
+    }
     for name, text in tables.items():
-        print(text)
+        print(f"{name}\n{text}")
         if given.write:
             put(f"label_free_cpu {name}", text, ROOT / "docs" / "choosing.md")
 
@@ -89,7 +103,7 @@ def main() -> None:
 def points_of(name: str, runs: Path, kept: Path) -> list[Point]:
     """The encoders of a set, measured where they are not yet `kept`."""
     known = {each["name"]: Point(**each) for each in json.loads(kept.read_text())} if kept.is_file() else {}
-    opened: dict[str, Dataset] = {}
+    opened: dict[str, Bench] = {}
     for run in sorted(runs.glob(f"{name}-*")):
         if not all((run / file).is_file() for file in ("evaluation.json", "encoder/model.safetensors")):
             continue
@@ -100,33 +114,42 @@ def points_of(name: str, runs: Path, kept: Path) -> list[Point]:
             continue
         data, layout = judged["encoder"]["protocol"]["data"], repr(encoder.layout)
         if layout not in opened:
-            opened[layout] = encoder.open(data)
-        for point in measured_points(run.name, encoder, opened[layout].part("train"), judged, known):
+            opened[layout] = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
+        for point in measured_points(run.name, encoder, opened[layout], judged, known):
             known[point.name] = point
             kept.write_text(json.dumps([asdict(each) for each in known.values()], indent=1))
     return list(known.values())
 
 
 def measured_points(
-    run: str, encoder: TrainedEncoder, samples: Samples, judged: Mapping[str, dict], known: Mapping[str, Point]
+    run: str, encoder: TrainedEncoder, bench: Bench, judged: Mapping[str, dict], known: Mapping[str, Point]
 ) -> Iterator[Point]:
     """The encoder of a run and its network before training, those that are not `known`."""
     network = json.dumps(encoder.spec.encoder, sort_keys=True)
     augment = encoder.modality.augment(encoder.modality.config())["strong"]
     start = f"untrained {network}"
     if start not in known:
-        fresh = TrainedEncoder(untrained(encoder, samples, 0), encoder.spec)
+        fresh = TrainedEncoder(untrained(encoder, bench.train, 0), encoder.spec)
         first = judged["untrained"]["protocol"]["members"][0]
-        yield said(Point(start, network, first, measured(fresh.vectors, samples, augment)))
+        yield said(Point(start, network, first, knn(fresh, bench), measured(fresh.vectors, bench.train, augment)))
     if run not in known:
         value = judged["encoder"]["value"]
-        yield said(Point(run, network, value, measured(encoder.vectors, samples, augment)))
+        yield said(Point(run, network, value, knn(encoder, bench), measured(encoder.vectors, bench.train, augment)))
 
 
 def said(point: Point) -> Point:
     """Tell of a point."""
-    print(f"{point.name}: {point.accuracy:.3f}", *(f"{key} {value:.3g}" for key, value in point.measured.items()))
+    print(
+        f"{point.name}: {point.accuracy:.3f}, kNN {point.knn:.3f}",
+        *(f"{key} {value:.3g}" for key, value in point.measured.items()),
+    )
     return point
+
+
+def knn(encoder: TrainedEncoder, bench: Bench) -> float:
+    """Accuracy on the test part by the 20 nearest neighbours among all labels of the training part."""
+    train, test = (extract_floor(encoder.vectors, part, batch=BATCH) for part in (bench.train, bench.test))
+    return next(nearest_neighbours(bench.problem(train, test))).value
 
 
 def measured(vectors: Callable[[View], Tensor], samples: Samples, augment: Augmentation) -> dict[str, float]:
@@ -160,27 +183,27 @@ def score(name: str, point: Point) -> float:
     return value if value == value else -torch.inf
 
 
-def correlations(points: Sequence[Point]) -> dict[str, Tensor]:
-    """Measure -> Spearman's correlation with the accuracy, `[1 + R]`: of the `points`, then of resamples of them."""
-    accuracy = torch.tensor([point.accuracy for point in points], dtype=torch.float64)
+def correlations(points: Sequence[Point], truth: str) -> dict[str, Tensor]:
+    """Measure -> Spearman's correlation with a truth, `[1 + R]`: of the `points`, then of resamples of them."""
+    accuracy = torch.tensor([TRUTHS[truth](point) for point in points], dtype=torch.float64)
     drawn = counts(RESAMPLES, len(points), torch.Generator().manual_seed(0))
     weights = torch.cat([torch.ones(1, len(points), dtype=torch.float64), drawn])
     scores = {name: torch.tensor([score(name, point) for point in points], dtype=torch.float64) for name in SCORES}
     return {name: spearman(values, accuracy, weights) for name, values in scores.items()}
 
 
-def table(found: Mapping[str, Sequence[Point]]) -> str:
+def table(found: Mapping[str, Sequence[Point]], truth: str) -> str:
     """A row a measure: its correlation in each set, the accuracy of what it would choose, and the mean over sets."""
-    by_set = {title: correlations(points) for title, points in found.items()}
+    by_set = {title: correlations(points, truth) for title, points in found.items()}
     rows = []
     for name in SCORES:
         cells = []
         for title, points in found.items():
             chosen = max(points, key=lambda point: score(name, point))
-            cells.append(f"{interval(by_set[title][name])}, {chosen.accuracy:.3f}")
+            cells.append(f"{interval(by_set[title][name])}, {TRUTHS[truth](chosen):.3f}")
         mean = torch.stack([each[name] for each in by_set.values()]).mean(0)
         rows.append([name, *cells, interval(mean)])
-    of_all = [[point.accuracy for point in points] for points in found.values()]
+    of_all = [[TRUTHS[truth](point) for point in points] for points in found.values()]
     rows.append(["*the best of all*", *(f"{max(each):.3f}" for each in of_all), ""])
     rows.append(["*one at random*", *(f"{sum(each) / len(each):.3f}" for each in of_all), ""])
     titles = [f"{title}, {len(points)} encoders" for title, points in found.items()]

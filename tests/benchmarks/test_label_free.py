@@ -15,7 +15,7 @@ def made_up(**columns):
     """An encoder for each accuracy; what is not given is the same of all."""
     accuracies = columns.pop("accuracy")
     return [
-        Point(f"{n}", "one", accuracy, {**FOUND, **{name: values[n] for name, values in columns.items()}})
+        Point(f"{n}", "one", accuracy, 1 - accuracy, {**FOUND, **{name: values[n] for name, values in columns.items()}})
         for n, accuracy in enumerate(accuracies)
     ]
 
@@ -30,7 +30,7 @@ def test_a_row_says_how_a_measure_ranks_and_what_it_would_choose():
         accuracy=[0.5, 0.6, 0.7, 0.9], rankme=[1, 2, 3, 4], alignment=[0.1, 0.2, 0.3, 0.4], lidar=[1, 2, 4, 3]
     )
     other = made_up(accuracy=[0.2, 0.1, 0.3], rankme=[1, 2, 3])
-    text = table({"set": points, "other": other})
+    text = table({"set": points, "other": other}, "few")
     assert text.splitlines()[0] == "| measure | set, 4 encoders | other, 3 encoders | mean |"
     first, second, mean = cells(text, "RankMe")
     assert (first[:6], first[-5:]) == ("+1.00 ", "0.900")
@@ -41,15 +41,19 @@ def test_a_row_says_how_a_measure_ranks_and_what_it_would_choose():
     assert cells(text, "alignment")[0].startswith("-1.00 [")  # what is far apart was turned to be worse
     assert cells(text, r"*the best of all*")[:2] == ["0.900", "0.300"]
     assert cells(text, r"*one at random*")[:2] == ["0.675", "0.200"]
+    turned = table({"set": points}, "neighbours")
+    assert cells(turned, "RankMe")[0].startswith("-1.00 [")
+    assert cells(turned, "RankMe")[0].endswith("0.100")
+    assert cells(turned, r"*the best of all*")[:1] == ["0.500"]
 
 
 def test_alpha_is_best_at_one_and_what_cannot_be_measured_is_worst():
     points = made_up(accuracy=[0.9, 0.6, 0.5, 0.1], alpha=[1.1, 0.7, 2.5, math.nan])
-    assert correlations(points)["alpha-ReQ, nearness to 1"][0] == pytest.approx(1)
+    assert correlations(points, "few")["alpha-ReQ, nearness to 1"][0] == pytest.approx(1)
 
 
 def test_one_network_is_the_commonest():
-    points = [Point(f"{n}", network, 0.5, FOUND) for n, network in enumerate(["a", "b", "b"])]
+    points = [Point(f"{n}", network, 0.5, 0.5, FOUND) for n, network in enumerate(["a", "b", "b"])]
     assert [point.name for point in of_one_network(points)] == ["1", "2"]
 
 
