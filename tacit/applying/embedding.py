@@ -122,7 +122,7 @@ def _to_parquet(encoder: TrainedEncoder, dataset: Dataset, path: Path, batch: in
             ("vector", pa.list_(pa.float32(), encoder.dim)),
         ]
     )
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(path, schema, use_dictionary=["label", "part"]) as writer:  # no two vectors are alike
         for rows, vectors in _vectors(encoder, dataset, batch):
             labels = samples.labels[rows].tolist()
             columns = [
