@@ -24,7 +24,7 @@ from tacit.data.listing import printable
 from tacit.engine.settings import DEFAULT_SECONDS
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
-from tacit.report.comparing import HEADLINES, Reached, alike, reached_by, read_json, unlike
+from tacit.report.comparing import HEADLINES, Reached, alike, guess, reached_by, read_json, unlike
 
 RUNS = Path("runs")
 
@@ -192,6 +192,8 @@ def runs(paths: Sequence[Path]) -> None:
     for title, groups in columns.items():
         if len(groups) > 1:
             console.print(f"\n{_apart(title, groups)}", markup=False)
+    if told := guess(reached):
+        console.print(f"\n{told}", markup=False)
     for run in chosen:
         result = read_json(run / "evaluation.json")
         if result.get("verdict"):

@@ -46,7 +46,7 @@ def evaluate(
         of words), recognise (transcripts), translate, language, forecast (what comes next in series), anomaly (steps
         that are marked), imputation (values that are hidden), next-item (of users, and theirs where none is given),
         cold-start (items that training did not see), layers (where in a transformer it stands), copies,
-        few-label-finetuned, select.
+        few-label-finetuned, select; without any label proxy, a guess.
     labels
         Numbers of few labels in all, such as 40,250,4000: drawn evenly from the classes. Where none is given, few-label
         and semi take 1, 2, 5, 10, 25 and 100 per class. For detect, segment, tag, recognise and translate, numbers of

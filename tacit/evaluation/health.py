@@ -17,6 +17,8 @@ ROWS = 2048
 DEAD = 0.01
 FIRST, LAST = 4, 100
 """The eigenvalues, counted from 1, through which a power law is laid: those before are outliers, those behind noise."""
+NEAR = 10
+"""How many nearest neighbours are looked at."""
 OWN = 1e-4
 """What is added to the variance of views in each direction, as a share of what it is on average."""
 
@@ -71,13 +73,18 @@ def lidar(views: Tensor) -> float:
     return _over(_singular(between.T).square())
 
 
-def stability(first: Tensor, second: Tensor, k: int = 10) -> float:
+def stability(first: Tensor, second: Tensor, k: int = NEAR) -> float:
     """The share of a sample's `k` nearest neighbours in one view that are so in the other: `[N, D]` each, N > 1.
 
     By cosine about the mean, as kNN is done here. 1 where views change nobody's neighbours, k / (N - 1) by chance.
     """
-    near = [_nearest(_few(x), k) for x in (first, second)]
-    return (near[0][:, :, None] == near[1][:, None]).any(2).double().mean().item()
+    return staying(_few(first), _few(second), k).mean().item()
+
+
+def staying(first: Tensor, second: Tensor, k: int = NEAR) -> Tensor:
+    """The same of each sample, float64 `[N]`."""
+    near = [_nearest(x, k) for x in (first, second)]
+    return (near[0][:, :, None] == near[1][:, None]).any(2).double().mean(1)
 
 
 def alignment(first: Tensor, second: Tensor) -> float:

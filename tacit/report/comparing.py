@@ -35,6 +35,8 @@ PACKED = frozenset({"core", "events", "least value", "tests from", "tests by the
 """What of a layout says which data count; all else of it is how they are packed."""
 HEADLINES = {("knn", "k=20"): "kNN", ("few-label", "10"): "10 labels", ("linear", "all"): "linear"}
 """Task and metric of `evaluation.json` -> what its column is called; of other evaluations the first figure has one."""
+PROXY = "proxy"
+"""The task that asks for no labels, and says the least."""
 _LONGEST = 100
 
 
@@ -49,6 +51,8 @@ class Reached:
     """The figure with its interval."""
     terms: Mapping[str, Any]
     """What others have to share to be compared with it."""
+    value: float = 0.0
+    """The figure alone."""
 
 
 def terms(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +76,9 @@ def reached_by(run: Path) -> Iterator[Reached]:
         else:
             told = {f"{path.stem}, {each['metric']}": each for each in results[:1]}
         if not re.search(r"-\d+$", path.stem):  # those that were there before, of other data or tasks
-            yield from (Reached(str(run), title, _figure(each), terms(each)) for title, each in told.items())
+            yield from (
+                Reached(str(run), title, _figure(each), terms(each), each["value"]) for title, each in told.items()
+            )
     tuned, agent = read_json(run / "finetune.json"), read_json(run / "agent.json")
     for figure in [each for each in tuned.get("figures", ()) if each["value"] is not None][:1]:
         shared = terms({"task": tuned["task"], "metric": figure["metric"], "protocol": tuned["protocol"]})
@@ -107,6 +113,15 @@ def alike(several: Sequence[Reached]) -> list[list[Reached]]:
         else:
             place.append(each)
     return groups
+
+
+def guess(several: Sequence[Reached]) -> str | None:
+    """The best of several runs by a proxy, marked as such; None where labels know better, or of which there is none."""
+    known = [group for group in alike(several) if len(group) > 1 and group[0].terms.get("task") == PROXY]
+    if len(known) != 1 or any(each.terms.get("task") != PROXY for each in several):
+        return None
+    best = max(known[0], key=lambda each: each.value)
+    return f"best by a proxy, for want of labels: {best.run}, {best.text}. A guess: a few labels tell better"
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from tacit.cli import run
 from tacit.proving import outcome
 from tacit.proving.forecasting import forecast
 from tacit.proving.next_item import next_item
-from tacit.report.comparing import Reached, alike, reached_by, terms, unlike
+from tacit.report.comparing import Reached, alike, guess, reached_by, terms, unlike
 
 
 def result(**protocol):
@@ -40,6 +40,18 @@ def test_what_is_the_encoder_s_own_does_not_matter_and_all_else_does():
 def test_figures_stand_together_by_their_terms():
     several = [Reached(name, "x", name, {"split": split}) for name, split in (("a", 1), ("b", 2), ("c", 1))]
     assert [[each.run for each in group] for group in alike(several)] == [["a", "c"], ["b"]]
+
+
+def test_a_proxy_names_the_best_where_labels_say_nothing():
+    told, other = {"task": "proxy", "content_hash": "a"}, {"task": "proxy", "content_hash": "b"}
+    scores = (("one", 0.2), ("two", 0.4), ("3", 0.3))
+    one, two, three = (Reached(name, "proxy", f"{at}", told, at) for name, at in scores)
+    assert str(guess([one, two, three])).startswith("best by a proxy, for want of labels: two, 0.4")
+    elsewhere = Reached("four", "proxy", "0.9", other, 0.9)
+    assert str(guess([one, two, elsewhere])).startswith("best by a proxy, for want of labels: two")
+    assert guess([one, elsewhere]) is None
+    assert guess([one, two, elsewhere, Reached("five", "proxy", "0.8", other, 0.8)]) is None
+    assert guess([one, two, Reached("one", "kNN", "0.3", {"task": "knn"}, 0.3)]) is None
 
 
 @pytest.fixture(scope="module")
