@@ -30,6 +30,7 @@ from tacit.errors import DataError, RunError, TacitError
 
 FORMAT = 2
 """Part of every key: raised whenever a reader or the packing changes, so that no stale array is found."""
+_BUFFER = 2**18  # bytes that are written at once: small rows would be a call of the system each
 _DAMAGED = (OSError, ValueError, LookupError, TypeError)
 
 Tokens = npt.NDArray[np.uint64]
@@ -214,7 +215,7 @@ class _Writer:
     def __init__(self, folder: Path, stack: ExitStack, *, in_pieces: bool) -> None:
         """`stack` closes the files."""
         names = ("samples.raw", "tokens.raw", *(("samples_of.raw", "parts.txt") if in_pieces else ()))
-        self._files = [stack.enter_context((folder / name).open("wb")) for name in names]
+        self._files = [stack.enter_context((folder / name).open("wb", _BUFFER)) for name in names]
         self.count, self._samples = 0, 0
         self.content = hashlib.sha256()
 

@@ -227,6 +227,8 @@ def hidden(name: bytes) -> bool:
 
 def printable(name: str) -> str:
     """The name in one line that any terminal and any UTF-8 file can hold."""
+    if name.isprintable():  # as nearly all are, of what may be millions
+        return name
     return "".join(
         f"\\x{ord(character) - 0xDC00:02x}"
         if "\udc80" <= character <= "\udcff"

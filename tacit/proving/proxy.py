@@ -61,8 +61,8 @@ def proxy(encoder: TrainedEncoder, data: str, *, seed: int = 0, max_bad: float =
         for name, kind, reads in _rows(encoder, samples):
             console.say(f"{TASK}: {name}")
             each = torch.stack([_staying(seen, read, name) for read in reads])  # [S, N]
-            found = each @ weights.T / weights.sum(dim=1)
-            measured.append(Resampled(name, kind, METRIC, found[:, 0], found[:, 1:], protocol))
+            values = each @ weights.T / weights.sum(dim=1)
+            measured.append(Resampled(name, kind, METRIC, values[:, 0], values[:, 1:], protocol))
         found = replace(compare(TASK, measured, {}, seed=seed), verdict=None)
     own = found.results[0]
     console.say(
