@@ -146,7 +146,7 @@ class CausalPrediction(Method):
         # of what is not there nothing is told apart
         pairs = paired_nce(first[known].float(), second[known].float(), config.temperature, group[known])
         losses = pairs.new_zeros(len(known)).masked_scatter(known, pairs)[own]
-        _, number, counts = group[known].unique(return_inverse=True, return_counts=True)
+        _, number, counts = torch.unique(group[known], return_inverse=True, return_counts=True)
         nothing = torch.log1p(2.0 * (len(number) - counts[number])).sum() / len(known)
         metrics = {**step.metrics, "contrast": losses.detach().mean()}
         loss, line = step.loss + config.contrast * losses, step.nothing_learnt + config.contrast * nothing

@@ -86,7 +86,9 @@ def _staying(seen: list[View], read: Read, name: str) -> Tensor:
     """Float64 `[N]`, the share of each sample's neighbours."""
     interrupt.check()
     first, second = (
-        must_be_finite(torch.cat([read(view[part]).float() for part in torch.arange(len(view)).split(256)]), name)
+        must_be_finite(
+            torch.cat([read(view[part]).float() for part in torch.split(torch.arange(len(view)), 256)]), name
+        )
         for view in seen
     )
     return staying(first, second)
