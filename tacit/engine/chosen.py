@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tacit.engine.footprint import Placing
 from tacit.engine.settings import EngineConfig
 
 SAID = "as set"
@@ -22,13 +23,18 @@ class Chosen:
     why: str
 
 
-def chosen(config: EngineConfig, facts: Mapping[str, str], batch: int, samples: int) -> tuple[Chosen, ...]:
-    """What `config` comes to in the environment that `facts` describe, for steps of `batch` out of `samples`."""
+def chosen(
+    config: EngineConfig, facts: Mapping[str, str], batch: int, samples: int, placing: Placing | None = None
+) -> tuple[Chosen, ...]:
+    """What `config` comes to in the environment that `facts` describe, for steps of `batch` out of `samples`; where
+    several processes share them, `placing` of weights, too."""
     unit = "thread" if facts["threads"] == "1" else "threads"
+    several = [] if placing is None or facts["world_size"] == "1" else [placing]
     return (
         Chosen("batch", f"{batch}", "samples a step", _batch(config, batch, samples)),
         Chosen("precision", facts["precision"], "", _precision(config, facts)),
         Chosen("threads", facts["threads"], unit, _threads(config, int(facts["world_size"]))),
+        *(Chosen("weights", p.weights, "of weights" if p.weights == "parts" else "weights", p.why) for p in several),
     )
 
 

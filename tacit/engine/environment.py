@@ -27,8 +27,10 @@ _HOW = {
     "precision": "set precision to {then}",
     "device": "go back to that device",
     "world_size": "use that number of devices",
+    "weights": "set weights to {then}",
 }
 """What has to be equal for equal bits, and how to get it back."""
+WHOLE = "whole"
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -39,10 +41,13 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 @contextmanager
-def environment(config: EngineConfig, precision: str, crew: Crew = ALONE) -> Iterator[tuple[Fabric, dict[str, str]]]:
+def environment(
+    config: EngineConfig, precision: str, crew: Crew = ALONE, *, weights: str = WHOLE
+) -> Iterator[tuple[Fabric, dict[str, str]]]:
     """Fabric on the configured device in `precision` (`auto`, `fp32`, `bf16`), and the facts that bits depend on.
 
-    With a `crew` of several it is joined, each of its processes having a GPU, or its share of the cores, for itself.
+    With a `crew` of several it is joined, each of its processes having a GPU, or its share of the cores, for itself,
+    and `weights` as `footprint.Placing` has them.
     The process's threads and random numbers are left as they were found.
     Raises `UsageError` where the device is not there.
     """
@@ -62,8 +67,8 @@ def environment(config: EngineConfig, precision: str, crew: Crew = ALONE) -> Ite
             torch.set_num_threads(config.threads or max(1, threads // crew.size))
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         try:
-            fabric = _fabric(kind, "bf16-mixed" if bf16 else "32-true", crew)
-            yield fabric, _facts(fabric, "bf16" if bf16 else "fp32")
+            fabric = _fabric(kind, "bf16-mixed" if bf16 else "32-true", crew, weights)
+            yield fabric, _facts(fabric, "bf16" if bf16 else "fp32") | {"weights": weights}
         finally:
             if crew.size > 1:
                 dist.destroy_process_group()
@@ -71,7 +76,7 @@ def environment(config: EngineConfig, precision: str, crew: Crew = ALONE) -> Ite
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
 
 
-def _fabric(kind: str, precision: str, crew: Crew) -> Fabric:
+def _fabric(kind: str, precision: str, crew: Crew, weights: str) -> Fabric:
     from lightning_fabric import Fabric  # takes as long as torch itself, and only what trains has a use for it
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on stderr
@@ -82,7 +87,8 @@ def _fabric(kind: str, precision: str, crew: Crew) -> Fabric:
             return Fabric(accelerator=kind, devices=1, precision=precision)
         from tacit.engine.shared import strategy
 
-        fabric = Fabric(accelerator=kind, devices=crew.size, strategy=strategy(crew, kind), precision=precision)
+        shared = strategy(crew, kind, parts=weights != WHOLE)
+        fabric = Fabric(accelerator=kind, devices=crew.size, strategy=shared, precision=precision)
         fabric.launch()
         return fabric
 
@@ -103,6 +109,7 @@ def _facts(fabric: Fabric, precision: str) -> dict[str, str]:
 
 def changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What differs between two environments in a way that changes bits, a line each, with the way back."""
+    then = {"weights": WHOLE, **then}  # runs that are older than parts do not say so
     return [
         f"{name}: {then[name]} then, {now[name]} now; {how.format(then=then[name])}"
         for name, how in _HOW.items()

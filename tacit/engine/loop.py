@@ -13,9 +13,10 @@ from safetensors.torch import load as from_bytes
 
 from tacit import console, interrupt, ranks
 from tacit.core import Augmentation, Evaluator, Method, Progress, Samples
-from tacit.engine import checkpoint, chosen, files, order, plan
+from tacit.engine import checkpoint, chosen, files, footprint, order, plan
 from tacit.engine.crew import ALONE, Crew
 from tacit.engine.environment import environment
+from tacit.engine.footprint import Placing
 from tacit.engine.plan import Plan
 from tacit.engine.runfolder import RunFolder
 from tacit.engine.session import Session, look, tell
@@ -56,16 +57,20 @@ def fit(
     same bits, unless `allow_changes`; `RunError` on a loss that is no number, a full disk, damaged checkpoints.
     """
     started = time.monotonic()
-    with environment(config, config.precision, crew) as (fabric, facts):
-        fresh = Trainer(fabric, learner, samples, augment, config)
-        session = Session(learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {}, shown)
+    placing = footprint.placed(learner, config, crew.size)
+    with environment(config, config.precision, crew, weights=placing.weights) as (fabric, facts):
+        fresh = Trainer(fabric, learner, samples, augment, config, parts=placing.weights == "parts")
+        evaluators, shown = fresh.looking(evaluators), fresh.looking(shown)
+        session = Session(
+            learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {}, shown, fresh.collect
+        )
         with session.guarded():
             restored = resume and folder is not None and session.restore(allow_changes=allow_changes)
             if ranks.most(restored):
                 _share(fresh, session)
             else:
                 if folder is not None:
-                    _say_what_with(fresh, folder, facts)
+                    _say_what_with(fresh, folder, facts, placing)
                 session.begin(
                     _plan(fabric, fresh, folder, (*evaluators, *shown), started), {"distinct": _distinct(fresh)}
                 )
@@ -73,9 +78,9 @@ def fit(
         return session.progress
 
 
-def _say_what_with(trainer: Trainer, folder: RunFolder, facts: Mapping[str, str]) -> None:
+def _say_what_with(trainer: Trainer, folder: RunFolder, facts: Mapping[str, str], placing: Placing) -> None:
     """Tell the user, and run.json, what the run computes with and why."""
-    found = chosen.chosen(trainer.config, facts, trainer.batch, len(trainer.samples))
+    found = chosen.chosen(trainer.config, facts, trainer.batch, len(trainer.samples), placing)
     tell(chosen.in_words(found))
     told = {each.name: {"value": each.value, "why": each.why} for each in found}
     folder.write(folder.facts, json.dumps({**told, "environment": dict(facts)}, indent=1))
@@ -181,7 +186,8 @@ def _measure(
 
     The steps are spread over the run, since a method may do more in one part of it than in another.
     """
-    copied = Trainer(fabric, copy.deepcopy(trainer.learner), trainer.samples, trainer.augment, trainer.config)
+    learner, parts = copy.deepcopy(trainer.learner), trainer.divided
+    copied = Trainer(fabric, learner, trainer.samples, trainer.augment, trainer.config, parts=parts)
     begun = time.monotonic()
     done, timed_from, first = 0, 0, begun
     while True:
@@ -190,12 +196,13 @@ def _measure(
         copied.step(Progress(done, round(done / place) if done else 1)).loss()  # reading the loss waits for the device
         done += 1
         now = time.monotonic()
-        if done == WARMUP_STEPS and now - begun < window:
-            timed_from, first = done, now
-        elif ranks.most(now - first >= window):
+        if ranks.most(now - first >= window):  # asked by all after each step: their clocks differ
             break
+        if done == WARMUP_STEPS:
+            timed_from, first = done, now
     per_step = (now - first) / (done - timed_from)
     now = time.monotonic()
+    copied.collect()
     look(copied.learner, evaluators, Progress(0, 1))
     check = time.monotonic() - now
     return plan.Costs(per_step, check, *(_written(copied, folder.checkpoints / "trial") if folder else (0.0, 0.0)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 
-from tacit import console
+from tacit import console, ranks
 from tacit.core import Evaluator, Learner, Method, Progress
 from tacit.engine import checkpoint, crew, environment, files, watch
 from tacit.engine.behind import Writer
@@ -43,10 +43,14 @@ class Session:
         facts: Mapping[str, str],
         fingerprint: Mapping[str, str],
         shown: Sequence[Evaluator] = (),
+        collect: Callable[[], None] = lambda: None,
     ) -> None:
-        """`shown`: what is worth knowing for the user, and not for the learner, which does not hear it."""
+        """`shown`: what is worth knowing for the user, and not for the learner, which does not hear it.
+
+        `collect` brings `learner` and `optimiser` up to date, where they lie in parts: in all processes together.
+        """
         self._learner, self._optimiser, self._folder, self._config = learner, optimiser, folder, config
-        self._evaluators, self._shown = evaluators, shown
+        self._evaluators, self._shown, self._collect = evaluators, shown, collect
         self._facts, self._fingerprint = facts, dict(fingerprint) | _settings(config)
         self._step, self._whole, self._enough = 0, True, False
         self._written, self._writer = time.monotonic(), Writer()
@@ -169,12 +173,14 @@ class Session:
         """After a step: log `record` if there is one, look at health and write a checkpoint if it is time."""
         if record is not None:
             self._log(dict(record))
-        if self.finished or time.monotonic() - self._written >= self._config.checkpoint_seconds:
+        due = self.finished or time.monotonic() - self._written >= self._config.checkpoint_seconds
+        if ranks.agreed(torch.tensor(int(due))):
             self.save()
 
     def _log(self, record: dict[str, float]) -> None:
         record = {"step": self._step, **record}
         if self._step in self.plan.checks:
+            self._collect()
             self._require_numbers()
             if self._optimiser is not None:
                 record["weights"] = _norm(self._learner)
@@ -214,6 +220,7 @@ class Session:
 
         Raises `RunError` rather than save weights that are NaN, and `WriteError` where the one before was not written.
         """
+        self._collect()  # whoever saves or not
         if self._folder is None or self._step == self._writer.newest:
             return
         self._require_numbers()

@@ -81,6 +81,11 @@ class EngineConfig(Config):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto is bf16 where the processor computes in it, fp32 elsewhere"
     )
+    weights: Literal["auto", "whole", "parts"] = Field(
+        default="auto",
+        description="what each of several devices holds of the weights, their gradients and the optimiser's state: all, "
+        "or a part; auto is parts where all of it would fill more than half of a GPU",
+    )
     seed: int = Field(default=0, ge=0, description="of all random numbers")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; torch's own choice if not set")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto is a GPU where there is one")

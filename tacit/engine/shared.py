@@ -6,10 +6,11 @@ import inspect
 
 import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, ParallelStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from tacit.engine.crew import Crew
+from tacit.engine.parts import divide
 
 _NAMES = inspect.signature(DistributedDataParallel).parameters
 _BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
@@ -17,13 +18,27 @@ _BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broa
 everywhere."""
 
 
-def strategy(crew: Crew, kind: str) -> DDPStrategy:
-    """Gradients averaged over all processes, each on its own device; `kind` is cpu or cuda."""
+def strategy(crew: Crew, kind: str, *, parts: bool = False) -> ParallelStrategy:
+    """Gradients averaged over all processes, each on its own device; `kind` is cpu or cuda.
+
+    `parts`: whether each holds a part of the weights (FSDP2), or all of them (DDP).
+    """
     devices = [torch.device("cpu") if kind == "cpu" else torch.device(kind, at) for at in range(crew.size)]
+    backend = "gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl"
+    if parts:
+        found = ModelParallelStrategy(
+            lambda module, mesh: divide(module, mesh["data_parallel"]),
+            data_parallel_size=crew.size,
+            tensor_parallel_size=1,
+            process_group_backend=backend,
+        )
+        found.parallel_devices, found.cluster_environment = devices, _Local(crew)
+        return found
     return DDPStrategy(
         parallel_devices=devices,
         cluster_environment=_Local(crew),
-        process_group_backend="gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl",
+        process_group_backend=backend,
+        gradient_as_bucket_view=True,  # else each gradient is held twice
         **{_BUFFERS: False},
     )
 

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from tacit import ranks
-from tacit.core import Augmentation, Encoder, Method, Progress, Samples, Step, View, views_of
+from tacit.core import Augmentation, Encoder, Evaluator, Method, Progress, Samples, Step, View, views_of
 from tacit.engine import optimiser, order
 from tacit.engine.settings import EngineConfig
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+    from tacit.engine.parts import Parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,27 +83,57 @@ class Trainer:
         samples: Samples,
         augment: Mapping[str, Augmentation],
         config: EngineConfig,
+        *,
+        parts: bool = False,
     ) -> None:
+        """`parts`: whether each process holds a part of the weights, as `fabric` was told. `learner` and `optimiser`
+        then lie in the CPU's memory, and are what they were until `collect`."""
         self.learner, self.samples, self.augment, self.config = learner, samples, augment, config
-        parts = config.accumulate * fabric.world_size
-        self.batch = max(1, config.batch_size(len(samples)) // parts) * parts
+        shares = config.accumulate * fabric.world_size
+        self.batch = max(1, config.batch_size(len(samples)) // shares) * shares
         self.batches = order.batches(len(samples), self.batch)
         self._fabric = fabric
-        learner.to(fabric.device)  # before the optimiser is told of the parameters
+        self.divided = parts
+        if not parts:
+            learner.to(fabric.device)  # before the optimiser is told of the parameters
         learner.train()
         for module in learner.modules():
             if isinstance(module, Encoder):
                 module.chunk = config.chunk
         self.optimiser = optimiser.build(config.optimiser, learner, learner.rates)
-        self._module, self._stepper = fabric.setup(_Loss(learner), self.optimiser)
+        self._parts: Parts | None = None
+        if not parts:
+            self._at_work = learner, *fabric.setup(_Loss(learner), self.optimiser)
+
+    def looking(self, evaluators: Sequence[Evaluator]) -> Sequence[Evaluator]:
+        """The same evaluators, as they look at `learner`."""
+        if not self.divided:
+            return evaluators
+        from tacit.engine.parts import near
+
+        return near(evaluators, self._fabric.device)
+
+    def collect(self) -> None:
+        """Bring `learner` and `optimiser` up to date where they lie in parts: all processes together."""
+        if self._parts is not None:
+            self._parts.collect()
+
+    def _divide(self) -> None:
+        """Take up `learner` and `optimiser`, the same in all processes, in parts."""
+        from tacit.engine.parts import Parts  # with FSDP2, which no other run has a use for
+
+        self._parts = Parts(self._fabric, self.learner, self.optimiser, self.config, _Loss)
+        self._at_work = self._parts.learner, self._parts.module, self._parts.stepper
 
     def step(self, progress: Progress) -> Outcome:
         """Advance by one optimiser step, from `progress`."""
-        config, fabric = self.config, self._fabric
+        if self.divided and self._parts is None:
+            self._divide()  # no sooner, since a run that goes on gets its state first
+        config, fabric, (learner, module, stepper) = self.config, self._fabric, self._at_work
         epoch, position = divmod(progress.step, self.batches)
         rows = order.rows(config.seed, epoch, position, self.batch, len(self.samples))
         rate = optimiser.learning_rate(config.optimiser, progress)
-        optimiser.set_learning_rate(self.optimiser, rate)
+        optimiser.set_learning_rate(stepper, rate)
         steps, waited = [], 0.0
         for number, part in enumerate(rows.chunk(config.accumulate)):
             started = time.monotonic()
@@ -110,17 +142,20 @@ class Trainer:
             waited += time.monotonic() - started
             apart = fabric.global_rank * config.accumulate + number  # noise such as dropout's is each process's own
             torch.manual_seed(order.fold("step", config.seed, progress.step, apart))
-            more = number < config.accumulate - 1
-            with self._whole_batch(), fabric.no_backward_sync(self._module, enabled=more):
-                fabric.backward(self._module(micro) / config.accumulate)
+            # gradients that lie in parts are sent at once: whole ones would have to be kept
+            more = number < config.accumulate - 1 and not self.divided
+            with self._whole_batch(), fabric.no_backward_sync(module, enabled=more):
+                fabric.backward(module(micro) / config.accumulate)
             assert micro.step is not None, "the module has put it there"
             steps.append(micro.step)
         if config.optimiser.clip is not None:
-            fabric.clip_gradients(self._module, self._stepper, max_norm=config.optimiser.clip, error_if_nonfinite=False)
-        self._stepper.step()
-        self._stepper.zero_grad(set_to_none=True)
+            fabric.clip_gradients(module, stepper, max_norm=config.optimiser.clip, error_if_nonfinite=False)
+        stepper.step()
+        stepper.zero_grad(set_to_none=True)
         with torch.no_grad():
-            self.learner.update(self._gathered(steps), progress)
+            learner.update(self._gathered(steps), progress)
+        if self._parts is not None:
+            self._parts.stale = True
         return Outcome(epoch, rate, steps, waited)
 
     def _views(self, rows: Tensor, epoch: int) -> list[View]:

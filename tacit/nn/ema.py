@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Generic, Self, TypeVar
 
 import torch
@@ -42,15 +43,17 @@ class EMA(nn.Module, Generic[Student]):
     @torch.no_grad()
     def follow(self, student: Student, momentum: float) -> None:
         """average <- momentum average + (1 - momentum) student; counters are copied."""
-        pairs = list(zip(_tensors(self.model), _tensors(student), strict=True))
-        floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        if floats:  # all in one call: a GPU starts a few kernels then, not one for each tensor
-            own, others = map(list, zip(*floats, strict=True))
-            torch._foreach_lerp_(own, others, 1 - momentum)
-        for mine, theirs in pairs:
-            if not mine.is_floating_point():
-                mine.copy_(theirs)
+        _follow(list(self.model.parameters()), list(student.parameters()), momentum)
+        # apart from weights, which may lie in parts on several devices where buffers are whole
+        _follow(list(self.model.buffers()), list(student.buffers()), momentum)
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
+def _follow(own: Sequence[Tensor], others: Sequence[Tensor], momentum: float) -> None:
+    pairs = list(zip(own, others, strict=True))
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    if floats:  # all in one call: a GPU starts a few kernels then, not one for each tensor
+        mine, theirs = map(list, zip(*floats, strict=True))
+        torch._foreach_lerp_(mine, theirs, 1 - momentum)
+    for one, other in pairs:
+        if not one.is_floating_point():
+            one.copy_(other)

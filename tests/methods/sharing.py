@@ -1,6 +1,8 @@
 """One step of every method, in one process or in several that share the batch: what `test_ranks` starts.
 
-python sharing.py RANK SIZE PORT FOLDER METHOD:MODALITY[:LOCAL] ...
+python sharing.py RANK SIZE PORT WEIGHTS FOLDER METHOD:MODALITY[:LOCAL] ...
+
+WEIGHTS is `whole` or `parts`.
 
 All is computed in double precision, so that what differs is no rounding.
 """
@@ -26,7 +28,7 @@ DESCENT = {"name": "sgd", "lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "warm
 BATCH = 8
 
 
-def stepped(fabric, name, learner, config, sample):
+def stepped(fabric, name, learner, config, sample, *, parts):
     """What one step of gradient descent at rate 1 makes of a learner, and what it was: by the name of each tensor."""
     learner.double()
     before = {f"before.{key}": value.clone() for key, value in learner.state_dict().items()}
@@ -36,11 +38,12 @@ def stepped(fabric, name, learner, config, sample):
     if name != "image":
         # of one length for all, else there are other numbers to draw in each process
         augment = {**augment, "weak": augment["plain"]}
-    trainer = Trainer(fabric, learner, Held(longest[:BATCH]), augment, settings)
+    trainer = Trainer(fabric, learner, Held(longest[:BATCH]), augment, settings, parts=parts)
     for part in learner.modules():
         if isinstance(part, (nn.Dropout, GumbelCodes, Bag)):
             part.eval()  # noise of this kind is each process's own
     loss = trainer.step(Progress(0, 10)).record()["loss"]
+    trainer.collect()
     after = {f"after.{key}": value for key, value in learner.state_dict().items()}
     return {key: value.contiguous() for key, value in (before | after | {"loss": torch.tensor(loss)}).items()}
 
@@ -50,20 +53,22 @@ def made_of(method, name, local=""):
     return make(method, name, **({"local": int(local)} if local else {}))
 
 
-def main(rank, size, port, folder, pairs):
+def main(rank, size, port, weights, folder, pairs):
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float, drawn = torch.Tensor.double, Draws.uniform
     Draws.uniform = lambda *given, **named: drawn(*given, **named).double()
     made = {pair: made_of(*pair.split(":")) for pair in pairs}  # before there are others, as in a run
-    told = {"strategy": strategy(Crew(rank, size, port), "cpu")} if size > 1 else {}
-    fabric = Fabric(accelerator="cpu", devices=size, precision="64-true", **told)
+    parts = weights == "parts"
+    told = {"strategy": strategy(Crew(rank, size, port), "cpu", parts=parts)} if size > 1 else {}
+    # parts know no "64-true"; with either no number is cast
+    fabric = Fabric(accelerator="cpu", devices=size, precision="32-true" if parts else "64-true", **told)
     fabric.launch()
     for pair, (learner, config, sample) in made.items():
-        found = stepped(fabric, pair.split(":")[1], learner, config, sample)
+        found = stepped(fabric, pair.split(":")[1], learner, config, sample, parts=parts)
         if rank == 0:
-            save_file(found, folder / f"{pair}-{size}.safetensors")
+            save_file(found, folder / f"{pair}-{size}-{weights}.safetensors")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]), Path(sys.argv[4]), sys.argv[5:])
+    main(*map(int, sys.argv[1:4]), sys.argv[4], Path(sys.argv[5]), sys.argv[6:])
