@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 
 from tacit.commands import app
-from tacit.errors import TacitError, UsageError
+from tacit.errors import TacitError, UsageError, out_of_memory
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,11 +37,11 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
-    except MemoryError:
-        return _fail("out of memory: try a smaller --batch", 1, debug=debug)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1, debug=debug)
     except Exception as error:
+        if out_of_memory(error):
+            return _fail("out of memory: try a smaller --batch", 1, debug=debug)
         text = f"this is a bug in tacit: {type(error).__name__}: {error}\nrun it again with --debug for the details"
         return _fail(text, 1, debug=debug)
     return 0

@@ -48,6 +48,16 @@ class Unreadable(Exception):  # noqa: N818 - a verdict on one sample, not a fail
     """One sample cannot be read; its text is the reason. The sample is skipped and listed."""
 
 
+_SPENT = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a failure is that a device, or the machine, has no memory left; torch says so in words alone on a CPU."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _SPENT)
+    )
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A phrase that names the valid choices, the closest one first: `did you mean 'moco'? Valid: ...`."""
     choices = sorted(valid)

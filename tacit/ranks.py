@@ -28,6 +28,12 @@ def number() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def leave() -> None:
+    """Be one process alone from here on."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def gathered(x: Tensor, dim: int = 0) -> tuple[Tensor, slice]:
     """`x` of all processes side by side along `dim`, with gradients, and where this process's own part stands there.
 
@@ -36,8 +42,8 @@ def gathered(x: Tensor, dim: int = 0) -> tuple[Tensor, slice]:
     own = x.shape[dim]
     if count() == 1:
         return x, slice(0, own)
-    sizes = [torch.zeros(1, dtype=torch.long, device=x.device) for _ in range(count())]
-    dist.all_gather(sizes, torch.tensor([own], device=x.device))
+    sizes = [torch.zeros(1, dtype=torch.long) for _ in range(count())]
+    dist.all_gather(sizes, torch.tensor([own]))  # on the CPU: reading them does not wait for the device
     each = [int(size) for size in sizes]
     x = x.transpose(0, dim)
     parts = _Gather.apply(torch.cat([x, x.new_zeros(max(each) - own, *x.shape[1:])]))
@@ -140,7 +146,7 @@ def _batch_norm(
     x = input if input.dtype == torch.float64 else input.float()
     others = [dim for dim in range(x.dim()) if dim != 1]
     shape = [1, -1] + [1] * (x.dim() - 2)
-    own = x.new_tensor([x.numel() / max(1, x.shape[1])])
+    own = x.new_full((1,), x.numel() / max(1, x.shape[1]))
     total = summed(torch.cat([x.sum(dim=others), own]))
     mean, n = total[:-1] / total[-1], total[-1]
     about = x - mean.view(shape)

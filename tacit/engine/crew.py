@@ -70,6 +70,7 @@ def hired(size: int, run: Path) -> Iterator[Crew]:
         done.set()
         for helper in helpers:
             helper.end()
+        ranks.leave()
 
 
 class _Helper:

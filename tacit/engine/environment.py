@@ -11,8 +11,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import torch
-import torch.distributed as dist
 
+from tacit import ranks
 from tacit.engine.crew import ALONE, Crew
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError
@@ -69,9 +69,9 @@ def environment(
         try:
             fabric = _fabric(kind, "bf16-mixed" if bf16 else "32-true", crew, weights)
             yield fabric, _facts(fabric, "bf16" if bf16 else "fp32") | {"weights": weights}
+            if crew.size > 1:  # after a failure `crew.hired` does, once the others are gone: NCCL would wait for them
+                ranks.leave()
         finally:
-            if crew.size > 1:
-                dist.destroy_process_group()
             torch.set_num_threads(threads)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
 

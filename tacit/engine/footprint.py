@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,22 @@ def _advice(state: Footprint, config: EngineConfig, processes: int, room: int) -
     if config.optimiser.name == "adamw":
         ways.append("set optimiser.name to sgd, which keeps half as much")
     return ", or ".join(ways)
+
+
+def saved_by(config: EngineConfig, facts: Mapping[str, str]) -> str:
+    """What a run that went out of memory can do with less, in the environment that `facts` describe."""
+    batch = f"{config.batch}" if config.batch is not None else f"the usual {config.usual_batch}"
+    ways = [
+        f"a smaller --batch than {batch}",
+        f"--set accumulate={2 * config.accumulate}, which takes it in {2 * config.accumulate} parts",
+    ]
+    if config.chunk is None:
+        ways.append("--set chunk=32, which reads so many samples at once and compares all")
+    if facts["precision"] == "fp32" and not facts["device"].startswith("cpu "):
+        ways.append("--set precision=bf16")
+    if facts["world_size"] != "1" and facts["weights"] == "whole":
+        ways.append("--set weights=parts")
+    return f"{', '.join(ways)}, or a smaller encoder"
 
 
 def _room(config: EngineConfig, processes: int) -> int | None:

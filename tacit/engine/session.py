@@ -13,13 +13,13 @@ import torch
 
 from tacit import console, ranks
 from tacit.core import Evaluator, Learner, Method, Progress
-from tacit.engine import checkpoint, crew, environment, files, watch
+from tacit.engine import checkpoint, crew, environment, files, footprint, watch
 from tacit.engine.behind import Writer
 from tacit.engine.checkpoint import Checkpoint
 from tacit.engine.plan import Plan
 from tacit.engine.runfolder import RunFolder
 from tacit.engine.settings import EngineConfig
-from tacit.errors import Interrupted, RunError, UsageError
+from tacit.errors import Interrupted, RunError, UsageError, out_of_memory
 
 log = logging.getLogger("tacit")
 
@@ -150,6 +150,25 @@ class Session:
                 raise Interrupted(stop.exit_code - 128, f"stopped at {where}. {self._what_is_safe()}") from None
         except files.WriteError as error:
             raise RunError(f"{error}. {self._what_is_safe()}") from error
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            raise RunError(self._too_large(error)) from error
+
+    def _too_large(self, error: BaseException) -> str:
+        """What became of a run for whose steps there is no memory, and with which settings there may be."""
+        done = f" at step {self._step} of {self.plan.total}" if self.plan.total else ""
+        said = str(error).split(". ")[0].strip() or "no more to be had"
+        begun = self._folder is not None and self._writer.saved > 0
+        how = (
+            f"with --init-from {self._folder.path} and another --out"
+            if self._folder and begun
+            else "with another --out"
+        )
+        return (
+            f"out of memory{done} on {self._facts['device']} ({said}). What takes less: "
+            f"{footprint.saved_by(self._config, self._facts)}. Start a new run {how}"
+        )
 
     def _what_is_safe(self) -> str:
         if self._folder is None:

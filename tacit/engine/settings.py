@@ -83,8 +83,8 @@ class EngineConfig(Config):
     )
     weights: Literal["auto", "whole", "parts"] = Field(
         default="auto",
-        description="what each of several devices holds of the weights, their gradients and the optimiser's state: all, "
-        "or a part; auto is parts where all of it would fill more than half of a GPU",
+        description="what each of several devices holds of weights, gradients and the optimiser's state: all, or a "
+        "part; auto is parts where all of it would fill more than half of a GPU",
     )
     seed: int = Field(default=0, ge=0, description="of all random numbers")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; torch's own choice if not set")
