@@ -158,16 +158,11 @@ class Session:
     def _too_large(self, error: BaseException) -> str:
         """What became of a run for whose steps there is no memory, and with which settings there may be."""
         done = f" at step {self._step} of {self.plan.total}" if self.plan.total else ""
-        said = str(error).split(". ")[0].strip() or "no more to be had"
-        begun = self._folder is not None and self._writer.saved > 0
-        how = (
-            f"with --init-from {self._folder.path} and another --out"
-            if self._folder and begun
-            else "with another --out"
-        )
+        said = next((each for each in str(error).split(". ") if "allocate" in each), "no more can be had")
+        learnt = f"--init-from {self._folder.path} and " if self._folder and self._writer.saved > 0 else ""
         return (
-            f"out of memory{done} on {self._facts['device']} ({said}). What takes less: "
-            f"{footprint.saved_by(self._config, self._facts)}. Start a new run {how}"
+            f"out of memory{done} on {self._facts['device']} ({said.strip()}). What takes less: "
+            f"{footprint.saved_by(self._config, self._facts)}. Start a new run with {learnt}another --out"
         )
 
     def _what_is_safe(self) -> str:

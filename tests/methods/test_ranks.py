@@ -11,30 +11,38 @@ from tacit.engine.crew import free_port
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 
-HERE = Path(__file__).parent
+SCRIPT = Path(__file__).parent / "sharing.py"
 FIRST = dict(reversed(GRADIENT))
 RAGGED = [("simclr", "series"), ("masked-prediction", "text"), ("causal-prediction", "interactions"), ("mae", "audio")]
 WANTED = GRADIENT if os.environ.get("TACIT_EXAMPLES") == "fuzz" else [*FIRST.items(), *RAGGED]
 WITH_CROPS = ["nnclr:image:2", "tico:image:2"]
 PAIRS = [*(f"{method}:{name}" for method, name in WANTED), *WITH_CROPS]
+SOME = ["moco:image", "swav:image", "tsdae:text", "masked-prediction:text"]
+IN_PARTS = PAIRS if os.environ.get("TACIT_EXAMPLES") == "fuzz" else SOME
 
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory, programs):
-    """A folder with the step of each pair, by one process and by two."""
-    folder, port = tmp_path_factory.mktemp("steps"), free_port()
+    """A folder with the step of each pair, by one process and by two, and by two whose weights lie in parts."""
+    folder, port, other = tmp_path_factory.mktemp("steps"), free_port(), free_port()
     runs = [
-        programs.start([rank, size, port, folder, *PAIRS], folder / f"{rank}-{size}", script=HERE / "sharing.py")
-        for rank, size in ((0, 1), (0, 2), (1, 2))
+        programs.start([rank, size, at, weights, folder, *pairs], folder / f"{rank}-{weights}-{size}", script=SCRIPT)
+        for rank, size, at, weights, pairs in (
+            (0, 1, port, "whole", PAIRS),
+            *((rank, 2, port, "whole", PAIRS) for rank in (0, 1)),
+            *((rank, 2, other, "parts", IN_PARTS) for rank in (0, 1)),
+        )
     ]
-    assert [run.wait() for run in runs] == [0, 0, 0], [run.err for run in runs]
+    assert [run.wait() for run in runs] == [0] * len(runs), [run.err for run in runs]
     return folder
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_two_processes_step_as_one_does(steps, pair):
+@pytest.mark.parametrize(
+    ("pair", "weights"), [*((pair, "whole") for pair in PAIRS), *((pair, "parts") for pair in IN_PARTS)]
+)
+def test_two_processes_step_as_one_does(steps, pair, weights):
     """Gradients, BatchNorm's statistics, what `update` moves with what was carried, and the mean loss."""
-    one, two = (load_file(steps / f"{pair}-{size}.safetensors") for size in (1, 2))
+    one, two = (load_file(steps / f"{pair}-{kind}.safetensors") for kind in ("1-whole", f"2-{weights}"))
     assert one.keys() == two.keys()
     moved = False
     for name, value in one.items():
