@@ -67,9 +67,10 @@ class Hungry(Toy):
 
 def test_going_out_of_memory_says_what_takes_less(tmp_path: Path) -> None:
     config = settings(steps=4)
-    with RunFolder(tmp_path / "run") as folder, pytest.raises(RunError) as told:
+    with RunFolder(tmp_path / "run") as folder:
         folder.write(folder.config, config.to_yaml())
-        loop.fit(Hungry(), Blobs(), AUGMENT, config, folder)
+        with pytest.raises(RunError) as told:
+            loop.fit(Hungry(), Blobs(), AUGMENT, config, folder)
     said = str(told.value)
     assert said.startswith("out of memory at step 2 of 4 on cpu ")
     assert "(Tried to allocate 20.00 MiB)" in said
