@@ -77,6 +77,12 @@ class RunConfig(EngineConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _parts_are_shared(self) -> Self:
+        if self.weights == "parts" and self.devices == 1:
+            raise ValueError("weights in parts are for several devices: give --devices 2 or more, or leave weights out")
+        return self
+
     @property
     def learner(self) -> type[Learner]:
         """The class of the method."""

@@ -61,5 +61,7 @@ def test_a_process_that_dies_ends_the_run_with_its_name_and_the_run_goes_on_to_t
 def test_what_cannot_be_shared_is_refused(capsys, tmp_path):
     with pytest.raises(UsageError, match="batch 10 cannot be shared by 3 devices in equal parts: 9 can"):
         build([{"data": "digits", "batch": 10, "devices": 3}])
+    with pytest.raises(UsageError, match="weights in parts are for several devices: give --devices 2"):
+        build([{"data": "digits", "weights": "parts"}])
     assert cli.run(["train", "digits", "--method", "patches", "--devices", "2", "--out", str(tmp_path / "p")]) == 2
     assert "patches is computed by one process: leave out --devices" in capsys.readouterr().err

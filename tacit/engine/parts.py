@@ -95,7 +95,8 @@ class Parts:
         for held, part in zip(_tensors(self._learner), _tensors(self.learner), strict=True):
             held.copy_(_full(part))
         for parameter, part in self._pairs():
-            found = {key: _full(value) for key, value in self._own.state[part].items()}
+            # in one order: a state that was read from a file has another one than one that was received
+            found = {key: _full(value) for key, value in sorted(self._own.state[part].items())}
             if ranks.number() == 0:
                 _keep(self._whole.state[parameter], found, parameter)
         self.stale = False
