@@ -17,7 +17,7 @@ from tacit.engine.crew import ALONE, Crew
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import Interrupted
 
-STEPS = 4
+STEPS = 2
 KEPT = {"evaluations": 2, "checkpoint_seconds": 1000}
 
 
