@@ -10,7 +10,6 @@ from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy, Para
 from torch.nn.parallel import DistributedDataParallel
 
 from tacit.engine.crew import Crew
-from tacit.engine.parts import divide
 
 _NAMES = inspect.signature(DistributedDataParallel).parameters
 _BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
@@ -26,6 +25,8 @@ def strategy(crew: Crew, kind: str, *, parts: bool = False) -> ParallelStrategy:
     devices = [torch.device("cpu") if kind == "cpu" else torch.device(kind, at) for at in range(crew.size)]
     backend = "gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl"
     if parts:
+        from tacit.engine.parts import divide  # with FSDP2, which no other run has a use for
+
         found = ModelParallelStrategy(
             lambda module, mesh: divide(module, mesh["data_parallel"]),
             data_parallel_size=crew.size,

@@ -120,7 +120,7 @@ class Trainer:
 
     def _divide(self) -> None:
         """Take up `learner` and `optimiser`, the same in all processes, in parts."""
-        from tacit.engine.parts import Parts  # with FSDP2, which no other run has a use for
+        from tacit.engine.parts import Parts
 
         self._parts = Parts(self._fabric, self.learner, self.optimiser, self.config, _Loss)
         self._at_work = self._parts.learner, self._parts.module, self._parts.stepper
