@@ -43,11 +43,14 @@ def divide(module: nn.Module, mesh: DeviceMesh) -> nn.Module:
 
 
 def _blocks(module: nn.Module, *, within: bool) -> Iterator[nn.Module]:
-    """The members of the outermost lists and sequences of each encoder; `within`: whether `module` is part of one."""
+    """The members of the outermost lists and sequences of each encoder; `within`: whether `module` is part of one.
+
+    Single layers are none: what is done in place to their output, as by ReLU, would be lost on FSDP2.
+    """
     within = within or isinstance(module, Encoder)
     for child in module.children():
         if within and isinstance(module, (nn.ModuleList, nn.Sequential)) and not isinstance(child, nn.ModuleList):
-            if next(child.parameters(), None) is not None:
+            if next(child.children(), None) is not None and next(child.parameters(), None) is not None:
                 yield child
         else:
             yield from _blocks(child, within=within)
