@@ -140,5 +140,5 @@ def test_what_a_recipe_says_of_its_encoder_is_not_said_of_another():
     other = build([users, {"encoder": {"name": "bag", "width": 24}}])
     assert other.encoder == type(other.encoder)(width=24)
     assert build([users, {"encoder": {"name": "bag"}}], preset="cl4srec").method.temperature == 0.5
-    with pytest.raises(UsageError, match="encoder.bag.size"):
+    with pytest.raises(UsageError, match=r"encoder\.bag\.size"):
         build([users, {"encoder": {"name": "bag", "size": "micro"}}])
