@@ -12,12 +12,10 @@ from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, Step, View
-from tacit.losses.evenness import koleo
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, told_apart
-from tacit.nn.prototypes import Prototypes, given, swapped
-from tacit.ranks import gathered
+from tacit.nn.prototypes import Prototypes, given, near, swapped
 from tacit.schedule import cosine, young
 
 
@@ -87,8 +85,7 @@ class DINO(Method):
         likely = (cosines / config.temperature).log_softmax(dim=2)  # [V, B, choices]
         loss, metrics = swapped(self._shares(views[:2]), likely), {}
         if config.koleo:
-            whole, own = gathered(pooled[:2].float(), dim=1)
-            nearness = koleo(whole)[:, own].mean(dim=0)
+            nearness = near(pooled[:2])
             loss, metrics = loss + config.koleo * nearness, {"koleo": nearness.detach().mean()}
         return Step(loss, math.log(config.choices), metrics)
 

@@ -18,7 +18,7 @@ from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
 from tacit.nn.heads import told_apart
 from tacit.nn.masking import covered, hidden_of
-from tacit.nn.prototypes import Prototypes, given, swapped
+from tacit.nn.prototypes import Prototypes, given, near, swapped
 from tacit.schedule import cosine, young
 
 
@@ -28,12 +28,13 @@ class IBOT(Method):
 
     Samples and tokens have choices of their own (as in DINOv2; the paper's are the same). Both are shared out over the
     batch, those of tokens over all that are hidden in it, and lose what all have in common, in place of the paper's
-    centre. Tokens are hidden in all samples, and by themselves, where the paper hides blocks in half of them.
+    centre. Tokens are hidden in all samples, and by themselves, where the paper hides blocks in half of them. With a
+    price on features that lie near another sample's (`koleo`) it is DINOv2's recipe: images have a preset of it.
     """
 
     paper = (
         "Zhou et al. 2022, iBOT: Image BERT Pre-Training with Online Tokenizer, arXiv 2111.07832; shares in place of "
-        "the centre and heads of their own: Oquab et al. 2023, DINOv2, arXiv 2304.07193"
+        "the centre, heads of their own and KoLeo: Oquab et al. 2023, DINOv2, arXiv 2304.07193"
     )
     formula = (
         "loss = dino's of views with hidden tokens  +  mean over hidden u of -sum_k s(t_u)_k log softmax_k( cos(z_u, "
@@ -62,6 +63,9 @@ class IBOT(Method):
         hidden: int = Field(default=512, ge=1, description="hidden width of the projectors")
         out: int = Field(default=128, ge=1, description="width of what choices are directions in")
         local: int = Field(default=0, ge=0, description="small crops a sample, whole ones, beside two full views")
+        koleo: float = Field(
+            default=0.0, ge=0, description="price on features that lie near another sample's in the batch (DINOv2: .1)"
+        )
 
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
@@ -91,8 +95,11 @@ class IBOT(Method):
         likely = (part / config.temperature).log_softmax(dim=1)
         each = (part_shares * likely).sum(dim=1).neg().split([*map(len, parts)])
         told = torch.stack([by_sample(losses, of) for losses, of in zip(each, hide, strict=True)]).mean(dim=0)
-        metrics = {"of_samples": found.detach().mean(), "of_tokens": told.detach().mean()}
-        return Step(found + told, 2 * math.log(config.choices), metrics)
+        loss, metrics = found + told, {"of_samples": found.detach().mean(), "of_tokens": told.detach().mean()}
+        if config.koleo:
+            nearness = near(torch.stack(pooled))
+            loss, metrics = loss + config.koleo * nearness, {**metrics, "koleo": nearness.detach().mean()}
+        return Step(loss, 2 * math.log(config.choices), metrics)
 
     def _seen(self, view: View) -> tuple[Tensor, Tensor, Tensor]:
         """Which tokens of `view` are hidden, `[B, L]`, M times True; what the student makes of the others and of where

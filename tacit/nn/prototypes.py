@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.losses.evenness import koleo
 from tacit.nn.standardise import over_batch
 from tacit.ranks import gathered
 
@@ -51,6 +52,14 @@ def given(told: Tensor, prototypes: Prototypes, temperature: float) -> Tensor:
     whole, own = gathered(told, dim=1)
     shares = shared_out(prototypes(over_batch(whole.flatten(0, 1))), temperature)
     return shares.view(len(told), -1, shares.shape[1])[:, own]
+
+
+def near(pooled: Tensor) -> Tensor:
+    """How near the features of samples lie to those of another one in the batch, `[B]`: `koleo` of each of the views of
+    `pooled [V, B, D]` by itself, summed over these, among the samples of all processes (Oquab et al. 2023, DINOv2,
+    arXiv 2304.07193, section 4)."""
+    whole, own = gathered(pooled.float(), dim=1)
+    return koleo(whole)[:, own].sum(dim=0)
 
 
 @torch.no_grad()

@@ -37,6 +37,15 @@ def test_koleo_is_the_nearest_others_distance():
             assert float(found) == pytest.approx(-math.log(near), abs=1e-4)
 
 
+def test_koleo_is_the_authors():
+    """The distance to the nearest by cosine, as torch's own `PairwiseDistance` has it (facebookresearch/dinov2)."""
+    z = torch.randn(20, 8, generator=torch.Generator().manual_seed(1))
+    unit = z / z.norm(dim=1, keepdim=True)
+    nearest = (unit @ unit.T).fill_diagonal_(-1).argmax(dim=1)
+    theirs = -(torch.nn.PairwiseDistance(2, eps=1e-8)(unit, unit[nearest]) + 1e-8).log()
+    assert torch.allclose(koleo(z), theirs, atol=1e-5)
+
+
 def test_opposites_are_as_far_apart_as_can_be_and_one_point_pulls_at_nothing_infinite():
     assert torch.allclose(koleo(torch.tensor([[1.0, 0.0], [-5.0, 0.0]])), torch.full((2,), -math.log(2)), atol=1e-6)
     square = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])

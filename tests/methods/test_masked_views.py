@@ -4,12 +4,15 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from test_dino import cosines, rounds_of, standardised
 from test_joint_embedding import COUNT, clips, seen
 
 from tacit.core import Draws, Progress
+from tacit.losses.evenness import koleo
 from tacit.methods import METHODS
 from tacit.modalities.audio import AUDIO
+from tacit.modalities.image import IMAGE
 from tacit.nn.masking import hidden_of, one_seen
 from tacit.nn.transformer import Transformer
 
@@ -127,20 +130,49 @@ def test_msn_computes_nothing_of_what_is_left_out():
     assert sum(left) < 0.55 * sum(int(method.encoder.cut(view).valid.sum()) for view in views)
 
 
-def taken(name, **settings):
-    """How many choices samples take after training."""
+def test_ibot_pays_for_pooled_views_with_hidden_tokens_that_lie_near_another_samples_in_both():
+    method, views = made("ibot", local=1, koleo=0.5)
+    near = torch.zeros(COUNT)
+    for tokens, hide, _ in hidden(method.encoder, views, 0.3):
+        states = method.encoder.layers(tokens.with_x(torch.where(hide[..., None], method.mask, tokens.x)))[-1]
+        unit = F.normalize(means(states, tokens.valid), dim=1)
+        near -= torch.cdist(unit, unit).fill_diagonal_(9).amin(dim=1).log()
+    found = step_of(method, views)
+    method.config = method.config.model_copy(update={"koleo": 0.0})
+    assert torch.allclose(found.loss - step_of(method, views).loss, 0.5 * near, atol=1e-3)
+    assert float(found.metrics["koleo"]) == pytest.approx(float(near.detach().mean()), abs=1e-3)
+
+
+def trained(name, steps, **settings):
     method, _ = made(name, momentum=0.9, **settings)
     optimiser = torch.optim.Adam(method.train().parameters(), lr=3e-3)
-    for step in range(30):
-        found = method(seen(method, clips(), step), Progress(step, 30))
+    for step in range(steps):
+        found = method(seen(method, clips(), step), Progress(step, steps))
         optimiser.zero_grad()
         found.loss.mean().backward()
         optimiser.step()
-        method.update(found.carry, Progress(step, 30))
-    with torch.no_grad():
-        said = cosines(method.eval().student(clips()), method.prototypes).div(0.1).softmax(1)
-    return float(torch.distributions.Categorical(said.mean(0)).perplexity())
+        method.update(found.carry, Progress(step, steps))
+    return method.eval()
+
+
+def taken(cosine):
+    """How many choices samples take, by their cosines to each."""
+    return float(torch.distributions.Categorical(cosine.detach().div(0.1).softmax(1).mean(0)).perplexity())
 
 
 def test_msn_takes_few_choices_without_their_price():
-    assert taken("msn", weight=0.0) < taken("msn") / 2
+    kept, spoilt = (trained("msn", 30, weight=weight) for weight in (1.0, 0.0))
+    few, many = (taken(cosines(each.student(clips()), each.prototypes)) for each in (spoilt, kept))
+    assert few < many / 2
+
+
+def test_the_recipe_of_dinov2_takes_many_choices_and_its_price_keeps_features_apart():
+    recipe = IMAGE.presets["ibot"]["dinov2"]["method"]
+    assert recipe["koleo"] > 0
+    near, small = [], {key: recipe[key] for key in ("share", "sharing")}
+    for price in (0.0, 10 * recipe["koleo"]):
+        method = trained("ibot", 15, koleo=price, **small)
+        pooled = method.encoder(clips()).pooled
+        near.append(float(koleo(pooled.detach()).mean()))
+        assert taken(method.student.whole(pooled)) > 12
+    assert near[1] < near[0] - 0.1
