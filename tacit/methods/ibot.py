@@ -16,7 +16,7 @@ from tacit.losses.tokens import by_sample
 from tacit.methods.masked_prediction import of_tokens
 from tacit.methods.similar import kinds_of, recognised
 from tacit.nn.ema import EMA
-from tacit.nn.heads import told_apart
+from tacit.nn.heads import pooled_of, told_apart
 from tacit.nn.masking import covered, hidden_of
 from tacit.nn.prototypes import Prototypes, given, near, swapped
 from tacit.schedule import cosine, young
@@ -87,7 +87,7 @@ class IBOT(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         config, full = self.config, views[:2]
         hide, pooled, parts = zip(*(self._seen(view) for view in full), strict=True)
-        small = [self.encoder(view).pooled for view in views[2:]]
+        small = pooled_of(self.encoder, views[2:], full=0) if config.local else ()
         whole_shares, part_shares = self._shares(full, hide)
         whole = self.student.whole(torch.cat([*pooled, *small])).view(len(views), len(views[0]), -1)
         part = self.student.part(torch.cat(parts))

@@ -84,7 +84,9 @@ class MSN(Method):
 
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         config = self.config
-        pooled = [self._parts(view) for view in views[:2]] + [self.encoder(view).pooled for view in views[2:]]
+        pooled = [self._parts(view) for view in views[:2]]
+        if config.local:
+            pooled.extend(self.student.pooled(views[2:], full=0))
         z = self.student.head(torch.cat(pooled)).float().view(len(views), len(views[0]), -1)
         likely = (self.prototypes(z) / config.temperature).log_softmax(dim=2)  # [V, B, choices]
         whole, own = gathered(likely, dim=1)

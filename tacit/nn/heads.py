@@ -39,6 +39,20 @@ def scores(features: Tensor, hidden: int, choices: int) -> nn.Sequential:
     )
 
 
+def pooled_of(encoder: Encoder, views: Sequence[View], full: int | None = None) -> Tensor:
+    """What `encoder` makes of views, `[V, B, D]`: neighbouring ones of one shape are read as one batch.
+
+    The first `full` views, all by default, are batches of their own, which alone count in the encoder's running
+    statistics: a teacher that lives on these (see `EMA`) is shown nothing else.
+    """
+    own = len(views) if full is None else full
+    pooled = []
+    for (counts, _), group in groupby(enumerate(views), key=lambda at: (at[0] < own, at[1].x.shape[1:])):
+        with nullcontext() if counts else uncounted(encoder):
+            pooled.append(encoder(concatenate([view for _, view in group])).pooled)
+    return torch.cat(pooled).view(len(views), len(views[0]), -1)
+
+
 class Embedder(nn.Module):
     """An encoder and a head on its pooled features."""
 
@@ -58,17 +72,8 @@ class Embedder(nn.Module):
         return self.embedded(self.pooled(views, full))
 
     def pooled(self, views: Sequence[View], full: int | None = None) -> Tensor:
-        """What the encoder makes of views, `[V, B, D]`, before the head.
-
-        The first `full` views, all by default, are batches of their own, which alone count in the encoder's running
-        statistics: a teacher that lives on these (see `EMA`) is shown nothing else.
-        """
-        own = len(views) if full is None else full
-        pooled = []
-        for (counts, _), group in groupby(enumerate(views), key=lambda at: (at[0] < own, at[1].x.shape[1:])):
-            with nullcontext() if counts else uncounted(self.encoder):
-                pooled.append(self.encoder(concatenate([view for _, view in group])).pooled)
-        return torch.cat(pooled).view(len(views), len(views[0]), -1)
+        """What the encoder makes of views, `[V, B, D]`, before the head; see `pooled_of`."""
+        return pooled_of(self.encoder, views, full)
 
     def embedded(self, pooled: Tensor) -> Tensor:
         """What the head makes of `pooled [V, B, D]`, all views as one batch: `[V, B, out]` float32."""

@@ -130,6 +130,16 @@ def test_msn_computes_nothing_of_what_is_left_out():
     assert sum(left) < 0.55 * sum(int(method.encoder.cut(view).valid.sum()) for view in views)
 
 
+@pytest.mark.parametrize("name", ["msn", "ibot"])
+def test_small_crops_are_read_as_one_batch(name):
+    method, views = made(name, local=3)
+    read = []
+    method.encoder.blocks[0].register_forward_hook(lambda _, given, __: read.append(len(given[0])))
+    step_of(method, views)
+    assert len(read) == 3
+    assert read[2] == sum(int(method.encoder.cut(view).valid.sum()) for view in views[2:])
+
+
 def test_ibot_pays_for_pooled_views_with_hidden_tokens_that_lie_near_another_samples_in_both():
     method, views = made("ibot", local=1, koleo=0.5)
     near = torch.zeros(COUNT)
