@@ -36,17 +36,7 @@ class DINO(Method):
         "loss = mean_{v != w} -sum_k s(t_w)_k log softmax_k( cos(z_v, c_k) / T ),  s = shares by Sinkhorn's rounds,  "
         "t = teacher,  teacher <- m teacher + (1-m) student"
     )
-    presets = {
-        "default": {"optimiser": {"lr": 2e-3}},
-        "paper": {
-            "method": {"choices": 65_536, "momentum": 0.996, "hidden": 2048, "out": 256, "local": 8},
-            "encoder": {"name": "timm", "model": "vit_small_patch16_224"},
-            "modality": {"size": 224},
-            "optimiser": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.04, "warmup": 0.1},
-            "batch": 1024,
-            "budget": {"epochs": 100},
-        },
-    }
+    presets = {"default": {"optimiser": {"lr": 2e-3}}}
 
     class Config(Named):
         name: Literal["dino"] = "dino"

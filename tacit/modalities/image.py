@@ -26,6 +26,7 @@ from tacit.modalities.closed import patches
 from tacit.modalities.facts import advice, facts
 from tacit.modalities.likeness import perceptual_hash
 from tacit.modalities.marks import stored, whole
+from tacit.modalities.papers import PRESETS
 from tacit.modalities.pictures import SUFFIXES, ImageLayout, extent, read, survey
 from tacit.modalities.pixels import GREY, Frame, kept
 from tacit.nn.convnet import ConvNet, ResNet18, Timm
@@ -146,107 +147,6 @@ def _patches(samples: Samples) -> Callable[[View], Tensor]:
     return patches(samples, IMAGE)
 
 
-_BASE = {"size": "base", "patch": 16}
-_LOOK = {"jitter": 0.8, "strength": 0.4, "grey": 0.2, "blur": 0.5}
-_PRESETS = {
-    "masked-prediction": {
-        # Xie et al. 2022, arXiv 2111.09886, ViT-B of the authors' code: squares of 32 pixels, plain values; there the
-        # rate stays until epoch 700, and is a tenth then
-        "simmim": {
-            "method": {"share": 0.6, "span": 2, "changed": 0.0, "kept": 0.0, "each": False, "loss": "absolute"},
-            "encoder": _BASE,
-            "modality": {"size": 224, "weak": {"crop": [0.67, 1.0]}},
-            "optimiser": {"lr": 4e-4, "weight_decay": 0.05, "warmup": 0.0125, "clip": 5.0},
-            "batch": 2048,
-            "budget": {"epochs": 800},
-        },
-    },
-    "ibot": {
-        # Zhou et al. 2022, arXiv 2111.07832, ViT-S/16 of the authors' code, by ViT-B; .1 to .5 are hidden there, in
-        # half of the views, the teacher begins at .04, weight decay rises to .4
-        "paper": {
-            "method": {
-                "share": 0.3,
-                "choices": 8192,
-                "sharing": 0.07,
-                "momentum": 0.996,
-                "hidden": 2048,
-                "out": 256,
-                "local": 10,
-            },
-            "encoder": _BASE,
-            "modality": {
-                "size": 224,
-                "global": {**_LOOK, "crop": [0.25, 1.0]},
-                "local": {**_LOOK, "crop": [0.05, 0.25], "scale": 96 / 224},
-            },
-            "optimiser": {"lr": 2e-3, "weight_decay": 0.04, "warmup": 0.0125, "clip": 3.0},
-            "batch": 1024,
-            "budget": {"epochs": 800},
-        },
-        # Oquab et al. 2023, arXiv 2304.07193, ViT-L/14 of the authors' code, by ViT-B, with the registers of Darcet et
-        # al. 2024; masks and the teacher's beginning as above, weight decay rises to .2, .4 of the layers are left out
-        "dinov2": {
-            "method": {
-                "share": 0.3,
-                "choices": 131_072,
-                "sharing": 0.07,
-                "momentum": 0.994,
-                "hidden": 2048,
-                "out": 384,
-                "local": 8,
-                "koleo": 0.1,
-            },
-            "encoder": {"size": "base", "patch": 14, "registers": 4},
-            "modality": {
-                "size": 224,
-                "global": {**_LOOK, "crop": [0.32, 1.0]},
-                "local": {**_LOOK, "crop": [0.05, 0.32], "scale": 98 / 224},
-            },
-            "optimiser": {"lr": 3.5e-4, "weight_decay": 0.04, "warmup": 0.16, "clip": 3.0},
-            "batch": 3072,
-            "budget": {"steps": 625_000},
-        },
-    },
-    "msn": {
-        # Assran et al. 2022, arXiv 2204.07141, ViT-S/16 of the authors' code, by ViT-B; weight decay rises to .4
-        "paper": {
-            "method": {"choices": 1024, "momentum": 0.996, "hidden": 2048, "out": 256, "local": 10},
-            "encoder": _BASE,
-            "modality": {
-                "size": 224,
-                "global": {**_LOOK, "crop": [0.3, 1.0]},
-                "local": {**_LOOK, "crop": [0.05, 0.3], "scale": 96 / 224},
-            },
-            "optimiser": {"lr": 1e-3, "weight_decay": 0.04, "warmup": 0.01875, "clip": 3.0},
-            "batch": 1024,
-            "budget": {"epochs": 800},
-        },
-    },
-    "mae": {
-        # He et al. 2022, arXiv 2111.06377, table 8; without the second moment's .95
-        "paper": {
-            "method": {"layers": 8, "width": 512},
-            "encoder": _BASE,
-            "modality": {"size": 224, "weak": {"crop": [0.2, 1.0]}},
-            "optimiser": {"lr": 2.4e-3, "weight_decay": 0.05, "warmup": 0.05, "clip": None},
-            "batch": 4096,
-            "budget": {"epochs": 800},
-        },
-    },
-    "i-jepa": {
-        # Assran et al. 2023, arXiv 2301.08243, appendix A, ViT-B/16; its weight decay rises from .04 to .4
-        "paper": {
-            "method": {"momentum": 0.996, "layers": 6, "width": 384},
-            "encoder": _BASE,
-            "modality": {"size": 224, "weak": {"crop": [0.3, 1.0], "flip": 0.0}},
-            "optimiser": {"lr": 1e-3, "weight_decay": 0.04, "warmup": 0.025, "clip": None},
-            "batch": 2048,
-            "budget": {"epochs": 600},
-        },
-    },
-}
-
 IMAGE = Modality(
     name="image",
     unit="images",
@@ -275,7 +175,7 @@ IMAGE = Modality(
     },
     corruptions={"noise": noisy, "holes": holed, "grey": grey},
     targets={"values": Target(_values, _paint_values), "colour": Target(_colours, _paint_colours, gamut)},
-    presets=_PRESETS,
+    presets=PRESETS,
     recipes={"masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}}},
     decoder=_decoder,
     dense=_dense,

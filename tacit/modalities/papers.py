@@ -1,0 +1,122 @@
+"""What papers on photographs trained with: presets of methods, for images alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_BASE = {"size": "base", "patch": 16}
+
+
+def _multicrop(part: float, side: int) -> Mapping[str, Any]:
+    """Full views of more than `part` of the area, at 224 pixels, and crops of less, at `side`: the views of DINO and of
+    those that came after it."""
+    look = {"jitter": 0.8, "strength": 0.4, "grey": 0.2, "blur": 0.5}
+    small = {**look, "crop": [0.05, part], "scale": side / 224}
+    return {"size": 224, "global": {**look, "crop": [part, 1.0]}, "local": small}
+
+
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "masked-prediction": {
+        # Xie et al. 2022, arXiv 2111.09886, ViT-B of the authors' code: squares of 32 pixels, plain values; there the
+        # rate stays until epoch 700, and is a tenth then
+        "simmim": {
+            "method": {"share": 0.6, "span": 2, "changed": 0.0, "kept": 0.0, "each": False, "loss": "absolute"},
+            "encoder": _BASE,
+            "modality": {"size": 224, "weak": {"crop": [0.67, 1.0]}},
+            "optimiser": {"lr": 4e-4, "weight_decay": 0.05, "warmup": 0.0125, "clip": 5.0},
+            "batch": 2048,
+            "budget": {"epochs": 800},
+        },
+    },
+    "dino": {
+        # Caron et al. 2021, arXiv 2104.14294, ViT-S/16 of the authors' code, by ViT-B; weight decay rises to .4
+        "paper": {
+            "method": {
+                "choices": 65_536,
+                "sharing": 0.04,
+                "momentum": 0.996,
+                "hidden": 2048,
+                "out": 256,
+                "local": 8,
+            },
+            "encoder": {"name": "transformer", **_BASE},
+            "modality": _multicrop(0.4, 96),
+            "optimiser": {"lr": 2e-3, "weight_decay": 0.04, "warmup": 0.1, "clip": 3.0},
+            "batch": 1024,
+            "budget": {"epochs": 100},
+        },
+    },
+    "ibot": {
+        # Zhou et al. 2022, arXiv 2111.07832, ViT-S/16 of the authors' code, by ViT-B; .1 to .5 are hidden there, in
+        # half of the views, the teacher begins at .04, weight decay rises to .4
+        "paper": {
+            "method": {
+                "share": 0.3,
+                "choices": 8192,
+                "sharing": 0.07,
+                "momentum": 0.996,
+                "hidden": 2048,
+                "out": 256,
+                "local": 10,
+            },
+            "encoder": _BASE,
+            "modality": _multicrop(0.25, 96),
+            "optimiser": {"lr": 2e-3, "weight_decay": 0.04, "warmup": 0.0125, "clip": 3.0},
+            "batch": 1024,
+            "budget": {"epochs": 800},
+        },
+        # Oquab et al. 2023, arXiv 2304.07193, ViT-L/14 of the authors' code, by ViT-B, with the registers of Darcet et
+        # al. 2024; masks and the teacher's beginning as above, weight decay rises to .2, .4 of the layers are left out
+        "dinov2": {
+            "method": {
+                "share": 0.3,
+                "choices": 131_072,
+                "sharing": 0.07,
+                "momentum": 0.994,
+                "hidden": 2048,
+                "out": 384,
+                "local": 8,
+                "koleo": 0.1,
+            },
+            "encoder": {"size": "base", "patch": 14, "registers": 4},
+            "modality": _multicrop(0.32, 98),
+            "optimiser": {"lr": 3.5e-4, "weight_decay": 0.04, "warmup": 0.16, "clip": 3.0},
+            "batch": 3072,
+            "budget": {"steps": 625_000},
+        },
+    },
+    "msn": {
+        # Assran et al. 2022, arXiv 2204.07141, ViT-S/16 of the authors' code, by ViT-B; weight decay rises to .4
+        "paper": {
+            "method": {"choices": 1024, "momentum": 0.996, "hidden": 2048, "out": 256, "local": 10},
+            "encoder": _BASE,
+            "modality": _multicrop(0.3, 96),
+            "optimiser": {"lr": 1e-3, "weight_decay": 0.04, "warmup": 0.01875, "clip": 3.0},
+            "batch": 1024,
+            "budget": {"epochs": 800},
+        },
+    },
+    "mae": {
+        # He et al. 2022, arXiv 2111.06377, table 8; without the second moment's .95
+        "paper": {
+            "method": {"layers": 8, "width": 512},
+            "encoder": _BASE,
+            "modality": {"size": 224, "weak": {"crop": [0.2, 1.0]}},
+            "optimiser": {"lr": 2.4e-3, "weight_decay": 0.05, "warmup": 0.05, "clip": None},
+            "batch": 4096,
+            "budget": {"epochs": 800},
+        },
+    },
+    "i-jepa": {
+        # Assran et al. 2023, arXiv 2301.08243, appendix A, ViT-B/16; its weight decay rises from .04 to .4
+        "paper": {
+            "method": {"momentum": 0.996, "layers": 6, "width": 384},
+            "encoder": _BASE,
+            "modality": {"size": 224, "weak": {"crop": [0.3, 1.0], "flip": 0.0}},
+            "optimiser": {"lr": 1e-3, "weight_decay": 0.04, "warmup": 0.025, "clip": None},
+            "batch": 2048,
+            "budget": {"epochs": 600},
+        },
+    },
+}
