@@ -225,6 +225,8 @@ class Modality:
     Raises `UsageError` for an encoder without maps."""
     gaps: bool = False
     """Whether values of `View.x` may be missing (NaN), and its encoders read them so."""
+    values: bool = True
+    """Whether `View.x` holds values; False where it holds ids, which are codes already."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
     moments: bool = False
@@ -290,7 +292,7 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `spell`, `words`."""
+        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `spell`, `values`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
@@ -301,5 +303,6 @@ class Modality:
         offered |= {"grid"} if self.grid else set()
         offered |= {"moments"} if self.moments else set()
         offered |= {"spell"} if self.spell else set()
+        offered |= {"values"} if self.values else set()
         offered |= {"words"} if self.words else set()
         return frozenset(offered)

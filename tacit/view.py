@@ -269,6 +269,9 @@ class Tokens:
     """How many sequences the tokens are, one behind the other and of one length, that do not see each other."""
     scale: tuple[Tensor, Tensor] | None = None
     """Level and spread `[B, L, P]` that were taken from the values before they became `x`; `target` still has them."""
+    known: Tensor | None = None
+    """Boolean `[B, L]`: tokens that all others see, while of these each sees besides only what stands before it; None:
+    who sees whom is the encoder's own. Heeded by encoders that drop tokens (`TokenEncoder.drops`)."""
 
     def followed(self, ahead: int) -> Tensor:
         """Boolean `[B, L - ahead]`: which tokens are valid, and so is the one `ahead` later in the same sequence."""
@@ -282,6 +285,10 @@ class Tokens:
     def only(self, seen: Tensor) -> Tokens:
         """The same tokens, of which those that are not `seen`, boolean `[B, L]`, are taken for padding."""
         return replace(self, valid=self.valid & seen)
+
+    def after(self, known: Tensor) -> Tokens:
+        """The same tokens, of which all see those `known`, boolean `[B, L]`, and beside these only what stands before."""
+        return replace(self, known=known)
 
 
 class TokenEncoder(Encoder, ABC):
@@ -297,8 +304,8 @@ class TokenEncoder(Encoder, ABC):
     causal: bool
     """Whether a token sees only itself and what stands before it."""
     drops: ClassVar[bool] = False
-    """Whether tokens that are not valid, wherever they stand, are neither seen nor computed, so that hidden ones can be
-    left out."""
+    """Whether tokens see one another by attention alone: those that are not valid, wherever they stand, are neither seen
+    nor computed, so that hidden ones can be left out, and who sees whom can be told (`Tokens.known`)."""
 
     @abstractmethod
     def cut(self, view: View) -> Tokens:

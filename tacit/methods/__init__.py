@@ -1,8 +1,10 @@
 """The methods, one page each. This table is all that a new page has to be entered into."""
 
 from tacit.core import Learner
+from tacit.methods.aim import AIM
 from tacit.methods.autoencoder import Autoencoder
 from tacit.methods.barlow_twins import BarlowTwins
+from tacit.methods.beit import BEiT
 from tacit.methods.byol import BYOL
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
@@ -74,8 +76,10 @@ METHODS: dict[str, type[Learner]] = {
     "autoencoder": Autoencoder,
     "masked-prediction": MaskedPrediction,
     "mae": MAE,
+    "beit": BEiT,
     "i-jepa": IJEPA,
     "causal-prediction": CausalPrediction,
+    "aim": AIM,
     "ts2vec": TS2Vec,
     "mixup": MixUp,
     "wav2vec2": Wav2Vec2,

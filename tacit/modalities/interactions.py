@@ -158,6 +158,7 @@ INTERACTIONS = Modality(
     surveyed=2_000_000,
     read=read,
     collate=collate,
+    values=False,
     within=_within,
     seen=_seen,
     augment=_augment,

@@ -105,7 +105,10 @@ SERIES = Modality(
         "simclr": {"method": {"local": 0, "temperature": 0.2}, "optimiser": {"lr": 1e-3}},
         "ibot": {"encoder": {"name": "tcn"}},
         "msn": {"encoder": {"name": "tcn"}, "optimiser": {"lr": 2e-3, "weight_decay": 0.02, "clip": None}},
-        "mae": {"method": {"each": False}},  # of few values in a token, their level says most
+        # of few values in a token, their level says most
+        "mae": {"method": {"each": False}},
+        "beit": {"method": {"each": False}},
+        "aim": {"method": {"each": False}},
         # crops alone: what is a pair must be the same moment as it is
         "ts2vec": {"modality": {"weak": {"crop": [0.5, 1.0], "jitter": 0.0}}},
     },

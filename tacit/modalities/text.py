@@ -99,6 +99,7 @@ TEXT = Modality(
     adopt=adopt,
     export=export,
     collate=_collate,
+    values=False,
     spell=spell,
     words=words,
     augment=_augment,

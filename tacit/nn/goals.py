@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit.core import Progress, TokenEncoder, Tokens, View
+from tacit.core import Draws, Progress, TokenEncoder, Tokens, View
 from tacit.losses.tokens import known_mean, perplexity, token_loss, unigram_loss
 from tacit.nn.codes import Clusters, RandomCodes
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Vocabulary
+from tacit.nn.whiten import zca
 
 FEW = 8
 """Tokens of each sample that k-means learns from at a step."""
@@ -22,6 +23,10 @@ STARTERS = 64
 """Samples that k-means starts from."""
 FADE = 0.99
 """What the counts of codes keep of themselves at each step."""
+FLAT = 0.01
+"""Added to the variance of the values in a token, whose variance over all data is 1: noise is no shape."""
+RIDGE = 0.1
+"""Share of the mean variance that is added to all before whitening."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +159,44 @@ class Projected(Coded):
         return Aim(codes, {"codes": self.used(codes, tokens.valid)})
 
 
+class Tokenized(Coded):
+    """The nearest of K directions to what a token holds, whitened: spherical k-means, which follows the data (the
+    codebook of Peng et al. 2022, BEiT v2, arXiv 2208.06366, section 2.2, of values in place of a network's output)."""
+
+    mean: Tensor
+    whiten: Tensor
+
+    def __init__(self, encoder: TokenEncoder, sample: View, codes: int, each: bool) -> None:
+        """`each`: values are standardised within their token first."""
+        super().__init__(encoder, codes)
+        self.each = each
+        values = self._alone(values_of(encoder, sample))
+        about = values - values.mean(dim=0)
+        covariance = about.T @ about / max(1, len(about))
+        self.register_buffer("mean", values.mean(dim=0))
+        self.register_buffer("whiten", zca(covariance, RIDGE * float(covariance.diagonal().mean()) + 1e-6))
+        self.codebook = Clusters(values.shape[1], codes)
+        self.codebook.start(F.normalize(about @ self.whiten, dim=1))
+        self.counts.add_(self.codebook.counts)
+
+    @torch.no_grad()
+    def forward(self, view: View, tokens: Tokens) -> Aim:
+        values = F.normalize((self._alone(tokens.target.nan_to_num()) - self.mean) @ self.whiten, dim=2)
+        codes = self.codebook(values)
+        return Aim(codes, {"codes": self.used(codes, tokens.valid), "values": some_of(values, tokens.valid)})
+
+    def update(self, carry: Mapping[str, Tensor], encoder: TokenEncoder, progress: Progress) -> None:
+        super().update(carry, encoder, progress)
+        self.codebook.follow(carry["values"].flatten(0, 1))
+
+    def _alone(self, values: Tensor) -> Tensor:
+        """`[..., P]`, standardised within each token where that is asked for."""
+        if not self.each:
+            return values
+        variance = values.var(dim=-1, correction=0, keepdim=True)
+        return (values - values.mean(dim=-1, keepdim=True)) / (variance + FLAT).sqrt()
+
+
 class Clustered(Coded):
     """k-means of what the tokens hold; later of a middle layer of the encoder as it then was (HuBERT).
 
@@ -178,10 +221,7 @@ class Clustered(Coded):
         first = int(self.iteration) == 1
         values = tokens.target.nan_to_num() if first else self._middle(view)
         codes = (self.raw if first else self.own)(values)
-        score = torch.rand(codes.shape, device=codes.device) + tokens.valid
-        few = score.topk(min(FEW, codes.shape[1]), dim=1).indices
-        some = values.gather(1, few[..., None].expand(-1, -1, values.shape[2]))
-        return Aim(codes, {"codes": self.used(codes, tokens.valid), "values": some})
+        return Aim(codes, {"codes": self.used(codes, tokens.valid), "values": some_of(values, tokens.valid)})
 
     def update(self, carry: Mapping[str, Tensor], encoder: TokenEncoder, progress: Progress) -> None:
         super().update(carry, encoder, progress)
@@ -227,6 +267,13 @@ class Taught(Goal):
 
     def update(self, carry: Mapping[str, Tensor], encoder: TokenEncoder, progress: Progress) -> None:
         self.teacher.follow(encoder, self.momentum)
+
+
+def some_of(values: Tensor, valid: Tensor) -> Tensor:
+    """What a `FEW` tokens of each sample hold, of all `values [B, L, P]`, those that are `valid` first: `[B, FEW, P]`."""
+    score = Draws.fresh(len(valid), valid.device).uniform(shape=valid.shape[1:]) + valid
+    few = score.topk(min(FEW, valid.shape[1]), dim=1).indices
+    return values.gather(1, few[..., None].expand(-1, -1, values.shape[2]))
 
 
 def values_of(encoder: TokenEncoder, sample: View) -> Tensor:

@@ -11,6 +11,13 @@ from torch import Tensor
 from tacit.core import Draws, Tokens
 from tacit.ranks import gathered
 
+LEAST = 16 / 196
+"""Share of the tokens in the smallest of several `blocks`: 16 patches of 14 x 14."""
+FLATTEST = 0.3
+"""Height of the flattest by its width; its inverse is that of the most upright."""
+TRIES = 16
+"""Blocks that are drawn for a sample, of which those count that hide no more than is wanted."""
+
 
 def hidden_of(tokens: Tokens, share: float, span: int, draws: Draws, *, geometric: bool = False) -> Tensor:
     """Boolean `[B, L]`: which `tokens` are hidden, in runs as by `hidden`; on a grid in squares of `span` by `span`.
@@ -42,17 +49,56 @@ def block(tokens: Tokens, scale: tuple[float, float], aspect: tuple[float, float
     Its share of the valid tokens lies between the two of `scale`, its height by its width, on a grid, between those of
     `aspect`. It has at least one token, if there is one.
     """
+    share = draws.uniform(*scale, shape=(tokens.rows,)).view(-1, 1)
+    ratio = draws.uniform(*aspect, shape=(1,)) if tokens.where.shape[2] > 1 else share
+    return _placed(tokens, share, ratio, draws)
+
+
+def blocks(tokens: Tokens, share: float, draws: Draws) -> Tensor:
+    """Boolean `[B, L]`: up to a `share` of the valid tokens of each sequence, at least one, in several blocks that may
+    overlap (Bao et al. 2022, BEiT, arXiv 2106.08254, algorithm 1).
+
+    Each block has at least `LEAST` of all tokens and at most as many as are still wanted, and any shape between the
+    `FLATTEST` and its inverse, all logarithms alike (their `masking_generator.py`). Samples end a little below `share`
+    where what is still wanted is smaller than a block.
+    """
+    valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
+    count = valid.sum(dim=1, keepdim=True)
+    wanted, hide = (share * count).floor().clamp_min(1), torch.zeros_like(valid)
+    for _ in range(TRIES):
+        left = (wanted - hide.sum(dim=1, keepdim=True)) / count.clamp_min(1)
+        part = LEAST + draws.uniform(shape=(tokens.rows,)).view(-1, 1) * (left - LEAST)
+        ratio = FLATTEST ** draws.uniform(-1.0, 1.0, shape=(1,))
+        more = hide | _placed(tokens, part, ratio, draws).view_as(valid)
+        hide = torch.where(more.sum(dim=1, keepdim=True) <= wanted, more, hide)
+    lone = hidden(tokens.valid, 0.0, 1, draws, rows=tokens.rows).view_as(valid)
+    return torch.where(hide.any(dim=1, keepdim=True), hide, lone).view_as(tokens.valid)
+
+
+def _placed(tokens: Tokens, share: Tensor, ratio: Tensor, draws: Draws) -> Tensor:
+    """A run of each sequence, or a rectangle of a grid, somewhere: boolean `[B, L]`.
+
+    It has about a `share` of the valid tokens; `ratio` is its height by its width on a grid; `[B rows, 1]` each.
+    """
     if tokens.where.shape[2] == 1:
         valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
         count, place = valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1  # what is no token lies in no run
-        share, start = (draws.uniform(*of, shape=(tokens.rows,)).view(-1, 1) for of in (scale, (0.0, 1.0)))
+        start = draws.uniform(shape=(tokens.rows,)).view(-1, 1)
         return (_within(place, start, share * count, count) & valid).view_as(tokens.valid)
     rows, columns = (tokens.where.amax(dim=1) + 1)[:, :, None].unbind(dim=1)
-    area, ratio = draws.uniform(*scale, shape=(1,)) * rows * columns, draws.uniform(*aspect, shape=(1,))
-    inside = tokens.valid
+    area, inside = share * rows * columns, tokens.valid
     for axis, (side, count) in enumerate((((area * ratio).sqrt(), rows), ((area / ratio).sqrt(), columns))):
         inside = inside & _within(tokens.where[:, :, axis], draws.uniform(shape=(1,)), side, count)
     return inside
+
+
+def beginning(tokens: Tokens, draws: Draws) -> Tensor:
+    """Boolean `[B, L]`: the first tokens of each sequence, from one to all but the last, each number as likely
+    (El-Nouby et al. 2024, AIM, arXiv 2401.08541, section 3.2)."""
+    valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
+    count, place = valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1
+    length = 1 + (draws.uniform(shape=(tokens.rows,)).view(-1, 1) * (count - 1)).floor()
+    return ((place < length) & valid).view_as(tokens.valid)
 
 
 def _within(place: Tensor, start: Tensor, length: Tensor, count: Tensor) -> Tensor:

@@ -104,12 +104,13 @@ class Transformer(TokenEncoder):
             each.reshape(len(each) * tokens.rows, -1, *each.shape[2:])
             for each in (tokens.valid, tokens.where, tokens.x)
         )
-        before = 0
+        before, known = 0, None if tokens.known is None else tokens.known.reshape(valid.shape)
         if self.registers is not None:
             before = len(self.registers)
             x = torch.cat([self.registers.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
             valid, where = F.pad(valid, (before, 0), value=True), F.pad(where, (0, 0, before, 0))
-        rows = Rows(valid, self.causal)
+            known = None if known is None else F.pad(known, (before, 0), value=True)
+        rows = Rows(valid, self.causal, known)
         turn = rotation(rows.flat(where), HEAD)
         x, seen = self.dropout(rows.flat(x)), []
         for block in self.blocks:
@@ -166,10 +167,11 @@ class Attention(Protocol):
 class Rows:
     """Where the valid tokens of a batch lie: between `[B, L, ...]` and `[T, ...]`, one sample behind the other."""
 
-    def __init__(self, valid: Tensor, causal: bool) -> None:
-        """`valid`: boolean `[B, L]`."""
-        self.shape, self.causal = valid.shape, causal
+    def __init__(self, valid: Tensor, causal: bool, known: Tensor | None = None) -> None:
+        """`valid`, and `known` as in `Tokens`: boolean `[B, L]`."""
+        self.shape, self.causal = valid.shape, causal and known is None
         self.places = None if bool(valid.all()) else valid.flatten().nonzero().flatten()
+        self.known = None if known is None else self.flat(known)
         if self.places is not None:
             self.groups, self.back = _by_length(valid.sum(dim=1))
 
@@ -188,7 +190,8 @@ class Rows:
         """Each token's mixture of the values it sees: `[T, H, d]` each -> `[T, H d]`."""
         if self.places is None:
             q, k, v = (x.view(*self.shape, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+            mask = None if self.known is None else _or_before(self.known.view(self.shape))
+            mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)
             return mixed.transpose(1, 2).flatten(0, 1).flatten(1)
         found = [query[:0].flatten(1)]
         for tokens, seen in self.groups:
@@ -197,9 +200,17 @@ class Rows:
             )
             # padding stands behind: what sees no future does not see it either
             mask = None if self.causal else seen[:, None, None]
+            if self.known is not None:
+                mask = _or_before(self.known.index_select(0, tokens).view_as(seen) & seen)
             mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)
             found.append(mixed.transpose(1, 2).flatten(0, 1).flatten(1))
         return torch.cat(found).index_select(0, self.back)
+
+
+def _or_before(known: Tensor) -> Tensor:
+    """Which tokens a token sees that sees those `known`, boolean `[B, L]`, and up to itself all others: `[B, 1, L, L]`."""
+    before = torch.ones(known.shape[1], known.shape[1], dtype=torch.bool, device=known.device).tril()
+    return known[:, None, None] | before
 
 
 def _by_length(count: Tensor) -> tuple[Sequence[tuple[Tensor, Tensor]], Tensor]:

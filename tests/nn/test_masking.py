@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.core import Draws, Tokens
-from tacit.nn.masking import block, covered, hidden, hidden_of, one_seen
+from tacit.nn.masking import LEAST, beginning, block, blocks, covered, hidden, hidden_of, one_seen
 
 
 def draws(rows, seed=0):
@@ -152,3 +152,41 @@ def test_what_is_hidden_of_a_sample_does_not_depend_on_longer_ones_in_the_batch(
 
     assert torch.equal(fate(6), fate(7))
     assert torch.equal(fate(6), fate(50))
+
+
+def test_several_blocks_of_a_grid_hide_about_the_share_and_are_no_less_than_a_block():
+    hide = blocks(grid(400, 14, 14), 0.4, draws(400)).view(400, 14, 14)
+    shares = hide.float().mean(dim=(1, 2))
+    assert shares.max() <= 0.4
+    assert 0.33 < float(shares.mean()) < 0.4
+    assert shares.min() > LEAST
+    alone = hide & ~_beside(hide)
+    assert float(alone.sum() / hide.sum()) < 0.01, "neighbours are hidden together"
+    assert hide.float().mean(dim=0).min() > 0.1, "anywhere"
+
+
+def _beside(hide):
+    """Which cells have a hidden neighbour above, below, left or right."""
+    padded = torch.nn.functional.pad(hide, (1, 1, 1, 1))
+    return padded[:, :-2, 1:-1] | padded[:, 2:, 1:-1] | padded[:, 1:-1, :-2] | padded[:, 1:-1, 2:]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=5), st.floats(0.05, 0.9))
+def test_blocks_of_each_sequence_hide_no_more_than_the_share_and_one_token_at_least(lengths, share):
+    valid = (torch.arange(40) < torch.tensor(lengths)[:, None]).flatten()[None].repeat(3, 1)
+    found = blocks(sequences(valid, rows=len(lengths)), share, draws(3))
+    assert not (found & ~valid).any()
+    count = found.view(3, len(lengths), 40).sum(dim=2)
+    length = torch.tensor(lengths)
+    assert (count >= length.clamp_max(1)).all()
+    assert (count <= (share * length).floor().clamp_min(1)).all()
+
+
+def test_a_beginning_has_from_one_to_all_but_one_token_each_as_likely():
+    valid = torch.arange(7) < torch.tensor([[6], [2], [1], [0]]).repeat(600, 1)
+    found = beginning(sequences(valid), draws(2400))
+    count = found.sum(dim=1).view(600, 4)
+    assert torch.equal(found, torch.arange(7) < found.sum(dim=1, keepdim=True)), "the first ones"
+    assert count[:, 0].bincount(minlength=7)[1:6].min() > 80
+    assert set(count[:, 0].tolist()) == {1, 2, 3, 4, 5}
+    assert (count[:, 1:] == torch.tensor([1, 1, 0])).all()
