@@ -287,7 +287,7 @@ class Tokens:
         return replace(self, valid=self.valid & seen)
 
     def after(self, known: Tensor) -> Tokens:
-        """The same tokens, of which all see those `known`, boolean `[B, L]`, and beside these only what stands before."""
+        """The same tokens, of which all see those `known`, boolean `[B, L]`, and besides only what stands before."""
         return replace(self, known=known)
 
 
@@ -304,8 +304,8 @@ class TokenEncoder(Encoder, ABC):
     causal: bool
     """Whether a token sees only itself and what stands before it."""
     drops: ClassVar[bool] = False
-    """Whether tokens see one another by attention alone: those that are not valid, wherever they stand, are neither seen
-    nor computed, so that hidden ones can be left out, and who sees whom can be told (`Tokens.known`)."""
+    """Whether tokens see one another by attention alone: those that are not valid, wherever they stand, are neither
+    seen nor computed, so that hidden ones can be left out, and who sees whom can be told (`Tokens.known`)."""
 
     @abstractmethod
     def cut(self, view: View) -> Tokens:

@@ -18,12 +18,12 @@ from tacit.nn.masking import blocks, covered
 
 
 class BEiT(Method):
-    """Learns how parts of a sample go together by naming the hidden ones, several blocks of neighbours, as one of a few
-    hundred shapes.
+    """Learns how parts of a sample go together by naming hidden ones, several blocks of neighbours, as one of a few hundred
+    shapes.
 
-    Which shapes there are, a tokenizer learns beside: spherical k-means of what tokens hold, whitened, which follows
-    the data from batch to batch, as BEiT v2's codebook does. The papers' tokenizers are networks that others had trained
-    before, on 250 million pictures and their captions, or that imitate such a one.
+    Which shapes there are, a tokenizer learns beside: k-means of what tokens hold, whitened and of length one, which
+    follows the data from batch to batch, as BEiT v2's codebook does. The papers' tokenizers are networks that were
+    trained before, on 250 million pictures with captions, or by one that was.
     """
 
     paper = (
@@ -31,8 +31,8 @@ class BEiT(Method):
         "2022, BEiT v2, arXiv 2208.06366"
     )
     formula = (
-        "loss = mean over hidden t of -log p(code_t | what is not hidden),  code_t = argmax_k cos(w_t, c_k),  w = what "
-        "tokens hold, whitened"
+        "loss = mean over hidden t of -log p(code_t | what is not hidden),  code_t = argmin_k |w_t / |w_t| - c_k|,  w = "
+        "what tokens hold, whitened,  c = k-means of w / |w|"
     )
     presets = {
         "default": {

@@ -108,6 +108,29 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "budget": {"epochs": 800},
         },
     },
+    "beit": {
+        # Bao et al. 2022, arXiv 2106.08254, and their program: 75 of 196 patches; without relative positions, scales of
+        # layers, layers left out, the second moment's .98 and jittered colours
+        "paper": {
+            "method": {"share": 0.383, "codes": 8192},
+            "encoder": _BASE,
+            "modality": {"size": 224, "weak": {"crop": [0.08, 1.0]}},
+            "optimiser": {"lr": 1.5e-3, "weight_decay": 0.05, "warmup": 0.0125, "clip": 3.0},
+            "batch": 2048,
+            "budget": {"epochs": 800},
+        },
+    },
+    "aim": {
+        # El-Nouby et al. 2024, arXiv 2401.08541, by an encoder a seventh as large as their smallest one
+        "paper": {
+            "method": {"layers": 12, "width": 2048},
+            "encoder": {"size": "base", "patch": 14},
+            "modality": {"size": 224, "weak": {"crop": [0.4, 1.0]}},
+            "optimiser": {"lr": 1e-3, "weight_decay": 0.05, "warmup": 0.0625, "clip": 1.0},
+            "batch": 4096,
+            "budget": {"steps": 500_000},
+        },
+    },
     "i-jepa": {
         # Assran et al. 2023, arXiv 2301.08243, appendix A, ViT-B/16; its weight decay rises from .04 to .4
         "paper": {

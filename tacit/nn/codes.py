@@ -59,7 +59,10 @@ class Clusters(nn.Module):
         Lloyd's iterations."""
         away = torch.full((len(x),), 1.0, device=x.device)
         for number in range(len(self.centres)):
-            chosen = x[torch.multinomial(away, 1)] if bool(away.any()) else torch.randn_like(x[:1])
+            if not bool(away.any()):
+                self.centres[number:] = torch.randn_like(self.centres[number:])
+                break
+            chosen = x[torch.multinomial(away, 1)]
             self.centres[number] = chosen[0]
             away = (x - chosen).square().sum(dim=1) if number == 0 else away.minimum((x - chosen).square().sum(dim=1))
         for _ in range(rounds):

@@ -160,8 +160,11 @@ class Projected(Coded):
 
 
 class Tokenized(Coded):
-    """The nearest of K directions to what a token holds, whitened: spherical k-means, which follows the data (the
-    codebook of Peng et al. 2022, BEiT v2, arXiv 2208.06366, section 2.2, of values in place of a network's output)."""
+    """The cluster of what a token holds, whitened and of length one: its shape, whatever its strength.
+
+    Clusters follow the data as the codebook of BEiT v2 does (Peng et al. 2022, arXiv 2208.06366, section 2.2), whose
+    vectors of length one are the output of a network, and here values.
+    """
 
     mean: Tensor
     whiten: Tensor
@@ -270,7 +273,7 @@ class Taught(Goal):
 
 
 def some_of(values: Tensor, valid: Tensor) -> Tensor:
-    """What a `FEW` tokens of each sample hold, of all `values [B, L, P]`, those that are `valid` first: `[B, FEW, P]`."""
+    """What `FEW` tokens of each sample hold, of all `values [B, L, P]`, the `valid` ones first: `[B, FEW, P]`."""
     score = Draws.fresh(len(valid), valid.device).uniform(shape=valid.shape[1:]) + valid
     few = score.topk(min(FEW, valid.shape[1]), dim=1).indices
     return values.gather(1, few[..., None].expand(-1, -1, values.shape[2]))

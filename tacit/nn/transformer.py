@@ -208,7 +208,7 @@ class Rows:
 
 
 def _or_before(known: Tensor) -> Tensor:
-    """Which tokens a token sees that sees those `known`, boolean `[B, L]`, and up to itself all others: `[B, 1, L, L]`."""
+    """Which tokens each sees that sees those `known`, boolean `[B, L]`, and all others up to itself: `[B, 1, L, L]`."""
     before = torch.ones(known.shape[1], known.shape[1], dtype=torch.bool, device=known.device).tril()
     return known[:, None, None] | before
 

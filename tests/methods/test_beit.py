@@ -72,7 +72,7 @@ def test_who_says_nothing_pays_the_logarithm_of_the_number_of_codes():
     assert torch.allclose(step_of(method, view).loss, torch.tensor(math.log(12)), atol=1e-5)
 
 
-def test_a_code_is_the_nearest_direction_and_tells_shapes_whatever_their_light():
+def test_a_code_is_the_nearest_centre_and_tells_shapes_whatever_their_light():
     """Distances as in BEiT v2's `norm_ema_quantizer.py`."""
     view = images()
     method = made(view)
