@@ -18,8 +18,8 @@ from tacit.nn.masking import blocks, covered
 
 
 class BEiT(Method):
-    """Learns how parts of a sample go together by naming hidden ones, several blocks of neighbours, as one of a few hundred
-    shapes.
+    """Learns how parts of a sample go together by naming hidden ones, several blocks of neighbours, as one of a few
+    hundred shapes.
 
     Which shapes there are, a tokenizer learns beside: k-means of what tokens hold, whitened and of length one, which
     follows the data from batch to batch, as BEiT v2's codebook does. The papers' tokenizers are networks that were
@@ -31,8 +31,8 @@ class BEiT(Method):
         "2022, BEiT v2, arXiv 2208.06366"
     )
     formula = (
-        "loss = mean over hidden t of -log p(code_t | what is not hidden),  code_t = argmin_k |w_t / |w_t| - c_k|,  w = "
-        "what tokens hold, whitened,  c = k-means of w / |w|"
+        "loss = mean over hidden t of -log p(code_t | what is not hidden),  code_t = argmin_k |w_t / |w_t| - c_k|,  "
+        "w = what tokens hold, whitened,  c = k-means of w / |w|"
     )
     presets = {
         "default": {
