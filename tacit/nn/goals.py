@@ -144,7 +144,7 @@ class Coded(Goal, ABC):
     def used(self, codes: Tensor, valid: Tensor) -> Tensor:
         """How often each sample's valid tokens have each code: `[B, K]` of `codes [B, L]`."""
         found = codes.new_zeros(len(codes), len(self.counts), dtype=torch.float)
-        return found.scatter_add_(1, codes, valid.float())
+        return found.scatter_add_(1, codes, valid.to(found))
 
 
 class Projected(Coded):
