@@ -274,7 +274,7 @@ class Taught(Goal):
 
 def some_of(values: Tensor, valid: Tensor) -> Tensor:
     """What `FEW` tokens of each sample hold, of all `values [B, L, P]`, the `valid` ones first: `[B, FEW, P]`."""
-    score = Draws.fresh(len(valid), valid.device).uniform(shape=valid.shape[1:]) + valid
+    score = Draws.fresh(len(valid), valid.device).uniform(shape=valid.shape[1:], ragged=True) + valid
     few = score.topk(min(FEW, valid.shape[1]), dim=1).indices
     return values.gather(1, few[..., None].expand(-1, -1, values.shape[2]))
 
