@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tacit.evaluation.knn import knn
+from tacit.evaluation.knn import ROWS, knn, neighbours
 
 
 def naive(train: Tensor, labels: Tensor, test: Tensor, classes: int, k: int, temperature: float) -> list[int]:
@@ -36,3 +36,13 @@ def test_equals_the_loop(k: int, temperature: float, tile: int) -> None:
 def test_a_constant_representation_is_no_error() -> None:
     found = knn(torch.ones(6, 3), torch.tensor([0, 0, 0, 1, 1, 1]), torch.ones(2, 3), 2, k=20, temperature=0.07)
     assert found.shape == (2,)
+
+
+def test_rows_of_several_blocks_are_found_together() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, test = (torch.randn(rows, 3, generator=generator) for rows in (2 * ROWS + 9, 7))
+    near, which = neighbours(train, test, 12, tile=3)
+    centred = train - train.mean(0)
+    cosines = torch.cosine_similarity((test - train.mean(0))[:, None], centred[None], dim=2)
+    torch.testing.assert_close(near, cosines.topk(12, dim=1).values)
+    torch.testing.assert_close(near, cosines.gather(1, which))
