@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tacit import interrupt
+from tacit.evaluation.lbfgs import Memory
 from tacit.evaluation.scaler import Scaler
+from tacit.evaluation.softmax import Place, Problem
 
 HISTORY = 10
 """Pairs of steps and gradient changes that L-BFGS remembers."""
@@ -35,6 +37,8 @@ class LinearClassifier:
     """`[S, C]`."""
     slope: Tensor
     """`[S]`, the norm of the objective's gradient where the solver stopped."""
+    trail: tuple[float, Memory] | None = field(default=None, repr=False)
+    """The penalty, and what the search has learnt of the curvature, for one that starts here."""
 
     def predict(self, x: Tensor) -> Tensor:
         """Classes, long `[S, M]`, of the features `x [M, D]` that all S classifiers read."""
@@ -86,11 +90,12 @@ def fit(
     """Minimise mean cross-entropy + penalty / 2 |W|^2 for S problems at once; the bias is free.
 
     With N rows this is scikit-learn's `LogisticRegression(C=1 / (penalty * N))`. The solver is L-BFGS (Nocedal 1980)
-    on all rows, started from the bound on the curvature that `gram` gives (Boehning 1992): on CIFAR-10 40 iterations
-    instead of several hundred. Two facts about linear models make an iteration cheap: along a search direction the
-    logits are a straight line, so a line search never touches the features, and the objective is convex, so every
-    accepted step has positive curvature. A step starts at the length that Newton's method gives on that line and is
-    halved, in each problem for itself, until the objective has decreased enough (Armijo 1966): no problem ever goes up.
+    on all rows, started from the curvature that `gram` gives where all classes are as likely (Boehning 1992 has a bound
+    of the same form), its scale taken from the newest step. Two facts about linear models make an
+    iteration cheap: along a search direction the logits are a straight line, so a line search never touches the
+    features, and the objective is convex, so every accepted step has positive curvature. Each class has a length of
+    its own on that line: Newton's method gives them, from logits alone. All are halved, in each problem for itself,
+    until the objective has decreased enough (Armijo 1966): no problem ever goes up.
 
     Args:
         x: features, `[S, N, D]`, or `[N, D]` for one problem; read twice an iteration, never copied. Where D is larger
@@ -99,7 +104,8 @@ def fit(
         penalty: positive; in units of the scaled features.
         scaler: applied to `x` on the fly; the result reads scaled features (`LinearClassifier.after` undoes that).
         weight: `[S, N]` or `[N]`, how much each row counts in the mean; 0 leaves a row out.
-        start: where to start (the solution for a stronger penalty).
+        start: where to start (the solution for a stronger penalty of the same features); what was learnt of the
+            curvature on the way there is used again.
         gram: `Scaler.gram` of features like these, `[D, D]`; steers the search, never the solution.
         tolerance: a problem is solved when its gradient's norm is no larger.
         iterations: the most steps to take.
@@ -109,176 +115,101 @@ def fit(
     if x.shape[2] > x.shape[1] and scaler is None and start is None:
         rows, widen = condense(x)
         return widen(fit(rows, y, classes, penalty, weight=weight, tolerance=tolerance, iterations=iterations))
-    problem = _Problem.of(x, y, penalty, scaler, weight)
+    problem = Problem.of(x, y, penalty, scaler, weight)
     theta = x.new_zeros(len(x), classes, x.shape[2] + 1)
+    memory = Memory(HISTORY, theta)
     if start is not None:
         theta[..., :-1], theta[..., -1] = start.weights.mT, start.bias
-    factor = None if gram is None else _bound(gram, penalty)
-    theta, slope = _minimise(problem, theta, factor, tolerance, iterations)
-    return LinearClassifier(theta[..., :-1].mT.contiguous(), theta[..., -1], slope.norm(dim=(1, 2)))
+        if start.trail is not None and start.trail[1].shape == memory.shape:
+            more = torch.full_like(theta[0], penalty - start.trail[0])
+            more[:, -1] = 0
+            memory = start.trail[1].bent(more.flatten())
+    factor = None if gram is None else _factor(gram, penalty * classes)
+    theta, slope = _minimise(problem, theta, factor, tolerance, iterations, memory)
+    weights = theta[..., :-1].mT.contiguous()
+    return LinearClassifier(weights, theta[..., -1], slope.norm(dim=(1, 2)), (penalty, memory))
 
 
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """Where S problems stand, with all that was computed there."""
-
-    theta: Tensor
-    """`[S, C, D + 1]`, the bias in the last column."""
-    logits: Tensor
-    """`[S, C, N]`."""
-    chance: Tensor
-    """`[S, C, N]`, their softmax over the classes."""
-    loss: Tensor
-    """`[S]`: mean cross-entropy + penalty / 2 |W|^2."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """The objective of S problems: two passes over the features, and everything else on logits `[S, C, N]`.
-
-    Logits and losses are float64, so that a decrease can be told from rounding; the features stay as they are. Classes
-    come before rows, so that what is done with the logits runs along the rows, which are many.
-    """
-
-    x: Tensor
-    """`[S, N, D]`."""
-    y: Tensor
-    """Long `[S, 1, N]`."""
-    share: Tensor
-    """`[S, 1, N]`, each row's share of the mean."""
-    penalty: float
-    shift: Tensor
-    scale: Tensor
-
-    @classmethod
-    def of(cls, x: Tensor, y: Tensor, penalty: float, scaler: Scaler | None, weight: Tensor | None) -> _Problem:
-        share = torch.ones_like(y, dtype=torch.float64) if weight is None else weight.double()
-        share = (share / share.sum(1, keepdim=True))[:, None]
-        scaler = scaler or Scaler(x.new_zeros(x.shape[2]), x.new_ones(x.shape[2]))
-        return cls(x, y[:, None], share, penalty, scaler.shift, scaler.scale)
-
-    def logits(self, theta: Tensor) -> Tensor:
-        """First pass: `[S, C, N]`."""
-        weights = theta[..., :-1] / self.scale
-        # one problem is a plain matrix product, many go faster with the features transposed: half the time each
-        product = F.linear(self.x[0], weights[0]).T[None] if len(self.x) == 1 else weights @ self.x.mT
-        bias = theta[..., -1] - weights @ self.shift
-        return product.to(torch.float64, memory_format=torch.contiguous_format).add_(bias[..., None])
-
-    def place(self, theta: Tensor, logits: Tensor) -> _Place:
-        """What the logits of `theta` say; one exponential serves the loss, the gradient and the curvature."""
-        top = logits.amax(1, keepdim=True)
-        chance = (logits - top).exp_()
-        total = chance.sum(1, keepdim=True)
-        entropy = (top + total.log() - logits.gather(1, self.y)) * self.share
-        decay = 0.5 * self.penalty * theta[..., :-1].double().square().sum((1, 2))
-        return _Place(theta, logits, chance.div_(total), entropy.sum((1, 2)) + decay)
-
-    def gradient(self, place: _Place) -> Tensor:
-        """Second pass: `[S, C, D + 1]`."""
-        residual = place.chance * self.share
-        residual.scatter_add_(1, self.y, -self.share)
-        total = residual.sum(2, keepdim=True).to(self.x.dtype)
-        narrow = residual.to(self.x.dtype)
-        product = (narrow[0] @ self.x[0])[None] if len(self.x) == 1 else narrow @ self.x
-        weights = (product - total * self.shift) / self.scale + self.penalty * place.theta[..., :-1]
-        return torch.cat([weights, total], 2)
-
-    def curvature(self, place: _Place, along: Tensor, direction: Tensor) -> Tensor:
-        """`[S]`: the second derivative along `direction`, whose logits are `along`."""
-        centred = along - (place.chance * along).sum(1, keepdim=True)
-        spread = (place.chance * centred.square_()).sum(1, keepdim=True) * self.share
-        return spread.sum((1, 2)) + self.penalty * direction[..., :-1].double().square().sum((1, 2))
-
-
-def _bound(gram: Tensor, penalty: float) -> Tensor:
-    """The Cholesky factor `[D, D]` of G / 2 + penalty, which no curvature of softmax regression exceeds."""
-    bound = 0.5 * gram
-    bound.diagonal().add_(max(penalty, JITTER))
-    factor: Tensor = torch.linalg.cholesky(bound)
+def _factor(gram: Tensor, penalty: float) -> Tensor:
+    """The Cholesky factor `[D, D]` of G + penalty."""
+    bent = gram.clone()
+    bent.diagonal().add_(max(penalty, 2 * JITTER))
+    factor: Tensor = torch.linalg.cholesky(bent)
     return factor
 
 
 def _minimise(
-    problem: _Problem, theta: Tensor, factor: Tensor | None, tolerance: float, iterations: int
+    problem: Problem,
+    theta: Tensor,
+    factor: Tensor | None,
+    tolerance: float,
+    iterations: int,
+    memory: Memory | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Parameters and gradient, both `[S, C, D + 1]`, after at most `iterations` steps of L-BFGS."""
+    """Parameters and gradient, both `[S, C, D + 1]`, after at most `iterations` steps of L-BFGS, kept in `memory`."""
+    memory = memory or Memory(HISTORY, theta)
     place = problem.place(theta, problem.logits(theta))
     slope = problem.gradient(place)
-    pairs: list[tuple[Tensor, Tensor, Tensor]] = []
     active = torch.ones(len(theta), dtype=torch.bool, device=theta.device)
     for _ in range(iterations):
         interrupt.check()
         active = active & (slope.norm(dim=(1, 2)) > tolerance)
         if not active.any():
             break
-        direction = -_two_loops(slope, pairs, factor)
-        length, place = _line_search(problem, place, direction, slope, active)
-        active = active & (length > 0)
-        step = length.to(theta.dtype)[:, None, None] * direction
+        direction = -memory.direction(slope, partial(_steered, factor=factor))
+        step, place = _line_search(problem, place, direction, slope, active)
+        active = active & (step != 0).flatten(1).any(1)
         after = problem.gradient(place)
-        change = after - slope
-        pairs = [*pairs, (step, change, _ratio(torch.ones_like(step[:, :1, :1]), _dot(step, change)))][-HISTORY:]
+        memory.add(step, after - slope)
         slope = after
     return place.theta, slope
 
 
 def _line_search(
-    problem: _Problem, place: _Place, direction: Tensor, slope: Tensor, active: Tensor
-) -> tuple[Tensor, _Place]:
-    """Step lengths `[S]` along `direction`, 0 where no step decreases the objective, and the place behind them."""
+    problem: Problem, place: Place, direction: Tensor, slope: Tensor, active: Tensor
+) -> tuple[Tensor, Place]:
+    """A step `[S, C, D + 1]` along `direction`, 0 where none decreases the objective, and the place behind it."""
     along = problem.logits(direction)
+    bent = problem.curvature(place, along, direction)
+    falls = -(slope * direction).double().sum(2, keepdim=True)
+    if bent.shape[1] == 1:
+        falls = falls.sum(1, keepdim=True)
+    lengths = torch.linalg.solve_ex(bent, falls)[0]
+    promised = -(lengths * falls).sum((1, 2))
+    # what all classes have in common changes no probability, and would cost a penalty
+    step, along = _apart(lengths.to(direction.dtype) * direction), _apart(lengths * along)
 
-    def moved(length: Tensor) -> _Place:
-        far = length[:, None, None]
-        return problem.place(place.theta + far.to(direction.dtype) * direction, place.logits + far * along)
+    def moved(share: Tensor) -> Place:
+        far = share[:, None, None]
+        return problem.place(place.theta + far.to(step.dtype) * step, place.logits + far * along)
 
-    promised = _dot(slope, direction).flatten().double()
-    length = torch.where(active & (promised < 0), -promised / problem.curvature(place, along, direction), 0.0)
+    share = (active & (promised < 0)).double()
     for _ in range(HALVINGS):
-        found = moved(length)
-        enough = (found.loss <= place.loss + SUFFICIENT * length * promised) | (length == 0)
+        found = moved(share)
+        enough = (found.loss <= place.loss + SUFFICIENT * share * promised) | (share == 0)
         if enough.all():
-            return length, found
-        length = torch.where(enough, length, length / 2)
-    length = torch.where(enough, length, 0.0)
-    return length, moved(length)
+            break
+        share = torch.where(enough, share, share / 2)
+    else:
+        share = torch.where(enough, share, 0.0)
+        found = moved(share)
+    return share.to(step.dtype)[:, None, None] * step, found
+
+
+def _apart(each: Tensor) -> Tensor:
+    """`each [S, C, ...]` less the mean of all classes."""
+    return each - each.mean(1, keepdim=True)
 
 
 def _steered(slope: Tensor, factor: Tensor | None) -> Tensor:
-    """The inverse of the curvature's bound times `slope [S, C, D + 1]`; of the bias the bound is 1/2."""
+    """`slope [S, C, D + 1]` over the curvature of the features, whose bias is 1."""
     if factor is None:
         return slope
     columns = slope[..., :-1].flatten(0, 1).T
     solved = torch.cholesky_solve(columns, factor).T.reshape(*slope.shape[:2], -1)
-    return torch.cat([solved, 2 * slope[..., -1:]], 2)
-
-
-def _two_loops(slope: Tensor, pairs: Sequence[tuple[Tensor, Tensor, Tensor]], factor: Tensor | None) -> Tensor:
-    """The inverse Hessian's estimate times `slope [S, ...]` (Nocedal 1980, the two-loop recursion), batched.
-
-    `pairs` are steps and gradient changes `[S, ...]`, oldest first, with one over their inner products `[S, 1, 1]`.
-    """
-    shares = []
-    for step, change, inverse in reversed(pairs):
-        shares.append(inverse * _dot(step, slope))
-        slope = slope - shares[-1] * change
-    steered = _steered(slope, factor)
-    if pairs:
-        step, change, _ = pairs[-1]
-        length = _ratio(_dot(step, change), _dot(change, _steered(change, factor)))
-        steered = steered * torch.where(length > 0, length, 1.0)
-    slope = steered
-    for (step, change, inverse), share in zip(pairs, reversed(shares), strict=True):
-        slope = slope + (share - inverse * _dot(change, slope)) * step
-    return slope
+    return torch.cat([solved, slope[..., -1:]], 2)
 
 
 def _ratio(over: Tensor, under: Tensor) -> Tensor:
     """`over / under`, 0 where a problem did not move and both are 0."""
     return torch.where(under > 0, over / under.clamp_min(torch.finfo(under.dtype).tiny), 0.0)
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products `[S, 1, 1]` of `[S, ...]`."""
-    return a.flatten(1)[:, None] @ b.flatten(1)[..., None]

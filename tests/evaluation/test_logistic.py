@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from tacit.evaluation.logistic import LinearClassifier, _minimise, _Problem, condense, fit
+from tacit.evaluation.logistic import LinearClassifier, _minimise, condense, fit
 from tacit.evaluation.scaler import Scaler
+from tacit.evaluation.softmax import Problem
 
 
 def problems(draws: int, rows: int, dim: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -44,7 +45,7 @@ def test_reaches_the_optimum_of_scikit_learn(rows: int, dim: int, classes: int, 
 @given(seed=st.integers(0, 1000), exponent=st.integers(-6, 0), loudness=st.sampled_from([0.01, 1.0, 100.0]))
 def test_no_problem_ever_goes_up(seed: int, exponent: int, loudness: float) -> None:
     x, y = problems(3, 30, 8, 3, seed)
-    problem = _Problem.of(loudness * x, y, 10.0**exponent, None, None)
+    problem = Problem.of(loudness * x, y, 10.0**exponent, None, None)
     losses = []
     for steps in (0, 1, 2, 4, 8, 16, 32):
         theta, _ = _minimise(problem, torch.zeros(3, 3, 9), None, 1e-7, steps)
