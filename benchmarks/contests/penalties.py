@@ -1,4 +1,8 @@
-"""Multinomial logistic regression for several penalties, each from the one before."""
+"""Multinomial logistic regression for several penalties, each from the one before.
+
+tacit's solver stops where the probe's does: with one penalty at `TOLERANCE`, while several are compared at `CHOOSING`.
+Both are norms of the gradient, and below what scikit-learn leaves, which stops by the largest entry.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,11 @@ CHANGED = 0.1
 """The share of predictions that an unfinished minimum may turn: scikit-learn stops as soon as no entry of the gradient
 is larger than 1e-4, 1e-3 above the minimum on such features."""
 
+Fitted = tuple[Any, Any, list[tuple[float, Any, Any]]]
+"""Features, labels, and of each penalty C, weights `[D, C]` and bias."""
 
-def found(x: Any, y: Any, c: float, weights: Any, bias: Any) -> Found:
+
+def _found(x: Any, y: Any, c: float, weights: Any, bias: Any) -> Found:
     """The objective, its sums in double precision, and what is predicted, of weights `[D, C]`."""
     import torch.nn.functional as F
 
@@ -28,53 +35,57 @@ def found(x: Any, y: Any, c: float, weights: Any, bias: Any) -> Found:
     return {"objective": objective.numpy(), "predictions": logits.argmax(dim=1).numpy()}
 
 
-def tacit(cs: tuple[float, ...]) -> Callable[[Size], Callable[[], Found]]:
+def tacit(cs: tuple[float, ...]) -> Callable[[Size], Callable[[], Fitted]]:
     """Prepares tacit's solver as the linear probe calls it."""
 
-    def prepare(size: Size) -> Callable[[], Found]:
-        from tacit.evaluation.linear import TOLERANCE
+    def prepare(size: Size) -> Callable[[], Fitted]:
+        from tacit.evaluation.linear import CHOOSING, TOLERANCE
         from tacit.evaluation.logistic import fit
         from tacit.evaluation.scaler import Scaler
 
         x, y = features(size)
+        tolerance = TOLERANCE if len(cs) == 1 else CHOOSING
         as_it_is = Scaler(x.new_zeros(x.shape[1]), x.new_ones(x.shape[1]))
 
-        def run() -> Found:
+        def run() -> Fitted:
             gram, model, models = as_it_is.gram(x), None, []
             for c in cs:
                 model = fit(
-                    x, y, CLASSES, 1 / (c * len(x)), scaler=as_it_is, gram=gram, start=model, tolerance=TOLERANCE
+                    x, y, CLASSES, 1 / (c * len(x)), scaler=as_it_is, gram=gram, start=model, tolerance=tolerance
                 )
                 models.append((c, model.weights[0], model.bias[0]))
-            return _stacked([found(x, y, *each) for each in models])
+            return x, y, models
 
         return run
 
     return prepare
 
 
-def sklearn(cs: tuple[float, ...]) -> Callable[[Size], Callable[[], Found]]:
+def sklearn(cs: tuple[float, ...]) -> Callable[[Size], Callable[[], Fitted]]:
     """Prepares scikit-learn's, which starts warm too."""
 
-    def prepare(size: Size) -> Callable[[], Found]:
+    def prepare(size: Size) -> Callable[[], Fitted]:
         import torch
         from sklearn.linear_model import LogisticRegression
 
         x, y = features(size)
 
-        def run() -> Found:
+        def run() -> Fitted:
             model, models = LogisticRegression(max_iter=10_000, warm_start=True), []
             for c in cs:
                 model.set_params(C=c).fit(x.numpy(), y.numpy())
                 models.append((c, torch.tensor(model.coef_.T), torch.tensor(model.intercept_)))
-            return _stacked([found(x, y, *each) for each in models])
+            return x, y, models
 
         return run
 
     return prepare
 
 
-def _stacked(each: list[Found]) -> Found:
+def settle(fitted: Fitted) -> Found:
+    """What came of it; the reckoning is not measured."""
+    x, y, models = fitted
+    each = [_found(x, y, *one) for one in models]
     return {name: np.stack([one[name] for one in each]) for name in each[0]}
 
 
@@ -99,6 +110,7 @@ def contest(module: str, name: str, title: str, cs: tuple[float, ...]) -> Contes
         (Side("scikit-learn", "scikit-learn", sklearn(cs)),),
         {"full": {"rows": 10_000, "width": 512}, "tiny": {"rows": 300, "width": 64}},
         check,
+        settle=settle,
     )
 
 
