@@ -18,7 +18,6 @@ from tacit.errors import UsageError
 from tacit.evaluation.chains import Chains, Floats
 from tacit.evaluation.features import inference
 from tacit.modalities.histories import HistoryLayout
-from tacit.modalities.interactions import InteractionsConfig
 from tacit.nn.heads import Vocabulary
 from tacit.view import FIRST_WORD, MASK
 from tacit.writer import WRITER, seen_at_once
@@ -82,7 +81,10 @@ def ranker(encoder: TrainedEncoder, what: str) -> Ranker:
     """The lists of `encoder`. Raises `UsageError` where it was not trained to make any."""
     network, method = encoder.network, encoder.spec.training.get("method")
     if isinstance(network, TokenEncoder) and network.table is not None:
-        window = _window(encoder)
+        layout = encoder.layout
+        length = layout.length + layout.divided if isinstance(layout, HistoryLayout) else layout.shape[0]
+        whole = torch.full((1, length), FIRST_WORD)
+        window = max(2, seen_at_once(encoder, View(whole, whole > 0, vocabulary=FIRST_WORD + 1)))
         if method == WRITER and network.causal:
             return Ranker(network, window)
         if method == FILLER:
@@ -91,15 +93,6 @@ def ranker(encoder: TrainedEncoder, what: str) -> Ranker:
         f"{what} needs an encoder that was trained to say what comes next, and {encoder.path or 'this one'} was "
         f"trained with {method}: train one with --method {WRITER}, or {FILLER}"
     )
-
-
-def _window(encoder: TrainedEncoder) -> int:
-    """How many items are read at once: as many as in training, where nothing of a history had been held back."""
-    layout, config = encoder.layout, encoder.modality.config.parse(encoder.spec.modality)
-    length = layout.length if isinstance(layout, HistoryLayout) else layout.shape[0]
-    held_back = config.hold_out if isinstance(config, InteractionsConfig) else 0
-    whole = torch.full((1, length + held_back), FIRST_WORD)
-    return max(2, seen_at_once(encoder, View(whole, whole > 0, vocabulary=FIRST_WORD + 1)))
 
 
 def _of_run(encoder: TrainedEncoder, network: TokenEncoder, what: str) -> tuple[Vocabulary, Tensor]:

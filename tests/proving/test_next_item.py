@@ -1,7 +1,6 @@
 """What comes next: an encoder beside the closed forms, what is held out, and what is refused."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +8,8 @@ import torch
 from baskets import SETTINGS, histories, log, sequences
 
 import tacit
-from tacit.augment.items import Recipe
 from tacit.cli import run
-from tacit.encoder import TrainedEncoder, load
+from tacit.encoder import load
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.chains import Chains
 from tacit.proving.next_item import held_of, next_item
@@ -108,13 +106,6 @@ def test_scores_see_the_past_alone_and_not_the_neighbours_in_the_batch(encoder):
     ids = torch.from_numpy(users[0] + FIRST_WORD)[None]
     states = network(tacit.core.View(ids, ids > 0, vocabulary=len(network.table))).tokens[0, -1]
     assert np.allclose(together[0], (states @ network.table.T)[FIRST_WORD:].detach().numpy(), atol=1e-4)
-
-
-def test_a_list_reads_all_of_a_short_history_and_of_a_long_one_as_much_as_training_did(encoder):
-    layout = encoder.layout
-    assert ranker(encoder, "this").window == layout.length
-    spec = replace(encoder.spec, layout={**encoder.spec.layout, "length": 1000})
-    assert ranker(TrainedEncoder(encoder.network, spec), "this").window == Recipe().window
 
 
 def test_one_that_fills_gaps_answers_by_the_layer_in_its_run(folder, tmp_path):
