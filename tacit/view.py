@@ -162,8 +162,7 @@ class Features:
     table: Tensor | None = None
     """The vectors of all ids, `[V, D']`, where tokens are ids: what writes does so by the vectors it was read by."""
     maps: Mapping[int, Tensor] = field(default_factory=dict)
-    """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: the pyramid that
-    all dense tasks read."""
+    """Stride -> feature maps `[B, D_s, H / s, W / s]`, finest first, where the encoder reads grids: for dense tasks."""
 
 
 def joined(parts: Sequence[Features]) -> Features:
@@ -193,9 +192,8 @@ class Encoder(nn.Module, ABC):
     Config: ClassVar[type[Config]]
     chunk: int | None = None
     """Samples that are read at once in training, None for all. What is computed between a chunk's view and its features
-    is forgotten and computed again on the way back (the gradient cache of Gao et al. 2021, arXiv 2101.06983), so that a
-    loss that compares all samples of a batch needs no more memory than a chunk, and has the same gradients. BatchNorm
-    sees a chunk at a time."""
+    is forgotten and computed again on the way back (the gradient cache, Gao et al. 2021, arXiv 2101.06983): a loss that
+    compares all samples needs no more memory than a chunk, and has the same gradients. BatchNorm sees one at a time."""
     solved: ClassVar[bool] = False
     """Whether its weights come from a closed form: before that they are zeros, and an untrained one says nothing."""
     dim: int
@@ -212,8 +210,7 @@ class Encoder(nn.Module, ABC):
             return whole(view)
         parts = (view[start : start + self.chunk] for start in range(0, len(view), self.chunk))
         if torch.is_grad_enabled():
-            again = partial(_again, self)
-            whole = partial(checkpoint, whole, use_reentrant=False, context_fn=again)
+            whole = partial(checkpoint, whole, use_reentrant=False, context_fn=partial(_again, self))
         return joined([whole(part) for part in parts])
 
     def published(self) -> Mapping[str, str]:
@@ -270,8 +267,8 @@ class Tokens:
     scale: tuple[Tensor, Tensor] | None = None
     """Level and spread `[B, L, P]` that were taken from the values before they became `x`; `target` still has them."""
     known: Tensor | None = None
-    """Boolean `[B, L]`: tokens that all others see, while of these each sees besides only what stands before it; None:
-    who sees whom is the encoder's own. Heeded by encoders that drop tokens (`TokenEncoder.drops`)."""
+    """Boolean `[B, L]`: tokens that all see, while the others see besides only what stands before them; None: as the
+    encoder has it. Heeded by encoders that drop tokens (`TokenEncoder.drops`)."""
 
     def followed(self, ahead: int) -> Tensor:
         """Boolean `[B, L - ahead]`: which tokens are valid, and so is the one `ahead` later in the same sequence."""
@@ -285,10 +282,6 @@ class Tokens:
     def only(self, seen: Tensor) -> Tokens:
         """The same tokens, of which those that are not `seen`, boolean `[B, L]`, are taken for padding."""
         return replace(self, valid=self.valid & seen)
-
-    def after(self, known: Tensor) -> Tokens:
-        """The same tokens, of which all see those `known`, boolean `[B, L]`, and besides only what stands before."""
-        return replace(self, known=known)
 
 
 class TokenEncoder(Encoder, ABC):

@@ -104,4 +104,5 @@ def test_samples_in_hand_are_read_alike(trained, folder):
     even = "time,x\n2024-05-01 13:00,2\n2024-05-01 13:20,5\n"
     found = encoder.embed([folder / "one.csv", even.encode(), np.array([2.0, np.nan, 5.0])])
     assert np.array_equal(found[0], found[1])
-    assert np.array_equal(found[0], found[2]), "an array is at even steps already"
+    # alike, not equal: the last of three rows of a batch is summed in another order
+    assert np.allclose(found[0], found[2], atol=1e-5), "an array is at even steps already"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch.nn.functional as F
@@ -75,7 +76,7 @@ class AIM(Method):
     def forward(self, views: Sequence[View], progress: Progress) -> Step:
         tokens = self.backbone.cut(views[0])
         known = beginning(tokens, Draws.fresh(len(views[0]), views[0].x.device))
-        states = self.backbone.layers(tokens.after(known))[-1]
+        states = self.backbone.layers(replace(tokens, known=known))[-1]
         aim = self.goal(views[0], tokens)
         asked = F.pad(tokens.followed(1) & ~known[:, 1:], (1, 0))  # [B, L], M times True
         before = asked.roll(-1, dims=1)

@@ -59,7 +59,7 @@ def test_the_loss_is_that_of_each_next_token_read_aloud(view, each):
         losses = []
         for t in range(int(known[row].sum()), int(tokens.valid[row].sum())):
             past = (torch.arange(tokens.valid.shape[1]) < t)[None]
-            state = method.backbone.layers(one.only(past).after(known[row : row + 1]))[-1][0, t - 1]
+            state = method.backbone.layers(replace(one.only(past), known=known[row : row + 1]))[-1][0, t - 1]
             answer, target = method.goal.head(method.think(state[None]))[0], tokens.target[row, t]
             if each:
                 target = (target - target.mean()) / (target.var(correction=0) + 1e-6).sqrt()
