@@ -81,9 +81,9 @@ def test_a_learnt_moment_is_told_from_others():
     """After some steps more tokens of a crop are nearest to their own counterpart, with half of all steps hidden."""
     torch.manual_seed(0)
     learner, config, sample = make("ts2vec", "series")
-    optimiser = torch.optim.AdamW(learner.parameters(), lr=1e-3)
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=3e-3)
     shares = []
-    for step in range(30):
+    for step in range(40):
         views = views_of(learner, config, sample, epoch=step)
         with torch.no_grad():
             draws = Draws.of(1, step, views[0].index, 0)
@@ -95,10 +95,10 @@ def test_a_learnt_moment_is_told_from_others():
             )
             alike = (one @ two.transpose(1, 2)).masked_fill(~both[:, None], -2)
             shares.append(float((alike.argmax(2) == torch.arange(at.shape[1]))[both].float().mean()))
-        learner(views, Progress(step, 30)).loss.mean().backward()
+        learner(views, Progress(step, 40)).loss.mean().backward()
         optimiser.step()
         optimiser.zero_grad()
-    assert sum(shares[-3:]) > sum(shares[:3])
+    assert sum(shares[-10:]) > 1.1 * sum(shares[:10])
 
 
 def test_what_has_no_gaps_or_says_no_moments_is_refused_with_the_reason():
