@@ -6,6 +6,7 @@ from tacit.methods.autoencoder import Autoencoder
 from tacit.methods.barlow_twins import BarlowTwins
 from tacit.methods.beit import BEiT
 from tacit.methods.byol import BYOL
+from tacit.methods.capi import CAPI
 from tacit.methods.causal_prediction import CausalPrediction
 from tacit.methods.colorization import Colorization
 from tacit.methods.deepcluster_v2 import DeepClusterV2
@@ -78,6 +79,7 @@ METHODS: dict[str, type[Learner]] = {
     "mae": MAE,
     "beit": BEiT,
     "i-jepa": IJEPA,
+    "capi": CAPI,
     "causal-prediction": CausalPrediction,
     "aim": AIM,
     "ts2vec": TS2Vec,

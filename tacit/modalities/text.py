@@ -125,6 +125,7 @@ TEXT = Modality(
         # of three quarters of a sentence nobody guesses the rest (Wettig et al. 2023, arXiv 2202.08005)
         "mae": {**_IN_ORDER, "method": {"share": 0.4}},
         "i-jepa": _IN_ORDER,
+        "capi": _IN_ORDER,
         "ibot": _IN_ORDER,
         "msn": _IN_ORDER,
         "causal-prediction": _IN_ORDER,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tacit.losses.evenness import koleo
 from tacit.nn.standardise import over_batch
-from tacit.ranks import gathered
+from tacit.ranks import gathered, most
 
 
 class Prototypes(nn.Module):
@@ -24,23 +24,47 @@ class Prototypes(nn.Module):
 
 
 @torch.no_grad()
-def shared_out(scores: Tensor, temperature: float, rounds: int = 3) -> Tensor:
+def shared_out(scores: Tensor, temperature: float, rounds: int = 3, valid: Tensor | None = None) -> Tensor:
     """Samples shared out among prototypes so that all get as many: Sinkhorn's rounds on exp(scores / temperature)
     (Cuturi 2013, arXiv 1306.0895; Caron et al. 2020, arXiv 2006.09882, eq. 3 and 5).
 
     Args:
-        scores: `[B, K]`.
+        scores: `[..., B, K]`, each `[B, K]` shared out by itself.
         temperature: towards 0 it becomes the best assignment there is, and takes more rounds.
         rounds: of making prototypes and then samples alike.
+        valid: boolean `[..., B]`, False where there is no sample; all are by default.
 
     Returns:
-        `[B, K]`, each row adds up to 1, each column, after enough rounds, to B / K.
+        `[..., B, K]`, each row adds up to 1, each column, after enough rounds, to B / K; zeros where no sample is.
     """
+    nobody = None if valid is None else ~valid[..., None]
     logs = (scores / temperature).double()
+    if nobody is not None:
+        logs = logs.masked_fill(nobody, -torch.inf)
     for _ in range(rounds):
-        logs = logs - logs.logsumexp(dim=0, keepdim=True)
-        logs = logs - logs.logsumexp(dim=1, keepdim=True)
+        logs = logs - logs.logsumexp(dim=-2, keepdim=True)
+        logs = logs - logs.logsumexp(dim=-1, keepdim=True)
+        if nobody is not None:
+            logs = logs.masked_fill(nobody, -torch.inf)  # no numbers until here
     return logs.exp().to(scores.dtype)
+
+
+@torch.no_grad()
+def shared_by_place(scores: Tensor, valid: Tensor, temperature: float) -> Tensor:
+    """Tokens shared out among prototypes at each place by itself, so that no prototype stands for a place (Darcet et
+    al. 2025, CAPI, arXiv 2502.08769): `[B, L, K]`.
+
+    Args:
+        scores: `[B, L, K]`, of this process; those of all are shared out together.
+        valid: boolean `[B, L]`; zeros are given to what is no token.
+        temperature: as in `shared_out`.
+    """
+    count = scores.shape[1]
+    more = most(count) - count
+    whole, own = gathered(F.pad(scores, (0, 0, 0, more)))
+    there, _ = gathered(F.pad(valid, (0, more)))
+    shares = shared_out(whole.transpose(0, 1), temperature, valid=there.T)
+    return shares.transpose(0, 1)[own, :count]
 
 
 @torch.no_grad()
