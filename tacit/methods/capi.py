@@ -106,7 +106,7 @@ class CAPI(Method):
         return Step(found + put, 2 * math.log(config.clusters), metrics)
 
     def _shares(self, near: Tensor, tokens: Tokens) -> Tensor:
-        """What each of the `tokens` is given of each cluster, `[B, L, K]`, by the cosines `near` that it has to them."""
+        """What each of the `tokens` is given of each cluster, `[B, L, K]`, by its cosines `near` to them."""
         places = near.shape[1] // tokens.rows if self.config.places else 1
         each, valid = near.reshape(-1, places, near.shape[2]), tokens.valid.reshape(-1, places)
         return shared_by_place(each, valid, self.config.sharing).reshape(near.shape)

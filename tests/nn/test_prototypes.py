@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
-from tacit.nn.prototypes import Prototypes, centres, shared_out
+from tacit.nn.prototypes import Prototypes, centres, shared_by_place, shared_out
 
 
 def test_scores_are_cosines_whatever_the_lengths():
@@ -39,6 +39,22 @@ def test_no_round_leaves_less_than_a_whole_to_a_sample():
     shares = shared_out(scores, 1e-3)
     assert shares.isfinite().all()
     assert torch.allclose(shares.sum(dim=1), torch.ones(8))
+
+
+def test_at_each_place_its_own_tokens_are_shared_out_and_what_is_none_gets_nothing():
+    scores = torch.randn(9, 5, 4, generator=torch.Generator().manual_seed(0))
+    valid = torch.arange(5) < torch.tensor([5, 5, 4, 4, 3, 3, 3, 2, 0])[:, None]
+    valid[:, 4] = False  # a place where nobody has a token
+    shares = shared_by_place(scores.masked_fill(~valid[..., None], torch.nan), valid, 0.2)
+    for place in range(5):
+        rows = [row for row in range(9) if valid[row, place]]
+        naive = [[math.exp(float(score) / 0.2) for score in scores[row, place]] for row in rows]
+        for _ in range(3):
+            sums = [sum(column) for column in zip(*naive, strict=True)]
+            naive = [[x / total for x, total in zip(row, sums, strict=True)] for row in naive]
+            naive = [[x / sum(row) for x in row] for row in naive]
+        assert torch.allclose(shares[rows, place], torch.tensor(naive).view(len(rows), 4), atol=1e-5)
+    assert float(shares[~valid].abs().sum()) == 0
 
 
 def test_centres_are_where_directions_lie_and_no_better_ones_are_near():
