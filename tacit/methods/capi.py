@@ -19,7 +19,8 @@ from tacit.methods.mae import that_drops
 from tacit.nn.ema import EMA
 from tacit.nn.masking import hidden_of, one_seen
 from tacit.nn.predictor import Asker
-from tacit.nn.prototypes import Prototypes, shared_by_place
+from tacit.nn.prototypes import Prototypes, shared_by_place, shared_out
+from tacit.ranks import gathered
 from tacit.schedule import cosine
 
 
@@ -91,25 +92,31 @@ class CAPI(Method):
         tokens = self.backbone.cut(view)
         hide = one_seen(hidden_of(tokens, config.share, 1, draws), tokens, draws)
         with torch.no_grad():
-            told = features(self.teacher.model, view)
-        near = self.clusters(told)  # [B, L, K]
+            told = features(self.teacher.model, view)[tokens.valid]
+        near = self.clusters(told)  # [T, K], of all valid tokens
         shares = self._shares(near, tokens)
         seen = tokens.only(~hide)
-        said = self.choices(self.predictor(self.backbone.layers(seen)[-1], seen, hide))  # [M, K]
-        found = by_sample(self._against(shares[hide], said), hide)
-        put = by_sample(self._against(shares[tokens.valid], near[tokens.valid]), tokens.valid)
+        said = self.choices(self.predictor(self.backbone.layers(seen)[-1], seen, hide))  # [M, K], of those hidden
+        found = by_sample(self._against(shares[hide[tokens.valid]], said), hide)
+        put = by_sample(self._against(shares, near), tokens.valid)
         metrics = {
             "of_hidden": found.detach().mean(),
             "of_clusters": put.detach().mean(),
-            "clusters_used": perplexity(shares[tokens.valid].sum(dim=0)),
+            "clusters_used": perplexity(shares.sum(dim=0)),
         }
         return Step(found + put, 2 * math.log(config.clusters), metrics)
 
+    @torch.no_grad()
     def _shares(self, near: Tensor, tokens: Tokens) -> Tensor:
-        """What each of the `tokens` is given of each cluster, `[B, L, K]`, by its cosines `near` to them."""
-        places = near.shape[1] // tokens.rows if self.config.places else 1
-        each, valid = near.reshape(-1, places, near.shape[2]), tokens.valid.reshape(-1, places)
-        return shared_by_place(each, valid, self.config.sharing).reshape(near.shape)
+        """What each of T valid tokens is given of each cluster, `[T, K]`, by its cosines `near` to them."""
+        config, valid = self.config, tokens.valid
+        if not config.places:
+            whole, own = gathered(near)
+            return shared_out(whole, config.sharing)[own]
+        wide = near.new_zeros(*valid.shape, near.shape[1])
+        wide[valid] = near
+        each, real = (x.reshape(len(x) * tokens.rows, -1, *x.shape[2:]) for x in (wide, valid))
+        return shared_by_place(each, real, config.sharing).reshape(wide.shape)[valid]
 
     def _against(self, shares: Tensor, cosines: Tensor) -> Tensor:
         """The cross-entropy of naming each token's clusters, `[M]`; `[M, K]` each."""
