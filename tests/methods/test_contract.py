@@ -32,7 +32,8 @@ def test_presets_of_one_kind_of_data_are_built_and_stepped(name, method, preset)
     told = [{"data": "x", "modality": {"name": name}, "method": {"name": method}}]
     whole = build(told, preset).model_dump()
     # what is very wide says no more here, and takes seconds
-    thin = {key: 32 for key in ("choices", "clusters", "hidden", "out") if whole["method"].get(key, 0) > 1000}
+    wide = ("choices", "clusters", "hidden", "out", "width")
+    thin = {key: 64 for key in wide if whole["method"].get(key, 0) > 500}
     small = {"size": "micro"} if whole["encoder"].get("size") == "base" else {}
     config = build([*told, {"method": thin, "encoder": small}], preset)
     sample = samples_of(MODALITIES[name]) if name != "audio" else AUDIO.collate(*recordings(config.modality.front))
