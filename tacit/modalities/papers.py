@@ -141,7 +141,8 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "batch": 2048,
             "budget": {"epochs": 600},
         },
-    },    "capi": {
+    },
+    "capi": {
         # Darcet et al. 2025, arXiv 2502.08769, ViT-L/14 of the authors' code, by ViT-B, and a predictor, as there, as
         # wide as the encoder and half as deep; there one block is left seen, a twentieth of what is hidden asked for,
         # clusters have half the rate, the teacher is frozen at first; without the second moment's .95, layers left out
