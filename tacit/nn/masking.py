@@ -62,8 +62,7 @@ def blocks(tokens: Tokens, share: float, draws: Draws) -> Tensor:
     `FLATTEST` and its inverse, all logarithms alike (their `masking_generator.py`). Samples end a little below `share`
     where what is still wanted is smaller than a block.
     """
-    valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
-    count = valid.sum(dim=1, keepdim=True)
+    valid, count, _ = _by_sequence(tokens)
     wanted, hide = (share * count).floor().clamp_min(1), torch.zeros_like(valid)
     for _ in range(TRIES):
         left = (wanted - hide.sum(dim=1, keepdim=True)) / count.clamp_min(1)
@@ -81,8 +80,7 @@ def _placed(tokens: Tokens, share: Tensor, ratio: Tensor, draws: Draws) -> Tenso
     It has about a `share` of the valid tokens; `ratio` is its height by its width on a grid; `[B rows, 1]` each.
     """
     if tokens.where.shape[2] == 1:
-        valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
-        count, place = valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1  # what is no token lies in no run
+        valid, count, place = _by_sequence(tokens)
         start = draws.uniform(shape=(tokens.rows,)).view(-1, 1)
         return (_within(place, start, share * count, count) & valid).view_as(tokens.valid)
     rows, columns = (tokens.where.amax(dim=1) + 1)[:, :, None].unbind(dim=1)
@@ -95,10 +93,16 @@ def _placed(tokens: Tokens, share: Tensor, ratio: Tensor, draws: Draws) -> Tenso
 def beginning(tokens: Tokens, draws: Draws) -> Tensor:
     """Boolean `[B, L]`: the first tokens of each sequence, from one to all but the last, each number as likely
     (El-Nouby et al. 2024, AIM, arXiv 2401.08541, section 3.2)."""
-    valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
-    count, place = valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1
+    valid, count, place = _by_sequence(tokens)
     length = 1 + (draws.uniform(shape=(tokens.rows,)).view(-1, 1) * (count - 1)).floor()
     return ((place < length) & valid).view_as(tokens.valid)
+
+
+def _by_sequence(tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each of N = B rows sequences: which tokens are valid, `[N, L / rows]`; how many, `[N, 1]`; which one of them
+    each is, counted from 0, `[N, L / rows]`, where it is one."""
+    valid = tokens.valid.reshape(len(tokens.valid) * tokens.rows, -1)
+    return valid, valid.sum(dim=1, keepdim=True), valid.cumsum(dim=1) - 1
 
 
 def _within(place: Tensor, start: Tensor, length: Tensor, count: Tensor) -> Tensor:
