@@ -1,13 +1,48 @@
-"""How methods get where they get: accuracy against views seen and against seconds, one figure for all."""
+"""How methods get where they get: what is found of each checkpoint of a run, and one figure for all of accuracy against
+views seen and against seconds."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from label_free_cpu import knn, measured
+
+from tacit.encoder import load
+from tacit.evaluation.setup import Bench
+from tacit.proving.labelled import bench_of
+
 NAMED = 8
 """How many, the best at the end, are told apart by colour; the others are grey, with their names at the end."""
+
+
+def follow(run: Path, data: Path, opened: dict[str, Bench]) -> list[dict[str, Any]]:
+    """What neighbours say of each checkpoint of `run` that was kept (`kept-STEP.safetensors`), and what is measured of
+    it without labels: `step`, `seconds` since the run began, `knn`, `measured`.
+
+    `opened` has the labelled samples by how they are laid out, which grow by those of `data`. What was found stands
+    in the run's `course.json`, so that it is found once.
+    """
+    known = run / "course.json"
+    points = json.loads(known.read_text()) if known.is_file() else []
+    began = (run / "config.yaml").stat().st_mtime
+    for manifest in sorted((run / "checkpoints").glob("kept-*.json")):
+        step = int(manifest.stem.removeprefix("kept-"))
+        if any(point["step"] == step for point in points):
+            continue
+        encoder = load(manifest.with_suffix(".safetensors"))
+        layout = repr(encoder.layout)
+        if layout not in opened:
+            opened[layout] = bench_of(encoder.open(str(data)), seed=0, totals=(), draws=1)
+        bench, augment = opened[layout], encoder.modality.augment(encoder.modality.config())["strong"]
+        found = {name: round(value, 6) for name, value in measured(encoder.vectors, bench.train, augment).items()}
+        seconds = round(manifest.stat().st_mtime - began, 1)
+        points.append({"step": step, "seconds": seconds, "knn": round(knn(encoder, bench), 5), "measured": found})
+        print(f"{run.name} after {seconds:.0f} s: kNN {points[-1]['knn']:.3f}", flush=True)
+        known.write_text(json.dumps(points))
+    return points
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:

@@ -9,16 +9,20 @@ neighbours that stay between two `strong` views of at most 256; LiDAR of eight s
 see the same views, those of the modality's own settings, whatever they were trained on. Each measure is turned so that
 more is better as its paper has it, and compared by Spearman's correlation over encoders with two accuracies on the test
 part: of the 20 nearest neighbours among all labels of the training part, and of few labels, the matrix's own figure;
-95 % intervals resample encoders. What has no gradients (`patches`) is left out.
+95 % intervals resample encoders. What has no gradients (`patches`) is left out. The same of all checkpoints of the
+matrix of images, which has measured them (`matrix_images.py --every`): there runs are resampled, each with all of its
+checkpoints.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -78,6 +82,8 @@ class Point:
     knn: float
     """By the 20 nearest neighbours among all labels."""
     measured: Measured
+    run: str | None = None
+    """Whose checkpoint it is, where a run has several."""
 
 
 def main() -> None:
@@ -85,6 +91,7 @@ def main() -> None:
     arguments.add_argument("--sets", nargs="*", default=list(SETS), help="names of sets of the matrix")
     arguments.add_argument("--runs", type=Path, default=Path("runs/matrix_cpu"), help="where the matrix has its runs")
     arguments.add_argument("--out", type=Path, default=Path("runs/label_free_cpu"), help="where findings are kept")
+    arguments.add_argument("--courses", type=Path, default=ROOT / "benchmarks" / "matrix_images.json")
     arguments.add_argument("--write", action="store_true", help="put the tables into docs/choosing.md")
     given = arguments.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -94,10 +101,23 @@ def main() -> None:
     tables = {
         f"{truth} {name}": table(points, truth) for truth in TRUTHS for name, points in (("all", found), ("one", one))
     }
+    points = checkpoints(json.loads(given.courses.read_text())["methods"]) if given.courses.is_file() else []
+    if points:
+        both = {"all of them": points, "of one architecture": of_one_network(points)}
+        tables |= {"checkpoints": table(both, "neighbours", mean=False), "steps": steps(points)}
     for name, text in tables.items():
         print(f"{name}\n{text}")
         if given.write:
             put(f"label_free_cpu {name}", text, ROOT / "docs" / "choosing.md")
+
+
+def checkpoints(methods: Mapping[str, dict]) -> list[Point]:
+    """Those that the matrix of images has measured."""
+    return [
+        Point(f"{name} {point['step']}", each["encoder"], math.nan, point["knn"], point["measured"], name)
+        for name, each in methods.items()
+        for point in each["course"]
+    ]
 
 
 def points_of(name: str, runs: Path, kept: Path) -> list[Point]:
@@ -186,14 +206,40 @@ def score(name: str, point: Point) -> float:
 def correlations(points: Sequence[Point], truth: str) -> dict[str, Tensor]:
     """Measure -> Spearman's correlation with a truth, `[1 + R]`: of the `points`, then of resamples of them."""
     accuracy = torch.tensor([TRUTHS[truth](point) for point in points], dtype=torch.float64)
-    drawn = counts(RESAMPLES, len(points), torch.Generator().manual_seed(0))
+    units = torch.tensor(by_run(points))
+    drawn = counts(RESAMPLES, len(points), torch.Generator().manual_seed(0), units)
     weights = torch.cat([torch.ones(1, len(points), dtype=torch.float64), drawn])
     scores = {name: torch.tensor([score(name, point) for point in points], dtype=torch.float64) for name in SCORES}
     return {name: spearman(values, accuracy, weights) for name, values in scores.items()}
 
 
-def table(found: Mapping[str, Sequence[Point]], truth: str) -> str:
-    """A row a measure: its correlation in each set, the accuracy of what it would choose, and the mean over sets."""
+def by_run(points: Sequence[Point]) -> list[int]:
+    """A number for each point, the same for those of one run."""
+    runs = list(dict.fromkeys(point.run or point.name for point in points))
+    return [runs.index(point.run or point.name) for point in points]
+
+
+def steps(points: Sequence[Point]) -> str:
+    """A row a measure: how far the checkpoint that it would choose in each run is behind the best one there by
+    neighbours, on average over runs with the interval of the mean, and how often it is that one."""
+    runs: dict[int, list[Point]] = {}
+    for number, point in zip(by_run(points), points, strict=True):
+        runs.setdefault(number, []).append(point)
+    ways = {name: partial(score, name) for name in SCORES}
+    chosen = {name: [max(run, key=way) for run in runs.values()] for name, way in ways.items()}
+    chosen["*the last one*"] = [run[-1] for run in runs.values()]
+    best = torch.tensor([max(point.knn for point in run) for run in runs.values()], dtype=torch.float64)
+    weights = counts(RESAMPLES, len(runs), torch.Generator().manual_seed(0)) / len(runs)
+    rows = []
+    for name, picked in chosen.items():
+        behind = best - torch.tensor([point.knn for point in picked], dtype=torch.float64)
+        mean = interval(torch.cat([behind.mean()[None], weights @ behind]), "{:.4f}")
+        rows.append([name, mean, f"{int((behind == 0).sum())} of {len(runs)}"])
+    return markdown(["measure", "behind the best of the run", "it is the best"], rows)
+
+
+def table(found: Mapping[str, Sequence[Point]], truth: str, *, mean: bool = True) -> str:
+    """A row a measure: its correlation in each set, the accuracy of what it would choose, and the `mean` over sets."""
     by_set = {title: correlations(points, truth) for title, points in found.items()}
     rows = []
     for name in SCORES:
@@ -201,20 +247,21 @@ def table(found: Mapping[str, Sequence[Point]], truth: str) -> str:
         for title, points in found.items():
             chosen = max(points, key=lambda point: score(name, point))
             cells.append(f"{interval(by_set[title][name])}, {TRUTHS[truth](chosen):.3f}")
-        mean = torch.stack([each[name] for each in by_set.values()]).mean(0)
-        rows.append([name, *cells, interval(mean)])
+        over = torch.stack([each[name] for each in by_set.values()]).mean(0)
+        rows.append([name, *cells, *([interval(over)] if mean else [])])
+    last = [""] if mean else []
     of_all = [[TRUTHS[truth](point) for point in points] for points in found.values()]
-    rows.append(["*the best of all*", *(f"{max(each):.3f}" for each in of_all), ""])
-    rows.append(["*one at random*", *(f"{sum(each) / len(each):.3f}" for each in of_all), ""])
+    rows.append(["*the best of all*", *(f"{max(each):.3f}" for each in of_all), *last])
+    rows.append(["*one at random*", *(f"{sum(each) / len(each):.3f}" for each in of_all), *last])
     titles = [f"{title}, {len(points)} encoders" for title, points in found.items()]
-    return markdown(["measure", *titles, "mean"], rows)
+    return markdown(["measure", *titles, *(["mean"] if mean else [])], rows)
 
 
-def interval(values: Tensor) -> str:
-    """The first of `values [1 + R]`, with the interval of the others."""
+def interval(values: Tensor, number: str = "{:+.2f}") -> str:
+    """The first of `values [1 + R]`, with the interval of the others, each written as `number` says."""
     tail = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=values.dtype)
     low, high = torch.quantile(values[1:], tail).tolist()
-    return f"{values[0].item():+.2f} [{low:+.2f}, {high:+.2f}]"
+    return f"{number} [{number}, {number}]".format(values[0].item(), low, high)
 
 
 if __name__ == "__main__":

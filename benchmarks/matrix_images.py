@@ -31,13 +31,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from courses import draw
+from courses import draw, follow
 from harness import machine
 from tables import ROOT, markdown, numbers, put, tacit
 
 from tacit import training
 from tacit.atomic import write
 from tacit.core import Method
+from tacit.evaluation.setup import Bench
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.settings import RunConfig
@@ -60,13 +61,15 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=0, help="of the draw of images")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--beside", type=int, default=1, help="methods at the same time, each on its own cores")
-    arguments.add_argument("--every", type=float, default=0, help="seconds between looks at the course of a training")
+    arguments.add_argument("--every", type=float, default=0, help="seconds between checkpoints that show the course")
     arguments.add_argument("--runs", type=Path, default=Path("runs/matrix_images"))
     arguments.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "matrix_images.json")
     arguments.add_argument("--write", action="store_true", help="put the table into docs/choosing.md")
     arguments.add_argument("--figure", type=Path, help="draw the courses, where some were followed")
     given = arguments.parse_args()
     failed = measure(given)
+    if given.every:
+        followed(given)
     found = known(given)["methods"]
     text = table(found)
     print(text)
@@ -112,6 +115,19 @@ def measure(given: argparse.Namespace) -> list[str]:
                 continue
             keep_results(results, given.results)
     return failed
+
+
+def followed(given: argparse.Namespace) -> None:
+    """Add to the results the course of each run whose checkpoints were kept: after all trainings, as seconds count
+    there."""
+    results, opened = known(given), dict[str, Bench]()
+    data = drawn(given.runs, given.images, given.seed)
+    for name, each in results["methods"].items():
+        if each["views"] and not each["course"]:
+            points = follow(given.runs / name, data, opened)
+            of_step = each["views"] / points[-1]["step"] if points else 0
+            each["course"] = [{**point, "views": round(of_step * point["step"])} for point in points]
+            keep_results(results, given.results)
 
 
 def keep_results(results: Found, path: Path) -> None:
@@ -175,7 +191,7 @@ def one(method: str, data: Path, given: argparse.Namespace) -> Found:
         "seconds": seconds,
         "views": views * json.loads((run / "encoder" / "config.json").read_text())["training"]["steps"],
         **figures(json.loads((run / "evaluation.json").read_text()), method),
-        "course": [point | {"views": views * point.pop("step")} for point in course(run, data)] if views else [],
+        "course": [],
         "machine": machine(),
     }
 
@@ -231,19 +247,6 @@ def keep(checkpoints: Path) -> None:
             new = old.with_name(old.name.replace("step-", "kept-"))
             if not new.exists() and old.exists():
                 os.link(old, new)
-
-
-def course(run: Path, data: Path) -> Iterator[Found]:
-    """What neighbours say of each checkpoint that was kept, with the seconds since the run began."""
-    began = (run / "config.yaml").stat().st_mtime
-    for manifest in sorted((run / "checkpoints").glob("kept-*.json")):
-        judged = run / "course" / manifest.stem
-        if not (judged / "evaluation.json").is_file():
-            tacit("evaluate", manifest.with_suffix(".safetensors"), data, "--task", "knn", "--out", judged)
-        results = json.loads((judged / "evaluation.json").read_text())["results"]
-        own = next(each for each in results if each["kind"] == "encoder" and each["metric"] == "k=20")
-        seconds = round(manifest.stat().st_mtime - began, 1)
-        yield {"step": int(manifest.stem.removeprefix("kept-")), "seconds": seconds, "knn": round(own["value"], 5)}
 
 
 def table(found: Mapping[str, Any]) -> str:

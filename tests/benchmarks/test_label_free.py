@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from label_free_cpu import SCORES, Point, correlations, measured, of_one_network, table
+from label_free_cpu import SCORES, Point, checkpoints, correlations, measured, of_one_network, steps, table
 
 from tacit.core import View
 
@@ -55,6 +55,24 @@ def test_alpha_is_best_at_one_and_what_cannot_be_measured_is_worst():
 def test_one_network_is_the_commonest():
     points = [Point(f"{n}", network, 0.5, 0.5, FOUND) for n, network in enumerate(["a", "b", "b"])]
     assert [point.name for point in of_one_network(points)] == ["1", "2"]
+
+
+def a_course(*points):
+    return [{"step": n, "knn": knn, "measured": {**FOUND, "rankme": rank}} for n, (knn, rank) in enumerate(points)]
+
+
+def test_steps_of_a_run_are_chosen_among_and_runs_are_drawn_whole():
+    courses = {"up": a_course((0.1, 1), (0.3, 2), (0.5, 3)), "down": a_course((0.6, 3), (0.4, 2)), "closed": []}
+    points = checkpoints({name: {"encoder": "convnet", "course": course} for name, course in courses.items()})
+    assert [point.name for point in points] == ["up 0", "up 1", "up 2", "down 0", "down 1"]
+    behind, often = cells(steps(points), "RankMe")
+    assert (behind[:6], often) == ("0.0000", "2 of 2")
+    behind, often = cells(steps(points), r"*the last one*")
+    assert (behind, often) == ("0.1000 [0.0000, 0.2000]", "1 of 2")
+    assert steps(points).splitlines()[0] == "| measure | behind the best of the run | it is the best |"
+    alone = correlations(points[:3], "neighbours")["RankMe"]
+    assert alone[1:].tolist() == [pytest.approx(1)] * (len(alone) - 1)  # one run: every draw is all of it
+    assert "mean" not in table({"all": points}, "neighbours", mean=False)
 
 
 class Waves:
