@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MADE := test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo test fuzz bench cifar10 matrix matrix-images clean
+.PHONY: demo test types units fuzz bench cifar10 matrix matrix-images clean
 
 demo: $(VENV)/installed
 	$(BIN)/tacit demo
@@ -14,7 +14,13 @@ demo: $(VENV)/installed
 test: $(VENV)/developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory --jobs 2 types units
+
+# mypy takes one core alone: beside the tests, which share what is left, all is done sooner
+types: $(VENV)/developer
 	$(BIN)/mypy tacit
+
+units: $(VENV)/developer
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(VENV)/developer
