@@ -95,10 +95,13 @@ class Draws:
         places = torch.arange(8, dtype=torch.uint8, device=bits.device)
         return ((bits[:, :, None] >> places) & 1).flatten(1)[:, :count].bool()
 
-    def normal(self, shape: Sequence[int] = ()) -> Tensor:
-        """Float32 `[B, *shape]`, standard normal (Box and Muller 1958)."""
-        radius = (-2 * torch.log1p(-self.uniform(shape=shape))).sqrt()
-        return radius * torch.cos(2 * torch.pi * self.uniform(shape=shape))
+    def normal(self, shape: Sequence[int] = (), *, ragged: bool = False) -> Tensor:
+        """Float32 `[B, *shape]`, standard normal (Box and Muller 1958); `ragged` as for `uniform`."""
+        if ragged:
+            radius, angle = self.uniform(shape=(*shape, 2), ragged=True).unbind(-1)
+        else:
+            radius, angle = self.uniform(shape=shape), self.uniform(shape=shape)
+        return (-2 * torch.log1p(-radius)).sqrt() * torch.cos(2 * torch.pi * angle)
 
     def chance(self, probability: float) -> Tensor:
         """Boolean `[B]`, True with the given probability."""

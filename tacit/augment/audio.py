@@ -72,7 +72,7 @@ def _place(x: Tensor, valid: Tensor, recipe: Recipe, draws: Draws) -> tuple[Tens
     told = valid.sum(dim=1)
     span = (draws.uniform(*recipe.crop) * told).clamp_min(1)
     start = (told - span) * (1.0 if recipe.late else draws.uniform())
-    count = (span / factor(recipe.speed, draws)).round().clamp(1, length)
+    count = (span / factor(recipe.speed, draws)).round().clamp_min(1).minimum(told.clamp_min(1))
     longest = max(1, math.ceil(length * min(1.0, recipe.crop[1] / recipe.speed[0])))
     place = torch.arange(longest, device=x.device)
     where = start[:, None] + (place + 0.5) * (span / count)[:, None] - 0.5

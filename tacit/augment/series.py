@@ -103,8 +103,10 @@ def _place(
         start = start.round().minimum(end - 1)
         span = end - start
     speed = draws.uniform(math.log(recipe.speed[0]), math.log(recipe.speed[1])).exp()
-    longest = max(1, math.ceil(x.shape[1] * min(1.0, recipe.crop[1] / recipe.speed[0])))
-    count = (span / speed).round().clamp(1, longest)
+    share = min(1.0, recipe.crop[1] / recipe.speed[0])  # of its own length at most, whatever the batch has room for
+    longest = max(1, math.ceil(x.shape[1] * share))
+    most = (ends * share).ceil().clamp(1, longest)
+    count = (span / speed).round().clamp_min(1).minimum(most)
     step = span / count
     cut = _sampled(x, known, ends, start + (step - 1) / 2, step, count, longest)
     empty = ~cut[1].flatten(1).any(dim=1)
@@ -112,7 +114,7 @@ def _place(
         return cut
     first = known.any(dim=2).float().argmax(dim=1)
     left = torch.minimum(span, ends - first).clamp_min(1)
-    fewer = (left / speed).round().clamp(1, longest)
+    fewer = (left / speed).round().clamp_min(1).minimum(most)
     instead = (first.float(), left / fewer, fewer)
     begin, step, count = (
         torch.where(empty, new, old) for new, old in zip(instead, (start + (step - 1) / 2, step, count), strict=True)
@@ -162,7 +164,7 @@ def _levels(x: Tensor, known: Tensor, inside: Tensor, recipe: Recipe, draws: Dra
     if recipe.shift:
         moved = moved + draws.uniform(-recipe.shift, recipe.shift, shape)[:, None] * spread
     if recipe.jitter:
-        moved = moved + recipe.jitter * spread * draws.normal(tuple(x.shape[1:]))
+        moved = moved + recipe.jitter * spread * draws.normal(x.shape[1:], ragged=True)
     return moved
 
 

@@ -37,7 +37,7 @@ def wave_view(view: View, recipe: Recipe, draws: Draws) -> View:
         inside = inside & ~run(x.shape[1], valid.sum(dim=1), recipe.mask[0], draws)[..., None]
     if recipe.noise:
         below = draws.chance(recipe.noise) * (-_DECIBEL * draws.uniform(5, 30)).exp()
-        x = x + loud * below[:, None, None] * _white(x, draws)
+        x = x + loud * below[:, None, None] * draws.normal(x.shape[1:], ragged=True)
     return replace(view, x=torch.where(inside, x * level, 0.0), valid=valid, where=where)
 
 
@@ -50,7 +50,7 @@ def _place(x: Tensor, valid: Tensor, recipe: Recipe, draws: Draws) -> tuple[Tens
     B, length, size = x.shape
     told = valid.sum(dim=1)
     speed = factor(recipe.speed, draws)
-    count = (draws.uniform(*recipe.crop) * told / speed).floor().clamp(1, length)
+    count = (draws.uniform(*recipe.crop) * told / speed).floor().clamp_min(1).minimum(told.clamp_min(1))
     left = (size * (told - count * speed)).clamp_min(0)
     start = (left if recipe.late else draws.uniform() * left).floor()
     longest = max(1, math.ceil(length * min(1.0, recipe.crop[1] / recipe.speed[0])))
@@ -65,15 +65,6 @@ def _place(x: Tensor, valid: Tensor, recipe: Recipe, draws: Draws) -> tuple[Tens
     where = start[:, None] / size + (frame + 0.5) * speed[:, None] - 0.5
     where = torch.minimum(where.clamp_min(0), (told[:, None] - 1).clamp_min(0))
     return moved.view(B, longest, size), kept, where
-
-
-def _white(x: Tensor, draws: Draws) -> Tensor:
-    """Standard normal numbers like `x [B, L, P]`, the first of which do not depend on how many there are.
-
-    To be drawn last: what is drawn afterwards would depend on the length of the batch.
-    """
-    radius, angle = draws.uniform(shape=(*x.shape[1:], 2)).unbind(3)
-    return (-2 * torch.log1p(-radius)).sqrt() * torch.cos(2 * torch.pi * angle)
 
 
 def _level(valid: Tensor, size: int, recipe: Recipe, draws: Draws) -> Tensor:
