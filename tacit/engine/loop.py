@@ -61,8 +61,9 @@ def fit(
     with environment(config, config.precision, crew, weights=placing.weights) as (fabric, facts):
         fresh = Trainer(fabric, learner, samples, augment, config, parts=placing.weights == "parts")
         evaluators, shown = fresh.looking(evaluators), fresh.looking(shown)
+        collect = fresh.collect if fresh.divided else None
         session = Session(
-            learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {}, shown, fresh.collect
+            learner, fresh.optimiser, folder, config, evaluators, facts, fingerprint or {}, shown, collect
         )
         with session.guarded():
             restored = resume and folder is not None and session.restore(allow_changes=allow_changes)

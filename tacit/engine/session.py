@@ -43,11 +43,12 @@ class Session:
         facts: Mapping[str, str],
         fingerprint: Mapping[str, str],
         shown: Sequence[Evaluator] = (),
-        collect: Callable[[], None] = lambda: None,
+        collect: Callable[[], None] | None = None,
     ) -> None:
         """`shown`: what is worth knowing for the user, and not for the learner, which does not hear it.
 
-        `collect` brings `learner` and `optimiser` up to date, where they lie in parts: in all processes together.
+        `collect` brings `learner` and `optimiser` up to date where they lie in parts, in all processes together; None
+        where each process has all of them.
         """
         self._learner, self._optimiser, self._folder, self._config = learner, optimiser, folder, config
         self._evaluators, self._shown, self._collect = evaluators, shown, collect
@@ -188,13 +189,15 @@ class Session:
         if record is not None:
             self._log(dict(record))
         due = self.finished or time.monotonic() - self._written >= self._config.checkpoint_seconds
-        if ranks.agreed(torch.tensor(int(due))):
+        if self._collect is not None:  # all save when the first one does
+            due = bool(ranks.agreed(torch.tensor(int(due))))
+        if due:
             self.save()
 
     def _log(self, record: dict[str, float]) -> None:
         record = {"step": self._step, **record}
         if self._step in self.plan.checks:
-            self._collect()
+            self._bring_up_to_date()
             self._require_numbers()
             if self._optimiser is not None:
                 record["weights"] = _norm(self._learner)
@@ -234,7 +237,7 @@ class Session:
 
         Raises `RunError` rather than save weights that are NaN, and `WriteError` where the one before was not written.
         """
-        self._collect()  # whoever saves or not
+        self._bring_up_to_date()  # whoever saves or not
         if self._folder is None or self._step == self._writer.newest:
             return
         self._require_numbers()
@@ -248,6 +251,10 @@ class Session:
         }
         self._writer.save(self._folder.checkpoints, self._learner, self._optimiser, manifest)
         self._written = time.monotonic()
+
+    def _bring_up_to_date(self) -> None:
+        if self._collect is not None:
+            self._collect()
 
     def _require_numbers(self) -> None:
         if checkpoint.finite(self._learner):
