@@ -20,8 +20,9 @@ from tacit.evaluation.resampled import Resampled, compare, sample_weights
 from tacit.evaluation.verdict import figure
 from tacit.proving.fitting import UNTRAINED, untrained
 from tacit.proving.outcome import Proof, name_of
+from tacit.report.comparing import PROXY
 
-TASK, METRIC = "proxy", "neighbours that stay"
+TASK, METRIC = PROXY, "neighbours that stay"
 SAMPLES = 256
 """Training samples that are looked at, as where it was measured what this is worth."""
 VIEW = "strong"
