@@ -46,6 +46,7 @@ from tacit.methods.tico import TiCo
 from tacit.methods.ts2vec import TS2Vec
 from tacit.methods.tsdae import TSDAE
 from tacit.methods.vicreg import VICReg
+from tacit.methods.w_mse import WMSE
 from tacit.methods.wav2vec2 import Wav2Vec2
 
 METHODS: dict[str, type[Learner]] = {
@@ -59,6 +60,7 @@ METHODS: dict[str, type[Learner]] = {
     "tico": TiCo,
     "vicreg": VICReg,
     "barlow-twins": BarlowTwins,
+    "w-mse": WMSE,
     "mmcr": MMCR,
     "emp-ssl": EMPSSL,
     "lejepa": LeJEPA,

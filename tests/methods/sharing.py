@@ -1,6 +1,6 @@
 """One step of every method, in one process or in several that share the batch: what `test_ranks` starts.
 
-python sharing.py RANK SIZE PORT WEIGHTS FOLDER METHOD:MODALITY[:LOCAL] ...
+python sharing.py RANK SIZE PORT WEIGHTS FOLDER METHOD:MODALITY[:OPTION=NUMBER] ...
 
 WEIGHTS is `whole` or `parts`.
 
@@ -48,9 +48,9 @@ def stepped(fabric, name, learner, config, sample, *, parts):
     return {key: value.contiguous() for key, value in (before | after | {"loss": torch.tensor(loss)}).items()}
 
 
-def made_of(method, name, local=""):
-    """A small learner, with as many small crops where that is told."""
-    return make(method, name, **({"local": int(local)} if local else {}))
+def made_of(method, name, *told):
+    """A small learner, with an option of its method where one is told."""
+    return make(method, name, **{option: int(number) for option, number in (each.split("=") for each in told)})
 
 
 def main(rank, size, port, weights, folder, pairs):

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from tacit.core import Draws, Progress, View
+from tacit.errors import UsageError
 from tacit.evaluation.health import effective_rank
-from tacit.losses import redundancy
+from tacit.losses import redundancy, whitening
 from tacit.losses.contrastive import nt_xent
 from tacit.methods import METHODS
 from tacit.methods import mmcr as mmcr_page
@@ -147,6 +148,41 @@ def test_mmcr_collapses_where_the_length_of_centroids_is_all_that_counts(monkeyp
     with torch.no_grad():
         z = F.normalize(method.embedder(sample), dim=1)
     assert (z @ z.T).mean() > 0.95
+
+
+def test_w_mse_compares_whitened_views_over_random_sub_batches():
+    """Of 32 samples and 4 features four of 8, drawn anew in each round."""
+    method, sample = make("w-mse", out=4, seen=3, rounds=2)
+    method.eval()
+    views = seen(method, sample)
+    assert len(views) == 3
+    torch.manual_seed(5)
+    found = method(views, Progress(0, 10))
+    torch.manual_seed(5)
+    orders = Draws.fresh(2, torch.device("cpu")).uniform(shape=(COUNT,)).argsort(dim=1)
+    z, naive = torch.stack([method.embedder(view) for view in views]), torch.zeros(COUNT)
+    for part in orders.view(8, 8):
+        first, second, third = (F.normalize(whitening.whitened(view[part], 1e-3), dim=1) for view in z)
+        pairs = ((first, second), (first, third), (second, third))
+        naive[part] += sum((one - other).square().sum(1) for one, other in pairs) / 6
+    assert torch.allclose(found.loss, naive, atol=1e-4)
+    assert found.nothing_learnt == 2
+    assert orders[0].tolist() != orders[1].tolist()
+
+
+def test_w_mses_features_all_say_the_same_without_whitening(monkeypatch):
+    kept, sample = trained(*make("w-mse", out=16), steps=20)
+    monkeypatch.setattr(whitening, "whitened", lambda z, shrinkage: z - z.mean(dim=1, keepdim=True))
+    spoilt, _ = trained(*make("w-mse", out=16), steps=20)
+    with torch.no_grad():
+        rank, without = (effective_rank(method.embedder(sample)) for method in (kept, spoilt))
+    assert without < rank / 1.5
+
+
+def test_of_too_few_samples_w_mse_says_what_whitening_needs():
+    method, sample = make("w-mse", out=8)
+    with pytest.raises(UsageError, match=r"4 or more, better 32; here are 3: give a larger --batch"):
+        method(seen(method, sample[:3]), Progress(0, 10))
 
 
 def test_moco_v3_is_cross_entropy_among_the_keys_of_the_batch_in_both_orders():

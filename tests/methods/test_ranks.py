@@ -15,8 +15,9 @@ SCRIPT = Path(__file__).parent / "sharing.py"
 FIRST = dict(reversed(GRADIENT))
 RAGGED = [("simclr", "series"), ("masked-prediction", "text"), ("causal-prediction", "interactions"), ("mae", "audio")]
 WANTED = GRADIENT if os.environ.get("TACIT_EXAMPLES") == "fuzz" else [*FIRST.items(), *RAGGED]
-WITH_CROPS = ["nnclr:image:2", "tico:image:2"]
-PAIRS = [*(f"{method}:{name}" for method, name in WANTED), *WITH_CROPS]
+TOLD = ["nnclr:image:local=2", "tico:image:local=2", "w-mse:image:out=2"]
+"""With small crops, and with several sub-batches, which are the same in both processes."""
+PAIRS = [*(f"{method}:{name}" for method, name in WANTED), *TOLD]
 SOME = ["moco:image", "swav:image", "tsdae:text", "masked-prediction:text"]
 IN_PARTS = PAIRS if os.environ.get("TACIT_EXAMPLES") == "fuzz" else SOME
 
