@@ -36,3 +36,12 @@ def test_values_known_on_paper(batch):
     assert most_rate(batch, 4, 0.5) == pytest.approx(sides * math.log(1 + 8 / sides) / 2)
     assert distance_to_mean(torch.ones(3, batch, 4)).tolist() == pytest.approx([0.0] * batch, abs=1e-6)
     assert distance_to_mean(torch.eye(2)[:, None]).tolist() == pytest.approx([1 - 0.5**0.5])
+
+
+def test_what_is_no_number_is_told_as_such_and_ends_nothing():
+    """Whoever trains has to be told what is wrong."""
+    z = torch.eye(4)[None].repeat(2, 1, 1)
+    z[1, 0, 0] = torch.nan
+    rates = coding_rate(z, 0.5)
+    assert rates[0].isfinite()
+    assert rates[1].isnan()
