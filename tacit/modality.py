@@ -229,6 +229,8 @@ class Modality:
     """Whether `View.x` holds values; False where it holds ids, which are codes already."""
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
+    places: bool = False
+    """Whether views, other than `plain`, say where in the sample each of their positions was (`View.where`)."""
     moments: bool = False
     """Whether samples are moments of episodes, so that views may say what was done (`View.actions`) and what came of it
     (`View.later`)."""
@@ -292,17 +294,17 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `spell`, `values`, `words`."""
+        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `places`, `spell`, `values`, `words`."""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
         offered |= {f"targets:{name}" for name in self.targets}
-        offered |= {"decoder"} if self.decoder else set()
-        offered |= {"dense"} if self.dense else set()
-        offered |= {"gaps"} if self.gaps else set()
-        offered |= {"grid"} if self.grid else set()
-        offered |= {"moments"} if self.moments else set()
-        offered |= {"spell"} if self.spell else set()
-        offered |= {"values"} if self.values else set()
-        offered |= {"words"} if self.words else set()
-        return frozenset(offered)
+        own: dict[str, object] = {
+            "decoder": self.decoder,
+            "dense": self.dense,
+            "spell": self.spell,
+            "words": self.words,
+        }
+        own |= {"gaps": self.gaps, "grid": self.grid, "moments": self.moments}
+        own |= {"places": self.places, "values": self.values}
+        return frozenset(offered | {name for name, has in own.items() if has})

@@ -44,6 +44,22 @@ def by_token(losses: Tensor, chosen: Tensor) -> Tensor:
     return by_sample(losses, chosen) * count * (len(count) / count.sum().clamp_min(1))
 
 
+def pairs_apart(said: Tensor, told: Tensor, pairs: Tensor) -> Tensor:
+    """How far vectors are from those that they are paired with: 1 less their cosine, the mean over a sample's pairs.
+
+    Args:
+        said: `[B, L, D]`, of any length.
+        told: `[B, L', D]`, of any length.
+        pairs: boolean `[B, L, L']`.
+
+    Returns:
+        `[B]`, from 0 to 2, and 0 where a sample has no pair.
+    """
+    cosine = F.normalize(said.float(), dim=2) @ F.normalize(told.float(), dim=2).transpose(1, 2)
+    apart: Tensor = ((1 - cosine) * pairs).sum(dim=(1, 2)) / pairs.sum(dim=(1, 2)).clamp_min(1)
+    return apart
+
+
 def unigram_loss(counts: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy `[M]` of a model that knows how often each id occurs, and nothing else: the line of nothing learnt.
 

@@ -33,6 +33,7 @@ from tacit.methods.moco_v3 import MoCoV3
 from tacit.methods.msn import MSN
 from tacit.methods.nnclr import NNCLR
 from tacit.methods.patches import Patches
+from tacit.methods.pixpro import PixPro
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.ressl import ReSSL
 from tacit.methods.rnd import RND
@@ -69,6 +70,7 @@ METHODS: dict[str, type[Learner]] = {
     "dino": DINO,
     "ibot": IBOT,
     "msn": MSN,
+    "pixpro": PixPro,
     "distillation": Distillation,
     "rotation": Rotation,
     "jigsaw": Jigsaw,

@@ -117,12 +117,14 @@ AUDIO = Modality(
     pieces=Pieces(clips, "seconds", lambda _: {"pieces": True}),
     collate=_collate,
     augment=_augment,
+    places=True,
     encoders={"tdnn": TDNN, "transformer": Transformer},
     floors={"MFCC": _cepstra},
     recipes={
         # neighbouring frames are alike: what is hidden has to be longer than what can be guessed from beside it
         "masked-prediction": {"method": {"share": 0.5, "span": 3, "changed": 0.0, "kept": 0.0}},
         "causal-prediction": {"method": {"ahead": 3}},
+        "pixpro": {"encoder": {"name": "transformer"}},
         "recognise": {"modality": {"weak": {"crop": [1.0, 1.0], "speed": [0.9, 1.1], "masks": 2}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.1},

@@ -180,6 +180,7 @@ IMAGE = Modality(
     decoder=_decoder,
     dense=_dense,
     grid=True,
+    places=True,
     window=_window,
     extent=extent,
     stored=stored,

@@ -159,6 +159,7 @@ INTERACTIONS = Modality(
     read=read,
     collate=collate,
     values=False,
+    places=True,
     within=_within,
     seen=_seen,
     augment=_augment,
@@ -181,6 +182,8 @@ INTERACTIONS = Modality(
         "mae": {"method": {"share": 0.4}, "encoder": {"size": "micro", "dropout": 0.2}, "usual_batch": 128},
         "i-jepa": {"encoder": {"size": "micro", "dropout": 0.2}, "usual_batch": 128},
         "simclr": {"method": {"local": 0}, "encoder": {"size": "micro"}},
+        # what changes places is no longer where views say that it is
+        "pixpro": {"modality": {"strong": {"reorder": 0.0}}, "encoder": {"size": "micro", "dropout": 0.2}},
     },
     presets={
         "causal-prediction": {

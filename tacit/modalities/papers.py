@@ -109,6 +109,28 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "budget": {"epochs": 800},
         },
     },
+    "pixpro": {
+        # Xie et al. 2021, arXiv 2011.10043, base of the authors' code for 100 epochs; its two recipes of views are one
+        # here, by their means: blurred are all and a tenth there, solarised none and a fifth
+        "paper": {
+            "method": {"momentum": 0.99, "sharpness": 2.0, "near": 0.7, "hidden": 4096, "out": 256},
+            "encoder": {"name": "timm", "model": "resnet50"},
+            "modality": {
+                "size": 224,
+                "strong": {
+                    "crop": [0.08, 1.0],
+                    "jitter": 0.8,
+                    "strength": 0.4,
+                    "grey": 0.2,
+                    "blur": 0.55,
+                    "solarise": 0.1,
+                },
+            },
+            "optimiser": {"name": "lars", "lr": 4.0, "weight_decay": 1e-5, "warmup": 0.05},
+            "batch": 1024,
+            "budget": {"epochs": 100},
+        },
+    },
     "mae": {
         # He et al. 2022, arXiv 2111.06377, table 8; without the second moment's .95
         "paper": {

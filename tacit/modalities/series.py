@@ -129,6 +129,7 @@ SERIES = Modality(
         },
     },
     gaps=True,
+    places=True,
     steps=steps.decode,
     every=lambda settings: settings.every,
     rhythm=rhythm.rhythm,

@@ -100,6 +100,7 @@ TEXT = Modality(
     export=export,
     collate=_collate,
     values=False,
+    places=True,
     spell=spell,
     words=words,
     augment=_augment,
@@ -132,6 +133,11 @@ TEXT = Modality(
         "denoising-seq2seq": _IN_ORDER,
         "tsdae": _IN_ORDER,
         "electra": _IN_ORDER,
+        # of halves no word is in both
+        "pixpro": {
+            "modality": {"tokenizer": "bpe", "strong": {"keep": "words", "share": [0.5, 0.9]}},
+            "encoder": {"name": "transformer"},
+        },
         "tag": {"modality": {"weak": {"keep": "all"}}},
         "simclr": {
             "method": {"local": 0, "temperature": 0.3, "hidden": 0},
