@@ -24,9 +24,9 @@ class PixPro(Method):
 
     Places are the cells of an encoder's deepest maps, or its tokens; two are a pair where they lie on each other in the
     sample that both views were cut from. Before it is compared, each place of the student's view is mixed with all
-    others there that are like it, so that places of one thing become alike. That all places get the same vector is
-    prevented by this mixing, through a layer that the teacher has not, and by the teacher's slowness alone, as in
-    `byol`. Samples whose views show nothing in common cost nothing.
+    others there that are like it, so that places of one thing become alike. Nothing repels: that all places get the
+    same vector is prevented by this mixing alone, through a layer that the teacher, slow and without a gradient, has
+    not, as by the predictor of `byol`. Samples whose views show nothing in common cost nothing.
     """
 
     paper = (

@@ -186,7 +186,10 @@ def test_methods_on_recordings_learn_from_waves_too(method):
 
 
 ON_SERIES = [(method, kind) for method, name in GRADIENT for kind in ("tcn", "fcn", "apart") if name == "series"]
-REFUSED = [("causal-prediction", "fcn"), ("ts2vec", "fcn"), *product(("mae", "i-jepa", "capi", "aim"), ("tcn", "fcn"))]
+REFUSED = [
+    *product(("causal-prediction", "ts2vec", "pixpro"), ("fcn",)),
+    *product(("mae", "i-jepa", "capi", "aim"), ("tcn", "fcn")),
+]
 
 
 def on_series(method, kind):
