@@ -183,7 +183,8 @@ def test_the_teacher_gets_no_gradient_and_moves_after_the_step_alone():
 @pytest.mark.parametrize("mixing", [True, False])
 def test_mixing_through_a_layer_of_its_own_is_what_prevents_collapse(mixing, monkeypatch):
     """Without it places come together for good, the teacher as slow as ever; with it they move apart again."""
-    learner, views = made()
+    learner, config, sample = make("pixpro", "series", {**SMALL["series"], "depth": 1, "patch": 2}, hidden=32, out=16)
+    views = views_of(learner, config, sample)
     if not mixing:
         monkeypatch.setattr(page, "propagated", lambda x, values, sharpness: x)
 
@@ -193,13 +194,13 @@ def test_mixing_through_a_layer_of_its_own_is_what_prevents_collapse(mixing, mon
         return spread(seen.x[seen.valid])
 
     start, optimiser = apart(), torch.optim.AdamW(learner.parameters(), lr=3e-3)
-    for step in range(60):
-        learner(views, Progress(step, 60)).loss.mean().backward()
+    for step in range(50):
+        learner(views, Progress(step, 50)).loss.mean().backward()
         optimiser.step()
         optimiser.zero_grad()
-        learner.update({}, Progress(step, 60))
+        learner.update({}, Progress(step, 50))
     end = apart()
-    assert (end > 0.6 * start) if mixing else (end < 0.45 * start), (start, end)
+    assert (end > 0.6 * start) if mixing else (end < 0.4 * start), (start, end)
 
 
 @pytest.mark.parametrize("name", MODALITIES)
