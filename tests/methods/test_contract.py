@@ -35,6 +35,7 @@ def test_presets_of_one_kind_of_data_are_built_and_stepped(name, method, preset)
     wide = ("choices", "clusters", "hidden", "out", "width")
     thin = {key: 64 for key in wide if whole["method"].get(key, 0) > 500}
     small = {"size": "micro"} if whole["encoder"].get("size") == "base" else {}
+    small |= {"model": "test_resnet"} if whole["encoder"].get("model") == "resnet50" else {}
     config = build([*told, {"method": thin, "encoder": small}], preset)
     sample = samples_of(MODALITIES[name]) if name != "audio" else AUDIO.collate(*recordings(config.modality.front))
     encoder = MODALITIES[name].encoders[config.encoder.name](config.encoder, sample)
