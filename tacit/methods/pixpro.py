@@ -79,9 +79,10 @@ class PixPro(Method):
         first, second = (self.student(view) for view in views)
         with torch.no_grad():
             one, two = (self.teacher.model(view).x for view in views)
-        said, again = (propagated(places.x, self.value(places.x), self.config.sharpness) for places in (first, second))
         pairs = paired(first, second, self.config.near)
-        loss = pairs_apart(said, two, pairs) + pairs_apart(again, one, pairs.transpose(1, 2))
+        with torch.autocast(pairs.device.type, enabled=False):  # cosines near 1 want more digits than bfloat16 has
+            said, again = (propagated(z, self.value(z), self.config.sharpness) for z in (first.x, second.x))
+            loss = pairs_apart(said, two, pairs) + pairs_apart(again, one, pairs.transpose(1, 2))
         return loss, pairs.sum(dim=(1, 2))
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:

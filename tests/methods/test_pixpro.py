@@ -116,6 +116,10 @@ def test_the_loss_is_that_of_each_pair_read_aloud(name):
         naive = [read_aloud(learner, views, row) for row in range(3)]
     assert max(count for _, count in naive) > 2
     assert [float(loss) for loss, _ in naive] == pytest.approx(step.loss[:3].tolist(), abs=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = learner(views, Progress(0, 10)).loss
+    assert rounded.dtype == torch.float32
+    assert torch.allclose(rounded, step.loss, atol=0.05)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -194,13 +198,13 @@ def test_mixing_through_a_layer_of_its_own_is_what_prevents_collapse(mixing, mon
         return spread(seen.x[seen.valid])
 
     start, optimiser = apart(), torch.optim.AdamW(learner.parameters(), lr=3e-3)
-    for step in range(50):
-        learner(views, Progress(step, 50)).loss.mean().backward()
+    for step in range(60):
+        learner(views, Progress(step, 60)).loss.mean().backward()
         optimiser.step()
         optimiser.zero_grad()
-        learner.update({}, Progress(step, 50))
+        learner.update({}, Progress(step, 60))
     end = apart()
-    assert (end > 0.6 * start) if mixing else (end < 0.4 * start), (start, end)
+    assert (end > 0.5 * start) if mixing else (end < 0.35 * start), (start, end)
 
 
 @pytest.mark.parametrize("name", MODALITIES)
