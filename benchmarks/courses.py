@@ -18,7 +18,7 @@ NAMED = 8
 """How many, the best at the end, are told apart by colour; the others are grey, with their names at the end."""
 
 
-def follow(run: Path, data: Path, opened: dict[str, Bench]) -> list[dict[str, Any]]:
+def follow(run: Path, data: str, opened: dict[str, Bench]) -> list[dict[str, Any]]:
     """What neighbours say of each checkpoint of `run` that was kept (`kept-STEP.safetensors`), and what is measured of
     it without labels: `step`, `seconds` since the run began, `knn`, `measured`.
 
@@ -35,7 +35,7 @@ def follow(run: Path, data: Path, opened: dict[str, Bench]) -> list[dict[str, An
         encoder = load(manifest.with_suffix(".safetensors"))
         layout = repr(encoder.layout)
         if layout not in opened:
-            opened[layout] = bench_of(encoder.open(str(data)), seed=0, totals=(), draws=1)
+            opened[layout] = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
         bench, augment = opened[layout], encoder.modality.augment(encoder.modality.config())["strong"]
         found = {name: round(value, 6) for name, value in measured(encoder.vectors, bench.train, augment).items()}
         seconds = round(manifest.stat().st_mtime - began, 1)

@@ -124,7 +124,7 @@ def followed(given: argparse.Namespace) -> None:
     data = drawn(given.runs, given.images, given.seed)
     for name, each in results["methods"].items():
         if each["views"] and not each["course"]:
-            points = follow(given.runs / name, data, opened)
+            points = follow(given.runs / name, str(data), opened)
             of_step = each["views"] / points[-1]["step"] if points else 0
             each["course"] = [{**point, "views": round(of_step * point["step"])} for point in points]
             keep_results(results, given.results)
