@@ -4,7 +4,10 @@ views seen and against seconds."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,37 @@ from tacit.proving.labelled import bench_of
 
 NAMED = 8
 """How many, the best at the end, are told apart by colour; the others are grey, with their names at the end."""
+
+
+@contextmanager
+def keeping(checkpoints: Path, wanted: bool) -> Iterator[None]:
+    """Keep, by second names of the same bytes, each checkpoint that is written to the folder meanwhile."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(1):
+            keep(checkpoints)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if wanted:
+        watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if wanted:
+            watcher.join()
+            keep(checkpoints)
+
+
+def keep(checkpoints: Path) -> None:
+    """Give each checkpoint that stands a second name; one that goes away meanwhile has one already."""
+    for manifest in checkpoints.glob("step-*.json"):
+        for suffix in (".safetensors", ".json"):
+            old = manifest.with_suffix(suffix)
+            new = old.with_name(old.name.replace("step-", "kept-"))
+            if not new.exists() and old.exists():
+                os.link(old, new)
 
 
 def follow(run: Path, data: str, opened: dict[str, Bench]) -> list[dict[str, Any]]:

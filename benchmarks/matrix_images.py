@@ -2,7 +2,8 @@
 
     python benchmarks/matrix_images.py --write           3 minutes each on 2 threads; goes on where it stopped
     python benchmarks/matrix_images.py --beside 8        eight at a time, each on cores of its own
-    python benchmarks/matrix_images.py --every 30 --figure courses.svg      how they got there, too
+    python benchmarks/matrix_images.py --every 45 --figure courses.svg      how they got there, too
+    python benchmarks/matrix_images.py --methods simclr byol --seeds 0 1 2  the close ones, with other draws, too
 
 Protocol: 10,000 of the 50,000 training images, drawn once by a seed, without labels; each method's default recipe for
 such data, which takes `convnet`, or a small transformer where the method asks for one; `--minutes` of training, the
@@ -22,16 +23,14 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from courses import draw, follow
+from courses import draw, follow, keeping
 from harness import machine
 from tables import ROOT, markdown, numbers, put, tacit
 
@@ -58,7 +57,7 @@ def main() -> None:
     arguments.add_argument("--methods", nargs="*", default=able, choices=able)
     arguments.add_argument("--minutes", type=float, default=3)
     arguments.add_argument("--images", type=int, default=10_000)
-    arguments.add_argument("--seed", type=int, default=0, help="of the draw of images")
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the draw of images and of training")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--beside", type=int, default=1, help="methods at the same time, each on its own cores")
     arguments.add_argument("--every", type=float, default=0, help="seconds between checkpoints that show the course")
@@ -67,18 +66,30 @@ def main() -> None:
     arguments.add_argument("--write", action="store_true", help="put the table into docs/choosing.md")
     arguments.add_argument("--figure", type=Path, help="draw the courses, where some were followed")
     given = arguments.parse_args()
-    failed = measure(given)
+    each = [of_seed(given, seed) for seed in given.seeds]
+    failed = [name for one in each for name in measure(one)]
     if given.every:
-        followed(given)
-    found = known(given)["methods"]
-    text = table(found)
-    print(text)
-    if given.write:
-        put("matrix_images", text, ROOT / "docs" / "choosing.md")
+        for one in each:
+            followed(one)
+    found = known(each[0])["methods"]
+    tables = {"matrix_images": table(found)}
+    if len(each) > 1:
+        tables["matrix_images seeds"] = spread([known(one)["methods"] for one in each])
+    for name, text in tables.items():
+        print(text)
+        if given.write:
+            put(name, text, ROOT / "docs" / "choosing.md")
     if given.figure:
         draw(found, given.figure)
     if failed:
         sys.exit(f"failed, and tried again at the next start: {', '.join(failed)}")
+
+
+def of_seed(given: argparse.Namespace, seed: int) -> argparse.Namespace:
+    """What is asked for one seed: runs and results of all but the first, 0, stand beside its own."""
+    kept, runs = given.results, given.runs
+    own = (kept, runs) if not seed else (kept.with_stem(f"{kept.stem}-{seed}"), runs / f"seed-{seed}")
+    return argparse.Namespace(**{**vars(given), "seed": seed, "results": own[0], "runs": own[1]})
 
 
 def known(given: argparse.Namespace) -> Found:
@@ -177,7 +188,8 @@ def one(method: str, data: Path, given: argparse.Namespace) -> Found:
         budget = ("--time", f"{60 * given.minutes:g}s") if issubclass(METHODS[method], Method) else ()
         looks = ("--set", f"checkpoint_seconds={given.every}") if given.every else ()
         with keeping(run / "checkpoints", bool(given.every)):
-            words = ("--method", method, *budget, "--set", f"threads={given.threads}", *looks, "--out", run)
+            sets = ("--set", f"threads={given.threads}", "--set", f"seed={given.seed}", *looks)
+            words = ("--method", method, *budget, *sets, "--out", run)
             noted.write_text(json.dumps({"train": tacit("train", data, *words)}))
     seconds = json.loads(noted.read_text())
     if not (run / "evaluation.json").is_file():
@@ -218,37 +230,6 @@ def figures(evaluation: Mapping[str, Any], method: str) -> Found:
     return {name: short(each) for name, each in found.items()} | {"floors": {name: short(rows[name]) for name in rows}}
 
 
-@contextmanager
-def keeping(checkpoints: Path, wanted: bool) -> Iterator[None]:
-    """Keep, by second names of the same bytes, each checkpoint that is written to the folder meanwhile."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(1):
-            keep(checkpoints)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    if wanted:
-        watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        if wanted:
-            watcher.join()
-            keep(checkpoints)
-
-
-def keep(checkpoints: Path) -> None:
-    """Give each checkpoint that stands a second name; one that goes away meanwhile has one already."""
-    for manifest in checkpoints.glob("step-*.json"):
-        for suffix in (".safetensors", ".json"):
-            old = manifest.with_suffix(suffix)
-            new = old.with_name(old.name.replace("step-", "kept-"))
-            if not new.exists() and old.exists():
-                os.link(old, new)
-
-
 def table(found: Mapping[str, Any]) -> str:
     """A row a method, the best by neighbours first, then the floors as they were measured beside the first one."""
     order = sorted(found, key=lambda name: -found[name]["trained"]["knn"][0])
@@ -260,6 +241,20 @@ def table(found: Mapping[str, Any]) -> str:
     for floor, own in found[order[0]]["floors"].items() if order else ():
         rows.append([f"*{floor}*", "", "", *(number(own[task]) if task in own else "" for task, *_ in COLUMNS)])
     return markdown(["method", "encoder", "million views", *(title for *_, title in COLUMNS)], rows)
+
+
+def spread(seeds: Sequence[Mapping[str, Any]]) -> str:
+    """A row a method that was measured with all seeds, the best by neighbours first: the mean over them, the least and
+    the most."""
+    both = [name for name in seeds[0] if all(name in each for each in seeds)]
+    of = {name: {task: [each[name]["trained"][task][0] for each in seeds] for task, *_ in COLUMNS} for name in both}
+
+    def said(values: Sequence[float]) -> str:
+        return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+    order = sorted(both, key=lambda name: -sum(of[name]["knn"]))
+    rows = [[f"`{name}`", *(said(of[name][task]) for task, *_ in COLUMNS)] for name in order]
+    return markdown([f"method, {len(seeds)} seeds", *(title for *_, title in COLUMNS)], rows)
 
 
 def cell(each: Mapping[str, Any], task: str) -> str:

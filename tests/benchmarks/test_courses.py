@@ -2,8 +2,7 @@
 
 import json
 
-from courses import draw, follow
-from matrix_images import keep
+from courses import draw, follow, keep
 
 from tacit import cli
 

@@ -2,9 +2,11 @@
 
 import json
 import zipfile
+from argparse import Namespace
 
 import pytest
-from matrix_images import drawn, figures, keep, known, shares, table
+from courses import keep
+from matrix_images import drawn, figures, known, of_seed, shares, spread, table
 
 
 def a_method(knn, gain):
@@ -92,3 +94,15 @@ def test_results_of_another_protocol_are_not_added_to(tmp_path):
     Given.minutes = 4.0
     with pytest.raises(SystemExit, match="name another --results"):
         known(Given)
+
+
+def test_other_seeds_stand_beside_and_their_spread_is_told(tmp_path):
+    given = Namespace(results=tmp_path / "found.json", runs=tmp_path / "runs", minutes=3)
+    first, other = of_seed(given, 0), of_seed(given, 2)
+    assert (first.results, first.runs, first.seed) == (given.results, given.runs, 0)
+    assert (other.results.name, other.runs, other.seed) == ("found-2.json", given.runs / "seed-2", 2)
+    seeds = [{"a": a_method(one, 0.1), "b": a_method(0.6, 0.1)} for one in (0.5, 0.9)] + [{"a": a_method(0.7, 0.1)}]
+    lines = spread(seeds[:2]).splitlines()
+    assert lines[2].startswith("| `a` | 0.700 (0.500 to 0.900) | 0.600 (0.600 to 0.600) |")
+    assert lines[3].startswith("| `b` | 0.600 (0.600 to 0.600) |")
+    assert len(spread(seeds).splitlines()) == 3  # `b` has no third seed
