@@ -46,10 +46,17 @@ def projection(seed: int) -> Callable[[Samples], Tensor]:
     return lambda samples: ((pixels(samples) - 0.3) @ weights / 8).relu()
 
 
-def bench(seed: int = 0, sizes: tuple[int, ...] = (1, 10)) -> Bench:
+@cache
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels in [0, 1] and labels; they are read from a file of text."""
     data = load_digits()
-    order = np.random.default_rng(seed).permutation(len(data.target))
-    x, y = torch.tensor(data.data[order] / 16, dtype=torch.float32), torch.tensor(data.target[order])
+    return data.data / 16, data.target
+
+
+def bench(seed: int = 0, sizes: tuple[int, ...] = (1, 10)) -> Bench:
+    pixels, labels = digits()
+    order = np.random.default_rng(seed).permutation(len(labels))
+    x, y = torch.tensor(pixels[order], dtype=torch.float32), torch.tensor(labels[order])
     return Bench(
         train=Rows(x[:500]),
         train_labels=y[:500],
@@ -93,8 +100,7 @@ def kept() -> Kept:
 @cache
 def machine() -> SVC:
     """It has seen all digits with their labels."""
-    data = load_digits()
-    return SVC().fit(data.data / 16, data.target)
+    return SVC().fit(*digits())
 
 
 def learnt(samples: Samples) -> Tensor:
