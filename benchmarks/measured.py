@@ -3,29 +3,36 @@
     python benchmarks/measured.py           after `make matrix`, `make cifar10` or `make matrix-images`
 
 A case is a set, how many samples there are for training, how long they were learnt from, and each method's figure with
-its interval: those of the README's matrix, of its CIFAR-10 (10 labels), of all six speakers of FSDD (20 labels; of
-`simclr` nine minutes a speaker and of `mae` one, since nothing else is there), and of benchmarks/matrix_images.json.
+its interval, and that of its network before training: those of the README's matrix, of its CIFAR-10 (10 labels), of all
+six speakers of FSDD (20 labels; of `simclr` nine minutes a speaker and of `mae` one, since nothing else is there), and
+of benchmarks/matrix_images.json.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tables import ROOT
 
+TEN = "ten labels per class"
 MATRIX = (
-    ("image", "flowers", 2_934),
-    ("text", "SUBJ", 8_000),
-    ("audio", "FSDD", 2_500),
-    ("series", "GunPoint", 50),
-    ("interactions", "LastFM", 1_090),
-    ("trajectories", "CartPole", 6_000),
+    ("image", "flowers", 2_934, TEN),
+    ("text", "SUBJ", 8_000, TEN),
+    ("audio", "FSDD", 2_500, TEN),
+    ("series", "GunPoint", 50, TEN),
+    ("interactions", "LastFM", 1_090, "NDCG@10 of the last artist"),
+    ("trajectories", "CartPole", 6_000, "R2 of the state"),
 )
-"""Modality, set and samples for training of each column."""
+"""Modality, set and samples for training of each column, and what its figures are."""
 NUMBER = re.compile(r"(\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]")
+BEFORE = re.compile(r"\((\d\.\d+)\)")
+UNTRAINED = "untrained"
+CLOSED = ("patches", "manifold")
+"""Methods that have no network."""
 Figures = dict[str, list[float]]
 
 
@@ -38,37 +45,67 @@ def cases() -> list[dict[str, Any]]:
     """All of them, as they are written."""
     readme, audio = ROOT / "README.md", ROOT / "docs" / "audio.md"
     found = [
-        case(kind, name, samples, 45, column(readme, "matrix_cpu", at))
-        for at, (kind, name, samples) in enumerate(MATRIX, 1)
+        case(kind, name, samples, 45, metric, column(readme, "matrix_cpu", at), before(readme, "matrix_cpu", at))
+        for at, (kind, name, samples, metric) in enumerate(MATRIX, 1)
     ]
-    found.append(case("image", "CIFAR-10", 50_000, 300, column(readme, "cifar10_cpu", 4)))
-    speakers = {
-        name: column(audio, marker, 2)[name] for name, marker in (("simclr", "fsdd_cpu"), ("mae", "fsdd_cpu mae"))
-    }
-    found.append(case("audio", "six speakers of FSDD", 2_500, 540, speakers))
+    cifar = column(readme, "cifar10_cpu", 4)
+    raw = before(readme, "cifar10_cpu", 4)[UNTRAINED]
+    found.append(
+        case("image", "CIFAR-10", 50_000, 300, TEN, cifar, {name: raw for name in cifar if name not in CLOSED})
+    )
+    speakers, raws = {}, {}
+    for name, marker in (("simclr", "fsdd_cpu"), ("mae", "fsdd_cpu mae")):
+        speakers[name] = column(audio, marker, 2)[name]
+        raws[name] = before(audio, marker, 2)[UNTRAINED]
+    twenty = "20 labels per class, of mae after a minute"
+    found.append(case("audio", "six speakers of FSDD", 2_500, 540, twenty, speakers, raws))
     images = ROOT / "benchmarks" / "matrix_images.json"
     if images.is_file():
         told = json.loads(images.read_text())
-        figures = {name: each["trained"]["few-label"] for name, each in told["methods"].items()}
+        each = told["methods"].items()
+        figures = {name: one["trained"]["few-label"] for name, one in each}
+        raws = {name: one["untrained"]["few-label"][0] for name, one in each if one["untrained"]}
         protocol = told["protocol"]
-        found.append(case("image", "a fifth of CIFAR-10", protocol["images"], 60 * protocol["minutes"], figures))
+        found.append(
+            case("image", "a fifth of CIFAR-10", protocol["images"], 60 * protocol["minutes"], TEN, figures, raws)
+        )
     return found
 
 
-def case(kind: str, name: str, samples: int, seconds: float, figures: Figures) -> dict[str, Any]:
+def case(
+    kind: str, name: str, samples: int, seconds: float, metric: str, figures: Figures, untrained: dict[str, float]
+) -> dict[str, Any]:
     """One, as `tacit.choice.Case` has it."""
-    return {"kind": kind, "name": name, "samples": samples, "seconds": seconds, "figures": figures}
+    told = {"kind": kind, "name": name, "samples": samples, "seconds": seconds, "metric": metric}
+    return {**told, "figures": figures, "untrained": untrained}
 
 
 def column(document: Path, marker: str, at: int) -> Figures:
     """The figures in one column of a table, by the names in its first, floors aside."""
-    table = document.read_text().split(f"<!-- {marker} begin -->")[1].split(f"<!-- {marker} end -->")[0]
     found = {}
+    for name, text in cells(document, marker, at):
+        if (number := NUMBER.search(text)) and not name.startswith("*"):
+            found[name] = [float(part) for part in number.groups()]
+    return found
+
+
+def before(document: Path, marker: str, at: int) -> dict[str, float]:
+    """What networks have before training: in brackets behind each figure of a column, or in the row `untrained`."""
+    found = {}
+    for name, text in cells(document, marker, at):
+        if number := BEFORE.search(text):
+            found[name] = float(number[1])
+        elif name.strip("*") == UNTRAINED and (number := NUMBER.search(text)):
+            found[UNTRAINED] = float(number[1])
+    return found
+
+
+def cells(document: Path, marker: str, at: int) -> Iterator[tuple[str, str]]:
+    """The first cell of each row of a table, and the one in the column `at`."""
+    table = document.read_text().split(f"<!-- {marker} begin -->")[1].split(f"<!-- {marker} end -->")[0]
     for line in table.strip().splitlines()[2:]:
         first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-        if (number := NUMBER.search(rest[at - 1])) and not first.startswith("*"):
-            found[first.strip("`")] = [float(part) for part in number.groups()]
-    return found
+        yield first.strip("`"), rest[at - 1]
 
 
 if __name__ == "__main__":

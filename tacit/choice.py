@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib import resources
 from typing import Any
@@ -41,6 +41,10 @@ class Case:
     """Of training."""
     figures: Mapping[str, Sequence[float]]
     """Method -> value, low and high end of its 95 % interval; the more the better."""
+    metric: str = ""
+    """What the figures are."""
+    untrained: Mapping[str, float] = field(default_factory=dict)
+    """Method -> the figure of its network before training; none of those that have no network."""
 
     def distance(self, samples: int | None, seconds: float | None) -> float:
         """How far a run is from it: the logarithms of how many times as large and as long, what is not known aside."""

@@ -9,7 +9,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tacit.choice import measured
 from tacit.config import flat, read_yaml
 from tacit.console import counted
 from tacit.core import TEACHER, ClosedForm
@@ -24,6 +25,7 @@ from tacit.data.listing import printable
 from tacit.engine.settings import DEFAULT_SECONDS
 from tacit.errors import UsageError, nearest
 from tacit.evaluation.bench import Evaluation
+from tacit.evaluation.verdict import figure
 from tacit.report.comparing import HEADLINES, Reached, alike, guess, reached_by, read_json, unlike
 
 RUNS = Path("runs")
@@ -161,6 +163,23 @@ def methods(name: str | None) -> None:
         console.print(f"  {key}")
         for setting, value in flat(preset).items():
             console.print(f"    {setting} = {value}")
+    console.print("\nmeasured (95 % interval; one seed; what the same network has before training)")
+    for line in _measured(name):
+        console.print(f"  {line}")
+
+
+def _measured(method: str) -> Iterator[str]:
+    """What a method reached on the sets that the choice knows, where it was worth its training and where not."""
+    cases = [case for case in measured() if method in case.figures]
+    if not cases:
+        yield "nothing in the common tables"
+    for case in cases:
+        value, low, high = case.figures[method]
+        before = case.untrained.get(method)
+        word = "" if before is None else "better" if low > before else "worse" if high < before else "level"
+        told = "" if before is None else f"untrained {figure(before)}: {word}"
+        place = f"{case.name}, {case.seconds:g} s"
+        yield f"{place:29} {figure(value)} [{figure(low)}, {figure(high)}]  {told:24} {case.metric}"
 
 
 def _summary(page: Any) -> str:

@@ -8,6 +8,7 @@ import sys
 import pytest
 from toys import folder_of_shapes
 
+from tacit.choice import measured
 from tacit.cli import run
 from tacit.commands import COMMANDS, WAY
 from tacit.commands.kinds import flowing
@@ -132,10 +133,13 @@ def test_results_go_to_stdout_and_all_else_to_stderr(shapes, tmp_path, monkeypat
 def test_every_method_is_explained(method, capfd):
     assert run(["methods", method]) == 0
     said = capfd.readouterr().out
-    for part in ("formula", "paper", "modalities", "options", "presets", METHODS[method].paper):
+    for part in ("formula", "paper", "modalities", "options", "presets", "measured", METHODS[method].paper):
         assert part in said
     for modality in MODALITIES.values():
         assert (f"for {modality.unit}, by itself" in said) == (method in modality.recipes)
+    known = [case for case in measured() if method in case.figures]
+    assert said.count("untrained .") == sum(method in case.untrained for case in known)
+    assert all(f"{case.name}, {case.seconds:g} s" in said for case in known)
 
 
 def test_runs_are_listed_shown_and_compared(shapes, tmp_path, monkeypatch, capfd):
