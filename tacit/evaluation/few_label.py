@@ -11,7 +11,7 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.errors import UsageError
 from tacit.evaluation.linear import held_out_groups
-from tacit.evaluation.logistic import STEERED, LinearClassifier, fit
+from tacit.evaluation.logistic import STEERED, LinearClassifier, condense, fit
 from tacit.evaluation.scaler import Scaler
 
 SIZES = (1, 2, 5, 10, 25, 100)
@@ -33,8 +33,8 @@ IN_ALL = " in all"
 BALANCED = ", balanced"
 """What it ends with where it is a balanced accuracy: `40 in all, balanced`."""
 _GATHERED_BYTES = 2**28
-Fitted = Callable[[Tensor, float, Tensor | None], LinearClassifier]
-"""(rows `[S, L]`, C, how much each counts `[S, L]`) -> the classifiers of raw features."""
+Solve = Callable[[float, Tensor | None], LinearClassifier]
+"""(C, how much each row counts `[S, L]`, all alike where it is None) -> the classifiers of raw features."""
 
 
 def amounts(classes: int, labels: Tensor, sizes: Sequence[int], totals: Sequence[int]) -> Mapping[str, int]:
@@ -180,35 +180,45 @@ def few_label(
     steered = train.shape[1] <= min(STEERED, max((rows.shape[1] for rows in drawn), default=0))
     gram = scaler.gram(train) if steered else None
 
-    def fitted(rows: Tensor, c: float, kept: Tensor | None = None) -> LinearClassifier:
+    def solver(rows: Tensor) -> Solve:
+        """What fits classifiers to some of the `rows`, whose features are prepared once for all penalties."""
+        z, own = scaler(train[rows]), _weights(rows, share)
+        z, widen = condense(z) if z.shape[2] > z.shape[1] else (z, _as_it_is)
         bound = gram if train.shape[1] <= rows.shape[1] else None
-        weight = _weights(rows, share) if kept is None else _weights(rows, share) * kept
-        penalty = 1 / (c * weight.sum(1).mean().item())
-        z = scaler(train[rows])
-        found = fit(z, labels[rows], classes, penalty, weight=weight, gram=bound, tolerance=TOLERANCE)
-        return found.after(scaler)
+
+        def solve(c: float, kept: Tensor | None) -> LinearClassifier:
+            weight = own if kept is None else own * kept
+            penalty = 1 / (c * weight.sum(1).mean().item())
+            found = fit(z, labels[rows], classes, penalty, weight=weight, gram=bound, tolerance=TOLERANCE)
+            return widen(found).after(scaler)
+
+        return solve
 
     for rows in drawn:
         count = int(_weights(rows[:1], share).sum().round())
-        c = _chosen(rows, train, labels, fitted, groups) if count >= TUNED_FROM * classes else C
+        some = rows[:TUNED_ON]
+        c = _chosen(some, train, labels, solver(some), groups) if count >= TUNED_FROM * classes else C
         at_once = max(1, _GATHERED_BYTES // (rows.shape[1] * train.shape[1] * train.element_size()))
         predictions = []
         for part in torch.split(rows, at_once):
             interrupt.check()
-            model = fitted(part, c)
+            model = solver(part)(c, None)
             predictions.append(torch.cat([model.predict(tile) for tile in torch.split(test, 4096)], 1))
         yield Answers(torch.cat(predictions), c)
 
 
-def _chosen(rows: Tensor, train: Tensor, labels: Tensor, fitted: Fitted, groups: Tensor | None) -> float:
+def _as_it_is(model: LinearClassifier) -> LinearClassifier:
+    return model
+
+
+def _chosen(rows: Tensor, train: Tensor, labels: Tensor, solve: Solve, groups: Tensor | None) -> float:
     """The C of `CHOICES` that says most held-out rows right; the first of equals."""
-    some = rows[:TUNED_ON]
-    held = [own[_held(own, labels, groups)] for own in map(unrepeated, some)]
-    kept = torch.stack([~torch.isin(own, out) for own, out in zip(some, held, strict=True)]).float()
+    held = [own[_held(own, labels, groups)] for own in map(unrepeated, rows)]
+    kept = torch.stack([~torch.isin(own, out) for own, out in zip(rows, held, strict=True)]).float()
     right = {}
     for c in CHOICES:
         interrupt.check()
-        model = fitted(some, c, kept)
+        model = solve(c, kept)
         right[c] = sum(int((model.predict(train[out])[draw] == labels[out]).sum()) for draw, out in enumerate(held))
     return max(CHOICES, key=lambda c: right[c])
 

@@ -23,6 +23,10 @@ SUFFICIENT = 1e-4
 
 STEERED = 8192
 """The most dimensions for which the curvature is worth computing: its factor costs their cube."""
+ROUNDING = 1e-5
+"""What inner products of rows are known to, as a share of a row's mean square."""
+TRIES = 5
+"""How often that is made ten times as much."""
 JITTER = 1e-6
 """Added to the curvature, whose trace is one, where single precision would make it indefinite."""
 
@@ -59,19 +63,25 @@ def condense(z: Tensor) -> tuple[Tensor, Callable[[LinearClassifier], LinearClas
     """Rows `[S, N, N]` with the inner products of `z [S, N, D]`, and the way back to classifiers of width D.
 
     A penalised linear model lies in the span of its rows (the representer theorem), so that with fewer rows than
-    dimensions the same model is found among N numbers a row. They are coordinates along the rows' principal axes;
-    axes below the rounding of single precision are left out.
+    dimensions the same model is found among N numbers a row: those of the Cholesky factor of their inner products,
+    which costs a small part of their axes. These are known to single precision, so that rows that repeat each other
+    have no factor: a small number that is each row's own, `ROUNDING` of a mean square, makes one, ten times as much
+    where that is too little.
     """
-    values, axes = torch.linalg.eigh((z @ z.mT).double())
-    floor = values[..., -1:] * torch.finfo(z.dtype).eps * z.shape[1]
-    scale = torch.where(values > floor, values, 0.0).sqrt()[..., None, :]
-    rows = (axes * scale).to(z.dtype)
-    back = (axes * _ratio(torch.ones_like(scale), scale)).to(z.dtype)
+    inner = (z @ z.mT).double()
+    mean = inner.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(torch.finfo(z.dtype).tiny)
+    own = ROUNDING * mean
+    for _ in range(TRIES):
+        root, failed = torch.linalg.cholesky_ex(inner + torch.diag_embed(own[..., None].expand(inner.shape[:-1])))
+        if not failed.any():
+            break
+        own = torch.where(failed > 0, 10 * own, own)
 
     def widen(model: LinearClassifier) -> LinearClassifier:
-        return LinearClassifier(z.mT @ (back @ model.weights), model.bias, model.slope)
+        shares = torch.linalg.solve_triangular(root.mT, model.weights.double(), upper=True)
+        return LinearClassifier(z.mT @ shares.to(z.dtype), model.bias, model.slope)
 
-    return rows, widen
+    return root.to(z.dtype), widen
 
 
 def fit(
@@ -208,8 +218,3 @@ def _steered(slope: Tensor, factor: Tensor | None) -> Tensor:
     columns = slope[..., :-1].flatten(0, 1).T
     solved = torch.cholesky_solve(columns, factor).T.reshape(*slope.shape[:2], -1)
     return torch.cat([solved, slope[..., -1:]], 2)
-
-
-def _ratio(over: Tensor, under: Tensor) -> Tensor:
-    """`over / under`, 0 where a problem did not move and both are 0."""
-    return torch.where(under > 0, over / under.clamp_min(torch.finfo(under.dtype).tiny), 0.0)

@@ -19,6 +19,8 @@ from tacit.evaluation.bootstrap import Scoring, difference, interval
 from tacit.evaluation.crossed import Crossed, Fold
 from tacit.evaluation.few_label import _chosen
 from tacit.evaluation.linear import held_out, linear_probe
+from tacit.evaluation.logistic import LinearClassifier, fit
+from tacit.evaluation.scaler import Scaler
 from tacit.evaluation.setup import Bench, PredictedRow, Row
 
 torch.set_num_threads(1)
@@ -250,16 +252,13 @@ def test_penalties_are_chosen_by_groups_never_heard() -> None:
 
     asked = []
 
-    def fitted(rows: Tensor, c: float, weight: Tensor | None) -> object:
-        from tacit.evaluation.logistic import fit
-        from tacit.evaluation.scaler import Scaler
-
+    def solve(c: float, weight: Tensor | None) -> LinearClassifier:
         assert weight is not None
-        asked.append((rows, weight))
+        asked.append(weight)
         scaler = Scaler.of(x)
         return fit(scaler(x[rows]), labels[rows], 2, 1 / (c * weight.sum(1).mean().item()), weight=weight).after(scaler)
 
     rows = torch.stack([torch.arange(360)] * 2)
-    assert _chosen(rows, x, labels, fitted, groups) <= _chosen(rows, x, labels, fitted, None)  # type: ignore[arg-type]
-    kept = asked[0][1][0] > 0
+    assert _chosen(rows, x, labels, solve, groups) <= _chosen(rows, x, labels, solve, None)
+    kept = asked[0][0] > 0
     assert all(len(set(kept[groups == group].tolist())) == 1 for group in range(12))
