@@ -84,7 +84,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     followed = {name: each for name, each in found.items() if each["course"]}
     order = sorted(followed, key=lambda name: -followed[name]["course"][-1]["knn"])
@@ -100,8 +100,11 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         panel.set_xlabel(title)
         panel.grid(alpha=0.3)
     panels[0].set_xscale("log")
+    panels[0].xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+    panels[0].xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    panels[0].xaxis.set_minor_formatter(ticker.NullFormatter())
     panels[0].set_ylabel("accuracy, kNN with k = 20")
     handles, labels = panels[1].get_legend_handles_labels()
-    panels[1].legend(handles[::-1], labels[::-1], fontsize=8, loc="lower right")
+    panels[0].legend(handles[::-1], labels[::-1], fontsize=8, loc="lower right")
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
