@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tacit.core import Encoder, Features, View
 from tacit.errors import UsageError
+from tacit.nn.look import looked_at
 
 
 class TokenNorm(nn.Module):
@@ -21,7 +22,7 @@ class TokenNorm(nn.Module):
     def __init__(self, encoder: Encoder, sample: View, task: str) -> None:
         """Raises `UsageError` for an encoder that gives a sample one vector alone."""
         super().__init__()
-        tokens = _looked_at(encoder, sample).tokens
+        tokens = looked_at(encoder, sample).tokens
         if tokens is None:
             raise UsageError(
                 f"task {task} answers at every token, and {type(encoder).__name__} has one vector a sample alone: "
@@ -40,12 +41,3 @@ class TokenNorm(nn.Module):
         normed = torch.zeros_like(tokens)
         normed[valid] = self.norm(tokens[valid])
         return normed, valid
-
-
-def _looked_at(encoder: Encoder, sample: View) -> Features:
-    """What the encoder says of two samples; nothing of it moves."""
-    training = encoder.training
-    with torch.no_grad():
-        features: Features = encoder.eval()(sample[:2])
-    encoder.train(training)
-    return features

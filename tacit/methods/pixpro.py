@@ -16,6 +16,7 @@ from tacit.errors import UsageError
 from tacit.losses.tokens import pairs_apart
 from tacit.nn.ema import EMA
 from tacit.nn.heads import mlp
+from tacit.nn.look import looked_at
 from tacit.schedule import cosine, young
 
 
@@ -149,10 +150,7 @@ class _Dense(nn.Module):
 
 def _width(encoder: Encoder, sample: View, method: str) -> int:
     """D of what `encoder` makes of places. Raises `UsageError` where it does not say where these are."""
-    training = encoder.training
-    with torch.no_grad():
-        features: Features = encoder.eval()(sample[:2])
-    encoder.train(training)
+    features = looked_at(encoder, sample)
     if not features.maps and (features.tokens is None or features.where is None):
         raise UsageError(
             f"method {method} compares places of two views, and {type(encoder).__name__} does not say of what place "

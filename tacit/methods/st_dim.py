@@ -14,6 +14,7 @@ from tacit.core import Encoder, Exhibit, Features, Method, Modality, Progress, S
 from tacit.errors import UsageError
 from tacit.losses.moments import placewise
 from tacit.methods.similar import negatives, positive
+from tacit.nn.look import looked_at
 from tacit.ranks import gathered
 
 
@@ -40,9 +41,7 @@ class STDIM(Method):
     def __init__(self, config: Config, encoder: Encoder, modality: Modality, sample: View) -> None:
         super().__init__(config, encoder, modality, sample)
         self.backbone = encoder
-        with torch.no_grad():
-            tokens = encoder.eval()(sample[:2]).tokens  # a look that moves no running statistics
-        encoder.train()
+        tokens = looked_at(encoder, sample).tokens
         if tokens is None:
             raise UsageError(
                 "st-dim compares places, and the features of this encoder have none: for frames choose --encoder "

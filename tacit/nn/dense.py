@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.core import Encoder, Features, View
 from tacit.errors import UsageError
+from tacit.nn.look import looked_at
 
 
 def doubling(wide: int, narrow: int) -> tuple[nn.Module, ...]:
@@ -35,10 +35,7 @@ class Dense(nn.Module):
         Raises `UsageError` for an encoder without maps.
         """
         super().__init__()
-        training = encoder.training
-        with torch.no_grad():
-            maps = encoder.eval()(View(sample.x[:2])).maps
-        encoder.train(training)
+        maps = looked_at(encoder, View(sample.x)).maps
         if not maps:
             raise UsageError(f"{type(encoder).__name__} returns no maps that can be drawn from: choose another encoder")
         self.deepest = max(maps)

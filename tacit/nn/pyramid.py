@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from tacit.core import Encoder, View
 from tacit.errors import UsageError
+from tacit.nn.look import looked_at
 
 
 def channels_by_stride(encoder: Encoder, sample: View) -> dict[int, int]:
     """Stride -> channels of the maps that `encoder` returns. Raises `UsageError` where it returns none."""
-    training = encoder.training
-    with torch.no_grad():
-        maps = encoder.eval()(View(sample.x[:1])).maps
-    encoder.train(training)
+    maps = looked_at(encoder, View(sample.x)).maps
     if not maps:
         raise UsageError(
             f"{type(encoder).__name__} returns no feature maps, which say where something is: choose another encoder"
