@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from label_free_cpu import knn, measured
+from label_free_cpu import bench_for, found_of
 
 from tacit.encoder import load
 from tacit.evaluation.setup import Bench
-from tacit.proving.labelled import bench_of
 
 NAMED = 8
 """How many, the best at the end, are told apart by colour; the others are grey, with their names at the end."""
@@ -67,13 +66,10 @@ def follow(run: Path, data: str, opened: dict[str, Bench]) -> list[dict[str, Any
         if any(point["step"] == step for point in points):
             continue
         encoder = load(manifest.with_suffix(".safetensors"))
-        layout = repr(encoder.layout)
-        if layout not in opened:
-            opened[layout] = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
-        bench, augment = opened[layout], encoder.modality.augment(encoder.modality.config())["strong"]
-        found = {name: round(value, 6) for name, value in measured(encoder.vectors, bench.train, augment).items()}
+        near, measured = found_of(encoder, bench_for(encoder, data, opened))
+        found = {name: round(value, 6) for name, value in measured.items()}
         seconds = round(manifest.stat().st_mtime - began, 1)
-        points.append({"step": step, "seconds": seconds, "knn": round(knn(encoder, bench), 5), "measured": found})
+        points.append({"step": step, "seconds": seconds, "knn": round(near, 5), "measured": found})
         print(f"{run.name} after {seconds:.0f} s: kNN {points[-1]['knn']:.3f}", flush=True)
         known.write_text(json.dumps(points))
     return points

@@ -103,7 +103,8 @@ def main() -> None:
     }
     points = checkpoints(json.loads(given.courses.read_text())["methods"]) if given.courses.is_file() else []
     if points:
-        both = {"all of them": points, "of one architecture": of_one_network(points)}
+        alike = of_one_network(points)
+        both = {"all checkpoints": points} | ({f"of `{alike[0].network}`": alike} if len(alike) < len(points) else {})
         tables |= {"checkpoints": table(both, "neighbours", mean=False), "steps": steps(points)}
     for name, text in tables.items():
         print(f"{name}\n{text}")
@@ -132,10 +133,8 @@ def points_of(name: str, runs: Path, kept: Path) -> list[Point]:
         judged = {each["kind"]: each for each in results if each["task"] == "few-label"}
         if encoder.network.solved or "untrained" not in judged:
             continue
-        data, layout = judged["encoder"]["protocol"]["data"], repr(encoder.layout)
-        if layout not in opened:
-            opened[layout] = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
-        for point in measured_points(run.name, encoder, opened[layout], judged, known):
+        bench = bench_for(encoder, judged["encoder"]["protocol"]["data"], opened)
+        for point in measured_points(run.name, encoder, bench, judged, known):
             known[point.name] = point
             kept.write_text(json.dumps([asdict(each) for each in known.values()], indent=1))
     return list(known.values())
@@ -146,15 +145,28 @@ def measured_points(
 ) -> Iterator[Point]:
     """The encoder of a run and its network before training, those that are not `known`."""
     network = json.dumps(encoder.spec.encoder, sort_keys=True)
-    augment = encoder.modality.augment(encoder.modality.config())["strong"]
     start = f"untrained {network}"
     if start not in known:
         fresh = TrainedEncoder(untrained(encoder, bench.train, 0), encoder.spec)
         first = judged["untrained"]["protocol"]["members"][0]
-        yield said(Point(start, network, first, knn(fresh, bench), measured(fresh.vectors, bench.train, augment)))
+        yield said(Point(start, network, first, *found_of(fresh, bench)))
     if run not in known:
         value = judged["encoder"]["value"]
-        yield said(Point(run, network, value, knn(encoder, bench), measured(encoder.vectors, bench.train, augment)))
+        yield said(Point(run, network, value, *found_of(encoder, bench)))
+
+
+def bench_for(encoder: TrainedEncoder, data: str, opened: dict[str, Bench]) -> Bench:
+    """The labelled samples of `data` as `encoder` reads them; `opened` has them by how they are laid out."""
+    layout = repr(encoder.layout)
+    if layout not in opened:
+        opened[layout] = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
+    return opened[layout]
+
+
+def found_of(encoder: TrainedEncoder, bench: Bench) -> tuple[float, dict[str, float]]:
+    """What neighbours say of an encoder, and what is measured of it without labels, on views of the modality's own."""
+    augment = encoder.modality.augment(encoder.modality.config())["strong"]
+    return knn(encoder, bench), measured(encoder.vectors, bench.train, augment)
 
 
 def said(point: Point) -> Point:

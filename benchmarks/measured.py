@@ -18,6 +18,9 @@ from typing import Any
 
 from tables import ROOT
 
+from tacit.core import ClosedForm
+from tacit.methods import METHODS
+
 TEN = "ten labels per class"
 MATRIX = (
     ("image", "flowers", 2_934, TEN),
@@ -31,7 +34,7 @@ MATRIX = (
 NUMBER = re.compile(r"(\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]")
 BEFORE = re.compile(r"\((\d\.\d+)\)")
 UNTRAINED = "untrained"
-CLOSED = ("patches", "manifold")
+CLOSED = frozenset(name for name, kind in METHODS.items() if issubclass(kind, ClosedForm))
 """Methods that have no network."""
 Figures = dict[str, list[float]]
 

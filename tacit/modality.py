@@ -302,9 +302,12 @@ class Modality:
         own: dict[str, object] = {
             "decoder": self.decoder,
             "dense": self.dense,
+            "gaps": self.gaps,
+            "grid": self.grid,
+            "moments": self.moments,
+            "places": self.places,
             "spell": self.spell,
+            "values": self.values,
             "words": self.words,
         }
-        own |= {"gaps": self.gaps, "grid": self.grid, "moments": self.moments}
-        own |= {"places": self.places, "values": self.values}
         return frozenset(offered | {name for name, has in own.items() if has})
