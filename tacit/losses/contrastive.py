@@ -49,6 +49,36 @@ def nt_xent(z: Tensor, temperature: float, *, decoupled: bool = False, hardness:
     return (all_others.view_as(positive) - positive).mean(dim=0)
 
 
+def global_contrast(z: Tensor, temperature: float, before: Tensor, known: Tensor, pace: float) -> tuple[Tensor, Tensor]:
+    """The global contrastive objective (SogCLR, Yuan et al. 2022, arXiv 2202.12387, eq. 3 and algorithm 1).
+
+    How loud a sample's crowd is, g, is averaged over the steps that saw it, as u; a crowd counts by its share g / u,
+    so that small batches have the gradient of a crowd of the whole set. Of views that are equally loud and a u that is
+    this batch's g it is `nt_xent`, decoupled.
+
+    Args:
+        z: `[V, B, D]`, V >= 2 views of B >= 2 samples; need not be normalised.
+        temperature: divides the cosine similarities.
+        before: `[B]`, log u of each sample, the mean of exp(similarity / temperature) over others so far.
+        known: boolean `[B]`, where there is such a mean.
+        pace: the share of this batch in u, gamma; 1 forgets all others.
+
+    Returns:
+        `[B]`, log u, by the number of others in the batch, less the similarity of views: its gradient is the paper's.
+        And log u as it is now, `[B]`, detached.
+    """
+    vectors = _unit(z) / math.sqrt(temperature)
+    positive = (vectors * (vectors.sum(dim=0) - vectors)).sum(dim=-1) / (len(z) - 1)
+    flat, sample = vectors.flatten(0, 1), torch.arange(z.shape[1], device=z.device).repeat(len(z))
+    others = math.log(len(z) * (z.shape[1] - 1))
+    heard = crowd(flat, flat, sample, sample).view_as(positive) - others
+    found = heard.detach().logsumexp(dim=0) - math.log(len(z))
+    past = before.to(found) + math.log1p(-pace) if pace < 1 else found.new_full((), -torch.inf)
+    now = torch.where(known, torch.logaddexp(past, found + math.log(pace)), found)
+    share = (heard - now).exp()
+    return (now + others + share - share.detach() - positive).mean(dim=0), now
+
+
 def info_nce(
     query: Tensor,
     key: Tensor,

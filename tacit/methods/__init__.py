@@ -33,6 +33,7 @@ from tacit.methods.moco_v3 import MoCoV3
 from tacit.methods.msn import MSN
 from tacit.methods.nnclr import NNCLR
 from tacit.methods.patches import Patches
+from tacit.methods.pirl import PIRL
 from tacit.methods.pixpro import PixPro
 from tacit.methods.relative_patch import RelativePatch
 from tacit.methods.ressl import ReSSL
@@ -40,6 +41,7 @@ from tacit.methods.rnd import RND
 from tacit.methods.rotation import Rotation
 from tacit.methods.simclr import SimCLR
 from tacit.methods.simsiam import SimSiam
+from tacit.methods.sogclr import SogCLR
 from tacit.methods.spr import SPR
 from tacit.methods.st_dim import STDIM
 from tacit.methods.swav import SwAV
@@ -56,6 +58,8 @@ METHODS: dict[str, type[Learner]] = {
     "moco-v3": MoCoV3,
     "nnclr": NNCLR,
     "ressl": ReSSL,
+    "sogclr": SogCLR,
+    "pirl": PIRL,
     "byol": BYOL,
     "simsiam": SimSiam,
     "tico": TiCo,

@@ -61,6 +61,11 @@ class Memory(nn.Module):
         """All keys `[M, D]`, in the order of their places."""
         return self.keys[self.index >= 0]
 
+    @property
+    def owners(self) -> Tensor:
+        """Whose the keys that are `held` are, long `[M]`."""
+        return self.index[self.index >= 0]
+
     @torch.no_grad()
     def put(self, keys: Tensor, index: Tensor) -> None:
         """Keep `keys [B, D]` of the samples `index [B]`."""
