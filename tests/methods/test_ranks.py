@@ -15,8 +15,8 @@ SCRIPT = Path(__file__).parent / "sharing.py"
 FIRST = dict(reversed(GRADIENT))
 RAGGED = [("simclr", "series"), ("masked-prediction", "text"), ("causal-prediction", "interactions"), ("mae", "audio")]
 WANTED = GRADIENT if os.environ.get("TACIT_EXAMPLES") == "fuzz" else [*FIRST.items(), *RAGGED]
-TOLD = ["nnclr:image:local=2", "tico:image:local=2", "w-mse:image:out=2"]
-"""With small crops, and with several sub-batches, which are the same in both processes."""
+TOLD = ["nnclr:image:local=2", "tico:image:local=2", "w-mse:image:out=2", "capi:image:places=1"]
+"""With small crops, with several sub-batches, which are the same in both processes, and shared out place by place."""
 PAIRS = [*(f"{method}:{name}" for method, name in WANTED), *TOLD]
 SOME = ["moco:image", "swav:image", "tsdae:text", "masked-prediction:text"]
 IN_PARTS = PAIRS if os.environ.get("TACIT_EXAMPLES") == "fuzz" else SOME
