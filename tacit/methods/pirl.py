@@ -90,13 +90,13 @@ class PIRL(Method):
         whole, pieces, _ = self._seen(views)
         key = F.normalize(whole.detach(), dim=1)
         held, known = self.memory.recall(index)
-        key_before = torch.where(known[:, None], held.to(key), key)
-        others, owners = self._others(*(gathered(each)[0] for each in (key_before, index, known)))
-        losses = [info_nce(z, key_before, others, self.config.temperature, index, owners) for z in (pieces, whole)]
+        mean = torch.where(known[:, None], held.to(key), key)
+        others, owners = self._others(*(gathered(each)[0] for each in (mean, index, known)))
+        losses = [info_nce(z, mean, others, self.config.temperature, index, owners) for z in (pieces, whole)]
         share = self.config.share
         loss = share * losses[0] + (1 - share) * losses[1]
         slow = self.config.slowness
-        keys = F.normalize(slow * key_before + (1 - slow) * key, dim=1)
+        keys = F.normalize(slow * mean + (1 - slow) * key, dim=1)
         return Step(loss, math.log(len(owners)), carry={"keys": keys, "index": index})
 
     def _seen(self, views: Sequence[View]) -> tuple[Tensor, Tensor, View]:
