@@ -16,15 +16,15 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from harness import machine
-from matrix_cpu import LISTING, STEPS, Column, judged, results
+from matrix_cpu import LISTING, Column, judged, played, results, series, texts
 from speech_commands_cpu import listed
-from tables import ROOT, markdown, put, tacit
-from texts_cpu import SETS as TEXTS
+from tables import ROOT, markdown, put
 
 from tacit.atomic import write
 from tacit.settings import assign
@@ -75,27 +75,9 @@ def _digits(runs: Path) -> Column:
     return Column("digits")
 
 
-def _texts(name: str) -> Callable[[Path], Column]:
-    """A set of texts, written as a table."""
-
-    def column(runs: Path) -> Column:
-        title, read = TEXTS[name]
-        data = runs / f"{name}.jsonl"
-        lines = read(Path(os.environ["TACIT_DATA"]) / "text" / name)
-        told = ({"text": text, "label": label, "split": part} for text, label, part in lines)
-        data.write_text("".join(json.dumps(line) + "\n" for line in told))
-        return Column(str(data), title)
-
-    return column
-
-
 def _words(runs: Path) -> Column:
     folder = Path(os.environ["TACIT_DATA"]) / "audio" / "speech_commands_3"
     return Column(str(listed(folder.resolve(), runs)))
-
-
-def _series(name: str) -> Callable[[Path], Column]:
-    return lambda runs: Column(str(Path(os.environ["TACIT_DATA"]) / "time_series" / "ucr_uea" / name))
 
 
 def _users(runs: Path) -> Column:
@@ -104,24 +86,17 @@ def _users(runs: Path) -> Column:
     return Column(data, kind="interactions", read=read, task="next-item", metric="NDCG@10")
 
 
-def _moments(runs: Path) -> Column:
-    played = runs / "Acrobot"
-    if not played.is_dir():
-        tacit("collect", "Acrobot-v1", "--pixels", 64, "--steps", STEPS, "--out", played)
-    return Column(str(played), task="state", metric="mean R2")
-
-
 SETS: Mapping[str, Callable[[Path], Column]] = {
     "digits": _digits,
-    "TREC": _texts("trec"),
-    "BANKING77": _texts("banking77"),
-    "CR": _texts("cr"),
+    "TREC": partial(texts, "trec"),
+    "BANKING77": partial(texts, "banking77"),
+    "CR": partial(texts, "cr"),
     "Speech Commands": _words,
-    "ItalyPowerDemand": _series("ItalyPowerDemand"),
-    "ArrowHead": _series("ArrowHead"),
-    "BasicMotions": _series("BasicMotions"),
+    "ItalyPowerDemand": lambda runs: series("ItalyPowerDemand"),
+    "ArrowHead": lambda runs: series("ArrowHead"),
+    "BasicMotions": lambda runs: series("BasicMotions"),
     "Beauty": _users,
-    "Acrobot": _moments,
+    "Acrobot": partial(played, "Acrobot-v1"),
 }
 """Name -> where it lies and how it is judged, given the folder of runs."""
 

@@ -20,6 +20,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tables import ROOT, markdown, put, tacit
 from texts_cpu import SETS
 
 from tacit.core import ClosedForm, Modality
+from tacit.evaluation.direction import sign
 from tacit.methods import METHODS
 from tacit.modalities import MODALITIES
 from tacit.settings import modality_of
@@ -99,19 +101,13 @@ def main() -> None:
 def usual(runs: Path) -> list[Column]:
     """A set of each kind; sentences and digits are written as tables, CartPole is played."""
     home = Path(os.environ["TACIT_DATA"])
-    _, read = SETS["subj"]
-    texts, played = runs / "subj.jsonl", runs / "CartPole"
-    lines = ({"text": text, "label": label, "split": part} for text, label, part in read(home / "text" / "subj"))
-    texts.write_text("".join(json.dumps(line) + "\n" for line in lines))
     recordings = (home / "audio" / "fsdd" / "recordings").resolve()
     digits = without(SPEAKER, sorted(path for path in recordings.iterdir() if path.suffix == ".flac"), runs)
-    if not played.is_dir():
-        tacit("collect", "CartPole-v1", "--pixels", 64, "--steps", STEPS, "--out", played)
     return [
         Column(str(home / "images" / "flowers"), read=("--set", "modality.size=32")),
-        Column(str(texts), "SUBJ"),
+        texts("subj", runs),
         Column(str(digits), "FSDD"),
-        Column(str(home / "time_series" / "ucr_uea" / "GunPoint")),
+        series("GunPoint"),
         Column(
             str(home / "interactions" / "s3rec" / "LastFM.txt"),
             kind="interactions",
@@ -119,8 +115,32 @@ def usual(runs: Path) -> list[Column]:
             task="next-item",
             metric="NDCG@10",
         ),
-        Column(str(played), task="state", metric="mean R2"),
+        played("CartPole-v1", runs),
     ]
+
+
+def texts(name: str, runs: Path) -> Column:
+    """A set of texts, written as a table."""
+    title, read = SETS[name]
+    data = runs / f"{name}.jsonl"
+    lines = read(Path(os.environ["TACIT_DATA"]) / "text" / name)
+    told = ({"text": text, "label": label, "split": part} for text, label, part in lines)
+    data.write_text("".join(json.dumps(line) + "\n" for line in told))
+    return Column(str(data), title)
+
+
+def series(name: str) -> Column:
+    """A set of the archives of series."""
+    return Column(str(Path(os.environ["TACIT_DATA"]) / "time_series" / "ucr_uea" / name))
+
+
+def played(world: str, runs: Path, *, pixels: int = 64, repeat: int = 1, steps: int = STEPS) -> Column:
+    """Steps of chance as frames, each action done `repeat` times; a folder that is there already is played to its
+    end."""
+    out = runs / world.partition("-")[0]
+    more = ("--resume",) if out.is_dir() else ()
+    tacit("collect", world, "--pixels", pixels, "--repeat", repeat, "--steps", steps, "--out", out, *more)
+    return Column(str(out), task="state", metric="mean R2")
 
 
 def judged(method: str, column: Column, runs: Path, time: str) -> dict[str, Any] | None:
@@ -163,10 +183,14 @@ def cell(evaluation: dict[str, Any] | None, column: Column) -> str:
 
 def best(evaluations: list[dict[str, Any] | None], column: Column) -> str:
     """The best of what needs no network, and its name; nothing where no method was judged."""
-    told = [each for evaluation in evaluations if evaluation for each in results(evaluation, column)]
-    floors = {each["row"]: each["value"] for each in told if each["kind"] not in OF_NETWORKS and each["row"] != MIX}
-    name = max(floors, key=floors.__getitem__, default=None)
-    return "" if name is None else f"{floors[name]:.3f}, {name}"
+    found = best_floor(each for evaluation in evaluations if evaluation for each in results(evaluation, column))
+    return f"{found['value']:.3f}, {found['row']}" if found else ""
+
+
+def best_floor(told: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The best among results of one measure of what needs no network; None where there is nothing such."""
+    floors = [each for each in told if each["kind"] not in OF_NETWORKS and each["row"] != MIX]
+    return max(floors, key=lambda each: sign(each["metric"]) * each["value"], default=None)
 
 
 def classes(data: str) -> int:

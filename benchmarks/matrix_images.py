@@ -24,8 +24,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -111,20 +112,14 @@ def measure(given: argparse.Namespace) -> list[str]:
         return []
     given.runs.mkdir(parents=True, exist_ok=True)
     data = drawn(given.runs, given.images, given.seed)
-    os.environ["OMP_NUM_THREADS"] = str(given.threads)
-    places = SimpleQueue[Sequence[int]]()
-    for cores in shares(sorted(os.sched_getaffinity(0)), given.beside, given.threads):
-        places.put(cores)
-    with ThreadPoolExecutor(given.beside, initializer=lambda: os.sched_setaffinity(0, places.get())) as pool:
-        running = {pool.submit(one, name, data, given): name for name in todo}
-        for done in as_completed(running):
-            try:
-                results["methods"][running[done]] = done.result()
-            except subprocess.CalledProcessError as error:
-                print(f"{running[done]}: exit code {error.returncode}", flush=True)
-                failed += [running[done]] if error.returncode != REFUSED else []
-                continue
-            keep_results(results, given.results)
+    jobs = {name: partial(one, name, data, given) for name in todo}
+    for name, outcome in side_by_side(jobs, given.beside, given.threads):
+        if isinstance(outcome, int):
+            print(f"{name}: exit code {outcome}", flush=True)
+            failed += [name] if outcome != REFUSED else []
+            continue
+        results["methods"][name] = outcome
+        keep_results(results, given.results)
     return failed
 
 
@@ -146,6 +141,24 @@ def keep_results(results: Found, path: Path) -> None:
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(each)}" for name, each in results["methods"].items())
     text = f'{{"protocol": {json.dumps(results["protocol"])},\n"methods": {{\n{lines}\n}}}}\n'
     write(path, text.encode(), path.with_name(path.name + ".tmp"))
+
+
+def side_by_side(
+    jobs: Mapping[str, Callable[[], Found]], beside: int, threads: int
+) -> Iterator[tuple[str, Found | int]]:
+    """What comes of each job, as it comes: `beside` of them at a time, each on cores of its own; of one whose command
+    failed its exit code."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    places = SimpleQueue[Sequence[int]]()
+    for cores in shares(sorted(os.sched_getaffinity(0)), beside, threads):
+        places.put(cores)
+    with ThreadPoolExecutor(beside, initializer=lambda: os.sched_setaffinity(0, places.get())) as pool:
+        running = {pool.submit(job): name for name, job in jobs.items()}
+        for done in as_completed(running):
+            try:
+                yield running[done], done.result()
+            except subprocess.CalledProcessError as error:
+                yield running[done], error.returncode
 
 
 def shares(cores: Sequence[int], beside: int, threads: int) -> list[Sequence[int]]:
