@@ -1,6 +1,6 @@
 """Methods that gain nothing in 45 seconds, given more time and what they are made for: a table of docs/choosing.md.
 
-    python benchmarks/worth_cpu.py --beside 2 --write      all cases, two at a time: some 45 minutes of two cores
+    python benchmarks/worth_cpu.py --beside 2 --write      all cases, two at a time: some 35 minutes of two cores
     python benchmarks/worth_cpu.py --methods mixup         those of some methods
 
 Protocol: each case of `CASES` learns for its minutes on one thread, by the method's default recipe but for the settings
@@ -10,7 +10,6 @@ better, with a 95 % interval over test samples, episodes or blocks of hours, whi
 apart before they learn. So it is bold where all of it is above 0 and each of the three is behind, and the very weights
 that the run began with, too (`its start`). Every figure that was looked at stands in the table.
 
-- CIFAR-10: 10,000 of its training images, drawn once, and all test images, as in matrix_images.py.
 - SUBJ, TREC, ArrowHead: as in choice_cpu.py and ucr_cpu.py; 10 labels per class are 20 paired draws.
 - ETTh1: windows of 128 hours of one channel, the mean squared error of what comes next, as in etth1_cpu.py.
 - HMP: an accelerometer at the wrist, people who were never seen, 3 and 10 labelled recordings per class, balanced
@@ -43,7 +42,7 @@ import wrist_cpu
 from courses import keeping
 from harness import machine
 from matrix_cpu import PER_CLASS, Column, best_floor, classes, played, series, texts
-from matrix_images import drawn, number, side_by_side
+from matrix_images import number, side_by_side
 from tables import ROOT, markdown, numbers, put, tacit
 
 from tacit.atomic import write
@@ -93,11 +92,8 @@ class Case:
 
 
 CASES = (
-    Case("jigsaw", "CIFAR-10", 5),
     Case("electra", "SUBJ", 5),
-    Case("relative-patch", "CIFAR-10", 5),
     Case("electra", "TREC", 4),
-    Case("autoencoder", "CIFAR-10", 5),
     Case("ts2vec", "ETTh1", 6, ("encoder.causal=true",)),
     Case("ts2vec", "ArrowHead", 3),
     Case("mixup", "HMP", 5, ("encoder.name=fcn", "optimiser.lr=0.002")),
@@ -223,10 +219,6 @@ def _labelled(column: Column, *tasks: str) -> Place:
     return Place(column, Exam(dict(titles[task] for task in tasks), ("--task", ",".join(tasks), "--labels", few)))
 
 
-def _photographs(runs: Path) -> Place:
-    return _labelled(Column(str(drawn(runs, 10_000, 0)), "CIFAR-10"), "knn", "linear", "few-label")
-
-
 def _texts(name: str) -> Callable[[Path], Place]:
     return lambda runs: _labelled(texts(name, runs), "knn", "linear", "few-label")
 
@@ -273,7 +265,6 @@ def _acrobot(runs: Path) -> Place:
 
 
 PLACES: Mapping[str, Callable[[Path], Place]] = {
-    "CIFAR-10": _photographs,
     "SUBJ": _texts("subj"),
     "TREC": _texts("trec"),
     "ETTh1": _forecasts,
