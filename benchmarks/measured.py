@@ -18,7 +18,7 @@ from typing import Any
 
 from tables import ROOT
 
-from tacit.core import ClosedForm
+from tacit.core import LABELS, ClosedForm
 from tacit.methods import METHODS
 
 TEN = "ten labels per class"
@@ -34,6 +34,8 @@ MATRIX = (
 NUMBER = re.compile(r"(\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]")
 BEFORE = re.compile(r"\((\d\.\d+)\)")
 UNTRAINED = "untrained"
+TAUGHT = frozenset(name for name, kind in METHODS.items() if LABELS in kind.needs(kind.Config()))
+"""Methods that learn from labels, which are no choice of those who have none."""
 CLOSED = frozenset(name for name, kind in METHODS.items() if issubclass(kind, ClosedForm))
 """Methods that have no network."""
 Figures = dict[str, list[float]]
@@ -80,6 +82,7 @@ def case(
 ) -> dict[str, Any]:
     """One, as `tacit.choice.Case` has it."""
     told = {"kind": kind, "name": name, "samples": samples, "seconds": seconds, "metric": metric}
+    figures, untrained = ({each: table[each] for each in table if each not in TAUGHT} for table in (figures, untrained))
     return {**told, "figures": figures, "untrained": untrained}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tacit.config import merge
 from tacit.console import say
-from tacit.core import Modality
+from tacit.core import LABELS, Modality
 from tacit.data.source import open_source
 from tacit.engine.settings import Budget
 from tacit.errors import TacitError, UsageError
@@ -117,7 +117,7 @@ def able(kind: Modality, encoder: str | None, preset: str | None, options: Colle
     """The methods that run on data of the kind with this `encoder`, have this `preset` and all of these `options`.
 
     A method whose recipe names an encoder goes with that one alone, and an encoder without gradients only with the
-    method that solves it; None stands for any.
+    method that solves it; None stands for any. What learns from labels has to be asked for by name.
     """
     found = []
     for name, method in METHODS.items():
@@ -127,7 +127,7 @@ def able(kind: Modality, encoder: str | None, preset: str | None, options: Colle
         solved = encoder in ENCODERS and ENCODERS[encoder].solved
         fits = encoder in (None, own) or (own is None and not solved)
         has = (preset is None or preset in presets) and set(options) <= method.Config.model_fields.keys()
-        if fits and has and not method.needs(method.Config()) - kind.offers:
+        if fits and has and not method.needs(method.Config()) - (kind.offers - {LABELS}):
             found.append(name)
     return found
 

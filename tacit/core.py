@@ -39,6 +39,9 @@ from tacit.view import uncounted as uncounted
 TEACHER = "teacher"
 """What a learner asks for (`Learner.needs`) that no data have: an encoder that the run names, whose features of samples
 their views bring along (`View.taught`)."""
+LABELS = "labels"
+"""What a learner asks for that is no kind of view: the samples' labels, which their views then bring along
+(`View.label`), and no other learner's do. Kinds of data whose samples can have labels offer them."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ class Learner(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def needs(cls, config: Any) -> frozenset[str]:
-        """What a modality must offer (see `Modality.offers`) for this learner to run on it, and whether there must be a
-        `TEACHER`."""
+        """What a modality must offer (see `Modality.offers`) for this learner to run on it, such as `LABELS`, and
+        whether there must be a `TEACHER`."""
 
     @abstractmethod
     def __init__(self, config: Any, encoder: Any, modality: Modality, sample: View) -> None:

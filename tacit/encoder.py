@@ -52,6 +52,12 @@ class Spec:
         """The modality's record."""
         return MODALITIES[self.modality["name"]]
 
+    @property
+    def labels(self) -> int:
+        """How many labels it learnt from: 0 for most; all samples of a fine-tuning, whose parts have a `validation`."""
+        told = self.training
+        return int(told.get("labels_used") or ("validation" in told and told["samples"]))
+
 
 class TrainedEncoder:
     """An encoder ready for use, on the CPU or, where there is one, on the GPU."""
@@ -277,7 +283,7 @@ def card(spec: Spec) -> str:
         f"# {spec.encoder['name']} for {spec.kind.unit}, {spec.dim} dimensions",
         "",
         f"Trained by tacit with `{training.get('method')}` on `{training.get('data')}` "
-        f"({training.get('samples')} {spec.kind.unit}, no labels), {training.get('steps')} steps.",
+        f"({training.get('samples')} {spec.kind.unit}, {spec.labels or 'no'} labels), {training.get('steps')} steps.",
         "",
         "```python",
         "import tacit",

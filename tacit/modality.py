@@ -294,7 +294,7 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`, `decoder`, `dense`, `gaps`, `grid`, `moments`, `places`, `spell`, `values`, `words`."""
+        `targets:NAME`; `decoder`, `dense`, `gaps`, `grid`, `labels`, `moments`, `places`, `spell`, `values`, `words`"""
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}
@@ -304,6 +304,7 @@ class Modality:
             "dense": self.dense,
             "gaps": self.gaps,
             "grid": self.grid,
+            "labels": not self.tasks,
             "moments": self.moments,
             "places": self.places,
             "spell": self.spell,

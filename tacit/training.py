@@ -26,9 +26,9 @@ from tacit.errors import DataError, Unreadable, UsageError, nearest
 from tacit.evaluation.features import sample_of, settle
 from tacit.evaluation.glance import glance
 from tacit.evaluation.health import watch_evaluator
+from tacit.initial import asked
 from tacit.initial.drift import report_drift
 from tacit.initial.start import Start
-from tacit.initial.teacher import taught
 from tacit.modalities import MODALITIES
 from tacit.settings import ENCODERS, RunConfig, build, modality_of
 
@@ -144,14 +144,14 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
         probe = _probe(samples, config, dataset)
         learner = make_learner(config, samples, start)
         before = copy.deepcopy(learner.encoder) if start else None
-        spec = describe(config, dataset, learner.encoder, samples)
+        spec = describe(config, dataset, learner.encoder, samples, start)
         if not resume:
             write_spec(folder.encoder, spec)
             folder.write(folder.config, config.to_yaml())
         fingerprint = {"data": dataset.content_hash, "split": dataset.protocol, **_identity(config)}
         if config.kind.beside(config.modality):  # the layout says more than the samples and the settings do
             fingerprint |= {"layout": hashlib.sha256(dataset.layout.model_dump_json().encode()).hexdigest()}
-        fingerprint |= {"teacher": dataset.teacher} if dataset.teacher else {}
+        fingerprint |= asked.identity(dataset, config)
         with crew.hired(config.devices, folder.path) as first:
             done = _fit(
                 learner,
@@ -220,13 +220,13 @@ def _fit(
 
 
 def open_data(config: RunConfig) -> tuple[Dataset, Start | None]:
-    """The data of a run, packed as the weights that it starts from read them, with what its teacher makes of them; and
+    """The data of a run, packed as the weights that it starts from read them, with what its method asks for beside; and
     these weights."""
     start = Start.at(config.init_from) if config.init_from else None
     layout = start.layout(config.modality) if start else None
     dataset = open_dataset(config.data, config.kind, config.modality, layout, seed=config.seed, max_bad=config.max_bad)
     dataset.say_notes()
-    return taught(dataset, config), start
+    return asked.asked(dataset, config), start
 
 
 def _enough(samples: Subset, config: RunConfig, dataset: Dataset) -> None:
@@ -262,9 +262,11 @@ def _probe(samples: Subset, config: RunConfig, dataset: Dataset) -> Evaluator | 
 def make_learner(config: RunConfig, samples: Subset, start: Start | None = None) -> Learner:
     """The method and its encoder as they are before the first step: a function of the configuration and the data.
 
-    `start`: the weights at `config.init_from`, where it names some.
+    `start`: the weights at `config.init_from`, where it names some. Raises `DataError` where the method learns from
+    labels, and the samples have too few.
     """
     modality = config.kind
+    asked.must_be_told_apart(samples, config)
     torch.manual_seed(config.seed)
     sample = sample_of(samples)
     if start is None:
@@ -274,7 +276,9 @@ def make_learner(config: RunConfig, samples: Subset, start: Start | None = None)
     return config.learner(config.method, encoder, modality, sample)
 
 
-def describe(config: RunConfig, dataset: Dataset, encoder: Encoder, samples: Subset) -> Spec:
+def describe(
+    config: RunConfig, dataset: Dataset, encoder: Encoder, samples: Subset, start: Start | None = None
+) -> Spec:
     """The encoder's `config.json` before training."""
     return Spec(
         modality=config.modality.model_dump(mode="json"),
@@ -289,7 +293,7 @@ def describe(config: RunConfig, dataset: Dataset, encoder: Encoder, samples: Sub
             "split": dataset.protocol,
             "seed": config.seed,
             "init_from": config.init_from,
-            **({"teacher": config.teacher, "teacher_hash": dataset.teacher} if config.teacher else {}),
+            **asked.facts(config, dataset, samples, start),
         },
     )
 

@@ -25,6 +25,10 @@ FIRST_WORD = 4
 """The first id that says something: those below are never written."""
 
 
+BESIDE = ("valid", "where", "index", "pauses", "later", "actions", "taught", "label")
+"""What a view says of its samples beside `x`, a row each."""
+
+
 @dataclass(frozen=True, eq=False)
 class Traits:
     """What is known of each id beside which one it is: a sparse matrix `[V, K]`, row by row."""
@@ -67,6 +71,8 @@ class View:
     """`[B, N, A]`, what was done in these N steps: boolean, one-hot, where an action is a choice of A, else numbers."""
     taught: Tensor | None = None
     """Float `[B, D]`, what a teacher made of each sample, whatever a view shows of it; None without a teacher."""
+    label: Tensor | None = None
+    """Long `[B]`, the class of each sample, -1 where it has none; None where the learner asked for no labels."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -89,17 +95,8 @@ class View:
 
     def _each(self, x: Tensor, change: Callable[[Tensor | None], Tensor | None]) -> View:
         """The view with `x`, all else that it says of its samples being changed alike."""
-        return replace(
-            self,
-            x=x,
-            valid=change(self.valid),
-            where=change(self.where),
-            index=change(self.index),
-            pauses=change(self.pauses),
-            later=change(self.later),
-            actions=change(self.actions),
-            taught=change(self.taught),
-        )
+        beside: dict[str, Any] = {name: change(getattr(self, name)) for name in BESIDE}
+        return replace(self, x=x, **beside)
 
     def with_x(self, x: Tensor) -> View:
         """The same samples with other values `x [B, ...]`."""
@@ -122,17 +119,9 @@ def concatenate(views: Sequence[View]) -> View:
         assert len(present) in (0, len(parts)), "either every view has a member or none"
         return torch.cat(present) if present else None
 
-    return replace(
-        views[0],
-        x=torch.cat([view.x for view in views]),
-        valid=join([view.valid for view in views]),
-        where=join([view.where for view in views]),
-        index=join([view.index for view in views]),
-        pauses=join([view.pauses for view in views]),
-        later=None,  # encoders do not read it, and not every kind of view has it
-        actions=join([view.actions for view in views]),
-        taught=join([view.taught for view in views]),
-    )
+    # encoders do not read what is later, and not every kind of view has it
+    beside: dict[str, Any] = {name: join([getattr(view, name) for view in views]) for name in BESIDE if name != "later"}
+    return replace(views[0], x=torch.cat([view.x for view in views]), later=None, **beside)
 
 
 def packed(view: View) -> View:

@@ -76,7 +76,7 @@ def test_few_cases_say_little():
 @pytest.mark.parametrize(
     ("kind", "encoder", "preset", "options", "some", "none"),
     [
-        ("image", None, None, (), {"simclr", "rotation", "mae", "patches"}, {"ts2vec", "electra"}),
+        ("image", None, None, (), {"simclr", "rotation", "mae", "patches"}, {"ts2vec", "electra", "supcon"}),
         ("image", "convnet", None, (), {"simclr", "rotation"}, {"mae", "patches", "causal-prediction"}),
         ("image", "transformer", None, (), {"simclr", "mae"}, {"patches"}),
         ("image", "patches", None, (), {"patches"}, {"simclr", "mae"}),

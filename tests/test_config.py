@@ -53,6 +53,10 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_names():
         ([{"data": "x", "method": {"name": "simcrl"}}], "did you mean 'simclr'"),
         ([{"data": "x", "encoder": {"name": "resnet8"}}], "did you mean 'resnet18'"),
         ([{"data": "x", "method": {"name": "rotation", "family": "mirror"}}], "transformations:mirror"),
+        (
+            [{"data": "x", "method": {"name": "supcon"}, "modality": {"name": "interactions"}}],
+            "labels, which interactions",
+        ),
         ([{"data": "x", "budget": {"epochs": 1, "time": "1m"}}], "one budget"),
     ],
 )

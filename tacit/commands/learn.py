@@ -46,7 +46,8 @@ def train(
     DATA is a folder, a .zip or .tar, a .csv or .txt list of paths, a .npy or .npz file, a .parquet
     file or a folder of them (DATA#COLUMN where several columns hold samples), WebDataset shards
     (a folder, or 'train-{000..012}.tar'), a data set that Hugging Face saved to disk, or one of the
-    built-in names digits, cifar10, cifar100, imdb. Sub-folders name classes, which training ignores.
+    built-in names digits, cifar10, cifar100, imdb. Sub-folders name classes, which training ignores,
+    but for --method supcon.
     Texts stand in a folder of .txt, in the lines of a .txt, or in the column `text` of .jsonl, .csv,
     .tsv (each also as .gz) or .parquet. In a column `label` an empty cell means not labelled, `a;b` two
     labels, and `;` none of them.

@@ -109,6 +109,10 @@ class Dataset:
         set. `teacher`: that encoder's hash."""
         return replace(self, teacher=teacher, _whole=replace(self._whole, _taught=features))
 
+    def labelled(self) -> Dataset:
+        """The same set, whose views say each sample's class (`View.label`): for learners that ask for labels."""
+        return replace(self, _whole=replace(self._whole, _labelled=True))
+
     def write_skipped(self, path: Path) -> None:
         """Write name and reason of each skipped sample, a line each, separated by a tab."""
         cache.write_table(path, self.skipped)

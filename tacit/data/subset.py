@@ -37,6 +37,8 @@ class Subset:
     _rows: Longs
     _taught: Tensor | None = None
     """Float `[M, D]`, by rows of `_packed`: `View.taught`."""
+    _labelled: bool = False
+    """Whether views say what class a sample is of: `View.label`."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -51,7 +53,8 @@ class Subset:
         wanted = self._rows[rows.cpu().numpy()]
         taught = None if self._taught is None else self._taught[torch.from_numpy(wanted)]
         plain = self.modality.collate(torch.from_numpy(self._packed.take(wanted)), self.layout)
-        return replace(plain, index=rows, taught=taught)
+        label = self.labels[rows.cpu()] if self._labelled else None
+        return replace(plain, index=rows, taught=taught, label=label)
 
     def later(self, rows: Tensor) -> Tensor:
         """Long `[B]`, the next piece of the same sample for each of `rows` (long `[B]`), itself where none is here.

@@ -21,7 +21,7 @@ from tacit.data.placing import shown, to_packed
 from tacit.errors import DataError, Unreadable, UsageError
 from tacit.evaluation.features import sample_of
 from tacit.evaluation.spans import of_numbers
-from tacit.initial.teacher import taught
+from tacit.initial.asked import asked
 from tacit.looking.costing import estimate
 from tacit.report import advice, sheet
 from tacit.report.inspection import Drawn, Inspection, Spread, Twins
@@ -50,7 +50,7 @@ def inspect(layers: Sequence[Mapping[str, Any]], *, seconds: float = TRIAL) -> t
     config = training.configure(layers)
     with interrupt.listening():
         dataset = open_dataset(config.data, config.kind, config.modality, seed=config.seed, max_bad=1.0)
-        dataset = taught(dataset, config)
+        dataset = asked(dataset, config)
         notes = list(dataset.notes)
         cost = None
         try:

@@ -17,7 +17,7 @@ from tacit.encoder import load
 from tacit.engine import checkpoint
 from tacit.errors import DataError, UsageError
 from tacit.evaluation.features import inference, sample_of
-from tacit.initial.teacher import taught
+from tacit.initial.asked import asked
 from tacit.report import sheet
 from tacit.settings import RunConfig
 
@@ -94,7 +94,7 @@ def _open(folder: Path, data: str | None) -> _Opened:
         raise DataError(
             f"{error}\nThe run learnt from {config.data}; other data are shown by: tacit show RUN DATA"
         ) from None
-    dataset = taught(dataset, config, known=trained.spec.training.get("teacher_hash"))
+    dataset = asked(dataset, config, known=trained.spec.training.get("teacher_hash"))
     samples = dataset.part("train") if data is None else dataset.everything()
     learner = config.learner(config.method, trained.network.cpu(), config.kind, sample_of(samples))
     checkpoint.unpack(newest.state(), learner)

@@ -41,11 +41,8 @@ def nt_xent(z: Tensor, temperature: float, *, decoupled: bool = False, hardness:
     if decoupled:
         sample = torch.arange(z.shape[1], device=z.device).repeat(len(z))
         all_others = crowd(flat, flat, sample, sample)
-    elif temperature * STEEPEST >= 1:
-        all_others = crowd_within(flat)
     else:
-        number = torch.arange(len(flat), device=z.device)
-        all_others = crowd(flat, flat, number, number)
+        all_others = _all_others(flat, temperature)
     return (all_others.view_as(positive) - positive).mean(dim=0)
 
 
@@ -77,6 +74,32 @@ def global_contrast(z: Tensor, temperature: float, before: Tensor, known: Tensor
     now = torch.where(known, torch.logaddexp(past, found + math.log(pace)), found)
     share = (heard - now).exp()
     return (now + others + share - share.detach() - positive).mean(dim=0), now
+
+
+def sup_con(z: Tensor, temperature: float, label: Tensor) -> Tensor:
+    """SupCon (Khosla et al. 2020, arXiv 2004.11362, eq. 2, their L_out).
+
+    Each of the V B embeddings looks for those of *its class* among all embeddings but itself: each other one of the
+    class is the positive in turn, and the losses are averaged. The authors' code multiplies them by temperature / .07.
+
+    Args:
+        z: `[V, B, D]`, V >= 2 views of B samples; need not be normalised.
+        temperature: divides the cosine similarities.
+        label: long `[B]`, the class of each sample; one with -1 is a class of its own, so that its positives are its
+            own other views alone, as in `nt_xent`.
+
+    Returns:
+        `[B]`, the mean over a sample's views; ln(V B - 1) where all similarities are equal, and no less than
+        ln(V n - 1) in a class of n samples.
+    """
+    vectors = _unit(z) / math.sqrt(temperature)
+    alone = -1 - torch.arange(len(label), device=label.device)
+    _, place, count = label.where(label >= 0, alone).unique(return_inverse=True, return_counts=True)
+    # bags, rather than rows added where they belong, so that a GPU gives the same bits each time
+    whole = F.embedding_bag(place.argsort(stable=True), vectors.sum(dim=0), count.cumsum(0) - count, mode="sum")
+    others = (F.embedding(place, whole) - vectors) / (len(z) * count[place] - 1)[:, None]
+    positive = (vectors * others).sum(dim=-1)  # the mean over all others of the class
+    return (_all_others(vectors.flatten(0, 1), temperature).view_as(positive) - positive).mean(dim=0)
 
 
 def info_nce(
@@ -145,6 +168,14 @@ def mixed_nce(mixed: Tensor, keys: Tensor, partner: Tensor, share: Tensor, tempe
     """
     likely = (F.normalize(mixed, dim=1) @ F.normalize(keys, dim=1).T / temperature).log_softmax(dim=1)
     return -share * likely.diagonal() - (1 - share) * likely.gather(1, partner[:, None])[:, 0]
+
+
+def _all_others(vectors: Tensor, temperature: float) -> Tensor:
+    """What each of the vectors `[N, D]`, of length 1 / root T, hears of all but itself: `[N]`."""
+    if temperature * STEEPEST >= 1:
+        return crowd_within(vectors)
+    number = torch.arange(len(vectors), device=vectors.device)
+    return crowd(vectors, vectors, number, number)
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ from tacit.methods.simsiam import SimSiam
 from tacit.methods.sogclr import SogCLR
 from tacit.methods.spr import SPR
 from tacit.methods.st_dim import STDIM
+from tacit.methods.supcon import SupCon
 from tacit.methods.swav import SwAV
 from tacit.methods.tico import TiCo
 from tacit.methods.ts2vec import TS2Vec
@@ -60,6 +61,7 @@ METHODS: dict[str, type[Learner]] = {
     "ressl": ReSSL,
     "sogclr": SogCLR,
     "pirl": PIRL,
+    "supcon": SupCon,
     "byol": BYOL,
     "simsiam": SimSiam,
     "tico": TiCo,

@@ -29,13 +29,16 @@ def pairs_of(views: int, full: int = 2) -> list[tuple[int, int]]:
     return [(view, truth) for view in range(views) for truth in range(full) if view != truth]
 
 
-def recognised(z: Tensor, views: Sequence[View], count: int) -> Sequence[Exhibit]:
+def recognised(z: Tensor, views: Sequence[View], count: int, label: Tensor | None = None) -> Sequence[Exhibit]:
     """The first `count` samples of `views`, embedded as `z [V, B, D]`: whether the other views of a sample are nearer
-    to the first than those of all other samples are."""
+    to the first than those of all other samples are; where `label` (long `[B]`, -1 for none) is given, than those of
+    all other classes."""
     z = F.normalize(z, dim=2)
     query, others = z[0, :count], z[1]  # one more view stands for all of them
     cosine = query @ others.T
     own = torch.eye(count, len(others), dtype=torch.bool, device=z.device)
+    if label is not None:
+        own |= (label[:count, None] == label) & (label >= 0)
     negative = cosine.masked_fill(own, -1)
     hardest = negative.amax(dim=1)
     return [

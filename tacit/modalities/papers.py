@@ -17,6 +17,21 @@ def _multicrop(part: float, side: int) -> Mapping[str, Any]:
 
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "supcon": {
+        # Khosla et al. 2020, arXiv 2004.11362, CIFAR-10 of the authors' code, by ResNet-18 in place of ResNet-50; rate
+        # and decay are .5 and 1e-4 there, of a loss that is multiplied by temperature / .07
+        "paper": {
+            "method": {"temperature": 0.1, "hidden": 2048, "out": 128, "local": 0},
+            "encoder": {"name": "resnet18"},
+            "modality": {
+                "size": 32,
+                "strong": {"crop": [0.2, 1.0], "jitter": 0.8, "strength": 0.4, "grey": 0.2},
+            },
+            "optimiser": {"name": "sgd", "lr": 0.714, "weight_decay": 7e-5, "warmup": 0.01},
+            "batch": 1024,
+            "budget": {"epochs": 1000},
+        },
+    },
     "w-mse": {
         # Ermolov et al. 2021, arXiv 2007.06346, W-MSE 4 on CIFAR-10 of the authors' code, without shrinkage there; the
         # rate stays until 50 epochs before the end, and falls to a fifth twice

@@ -31,6 +31,7 @@ from tacit.proving import (
 )
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import BALANCED_NAME, DEFAULT_TASKS, SCRATCH, prove
+from tacit.proving.schooled import told_of_labels
 
 METRICS = ("accuracy", BALANCED_NAME)
 """What tasks on classes are judged by."""
@@ -95,7 +96,7 @@ def judge(
         raise UsageError(f"--horizons are steps to forecast: ask for --task {forecasting.TASK}, or leave them out")
     own = [task for task in tasks if task in (*EXAMS, *LABEL_EXAMS)]
     if not own:
-        return prove(
+        done = prove(
             encoder,
             data,
             tasks=tasks,
@@ -106,6 +107,7 @@ def judge(
             leave_out=leave_out,
             balanced=metric == BALANCED_NAME,
         )
+        return told_of_labels(done)
     if len(tasks) > 1:
         raise UsageError(f"task {own[0]} has rows and floors of its own: ask for it alone, not together with others")
     if leave_out is not None or metric != METRICS[0]:
@@ -114,9 +116,11 @@ def judge(
             f"{', '.join(DEFAULT_TASKS)}"
         )
     if own[0] in LABEL_EXAMS:
-        return LABEL_EXAMS[own[0]](encoder, data, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
+        return told_of_labels(
+            LABEL_EXAMS[own[0]](encoder, data, seed=seed, totals=totals, draws=draws, max_bad=max_bad)
+        )
     if totals or draws:
         raise UsageError(f"task {own[0]} sets its own numbers of labels: leave out --labels and --folds")
     if horizons:
-        return forecasting.forecast(encoder, data, seed=seed, max_bad=max_bad, horizons=horizons)
-    return EXAMS[own[0]](encoder, data, seed=seed, max_bad=max_bad)
+        return told_of_labels(forecasting.forecast(encoder, data, seed=seed, max_bad=max_bad, horizons=horizons))
+    return told_of_labels(EXAMS[own[0]](encoder, data, seed=seed, max_bad=max_bad))

@@ -15,9 +15,6 @@ from tacit.errors import UsageError
 from tacit.evaluation.bench import Evaluation, Result
 from tacit.evaluation.verdict import figure
 
-FINETUNED = "validation"
-"""What a fine-tuned encoder says of its training, and a pre-trained one does not."""
-
 
 def told(judged: Evaluation, seen: str, column: str) -> Evaluation:
     """The same, its verdict saying how far the folds are apart and what pre-training has `seen`; so do the encoder's
@@ -48,7 +45,7 @@ def acquaintance(encoder: TrainedEncoder, dataset: Dataset, rows: Tensor) -> str
     """What the encoder has seen, without labels, of the samples in `rows` (long) of `dataset`: one sentence.
 
     A run knows the contents of its data by their hash, and its training part by the words of its split. Raises
-    `UsageError` where the encoder was fine-tuned on labels of these samples, or may have been.
+    `UsageError` where the encoder learnt from labels of these samples, or may have.
     """
     training, unit = encoder.spec.training, encoder.modality.unit
     if "content_hash" not in training:
@@ -58,11 +55,12 @@ def acquaintance(encoder: TrainedEncoder, dataset: Dataset, rows: Tensor) -> str
             f"It has learnt from other data ({training.get('data')}); whether some of the {unit} that are tested "
             "are among them is not known here."
         )
-    learnt = _training_part(encoder, dataset)
-    if FINETUNED in training and (learnt is None or np.isin(rows.numpy(), learnt).any()):
+    learnt = training_part(encoder, dataset)
+    if encoder.spec.labels and (learnt is None or np.isin(rows.numpy(), learnt).any()):
         raise UsageError(
-            f"this encoder was fine-tuned on labels of the {unit} that would be left out in turn, which one encoder "
-            "for all folds must not know: leave out --leave-out, or judge the encoder that it was fine-tuned from"
+            f"this encoder learnt from labels of the {unit} that would be left out in turn, which one encoder for all "
+            "folds must not know: leave out --leave-out, or judge one that learnt without labels, as that which a "
+            "fine-tuned one began as"
         )
     if learnt is None:
         return (
@@ -78,7 +76,7 @@ def acquaintance(encoder: TrainedEncoder, dataset: Dataset, rows: Tensor) -> str
     )
 
 
-def _training_part(encoder: TrainedEncoder, dataset: Dataset) -> Longs | None:
+def training_part(encoder: TrainedEncoder, dataset: Dataset) -> Longs | None:
     """Rows of `dataset`, whose contents are those of the training data, that the run trained on; None: not known."""
     training = encoder.spec.training
     if training.get("split") == dataset.protocol:

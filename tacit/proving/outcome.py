@@ -34,7 +34,7 @@ class Proof:
         """Every number with its floors, interval and protocol."""
         spec = self.encoder.spec
         return {
-            "encoder": {"dim": spec.dim, **spec.encoder, "training": dict(spec.training)},
+            "encoder": {"dim": spec.dim, **spec.encoder, "labels": spec.labels, "training": dict(spec.training)},
             "data": {
                 "name": self.dataset.name,
                 "content_hash": self.dataset.content_hash,

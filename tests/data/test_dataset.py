@@ -9,6 +9,7 @@ import pytest
 import torch
 from data_toys import TOY, ToyConfig, fill, png
 
+from tacit.core import concatenate
 from tacit.data.dataset import open_dataset
 from tacit.errors import DataError
 from tacit.modalities.pictures import ImageLayout, read
@@ -53,6 +54,17 @@ def test_selections_are_numbered_anew(root, tmp_path):
     assert chosen.labels.tolist() == [0, 1, 0]
     assert torch.equal(chosen.view(torch.arange(3)).x, train.view(torch.tensor([2, 7, 2])).x)
     assert len(train.select(torch.zeros(0, dtype=torch.long))) == 0
+
+
+def test_labels_reach_those_who_ask_for_them_alone(root, tmp_path):
+    data = opened(root, tmp_path)
+    rows = torch.tensor([7, 2, 7])
+    assert data.part("train").view(rows).label is None
+    train = data.relabelled(data.labels.where(torch.arange(20) != 17, -1), data.classes).labelled().part("train")
+    view = train.view(rows)
+    assert view.label.tolist() == [-1, 0, -1]
+    assert train.select(torch.tensor([9, 7, 0])).view(torch.arange(3)).label.tolist() == [1, -1, 0]
+    assert concatenate([view, view[1:]]).label.tolist() == [-1, 0, -1, 0, -1]
 
 
 def test_everything_is_the_whole_set_in_order(root, tmp_path):

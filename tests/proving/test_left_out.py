@@ -113,7 +113,7 @@ def test_an_encoder_that_was_fine_tuned_on_what_is_tested_is_refused(place, tmp_
     words = [str(home / "list.csv"), "--out", str(tmp_path / "tuned")]
     assert run(["finetune", str(home / "run"), *words, "--steps", "2", "--batch", "8"]) == 0
     assert run(["evaluate", str(tmp_path / "tuned"), str(home / "list.csv"), "--leave-out", "fold"]) == 2
-    assert "was fine-tuned on labels of the images" in capfd.readouterr().err
+    assert "learnt from labels of the images" in capfd.readouterr().err
 
 
 def test_an_evaluation_is_never_mixed_up_with_one_of_a_single_split(place, capfd):
