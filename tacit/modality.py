@@ -294,7 +294,8 @@ class Modality:
     @property
     def offers(self) -> frozenset[str]:
         """What a learner or a head can ask for: kinds of view, `transformations:NAME`, `corruptions:NAME`,
-        `targets:NAME`; `decoder`, `dense`, `gaps`, `grid`, `labels`, `moments`, `places`, `spell`, `values`, `words`"""
+        `targets:NAME`; `decoder`, `dense`, `gaps`, `grid`, `labels`, `moments`, `places`, `spell`, `values`, `words`.
+        """
         offered = set(self.augment(self.config()))
         offered |= {f"transformations:{name}" for name in self.transformations}
         offered |= {f"corruptions:{name}" for name in self.corruptions}

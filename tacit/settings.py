@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from tacit.config import Config, Named, merge, read_yaml
-from tacit.core import TEACHER, Encoder, Learner, Modality
+from tacit.core import LABELS, TEACHER, Encoder, Learner, Modality
 from tacit.data.kind import kind_of
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError, nearest
@@ -120,6 +120,13 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
         "encoder": ENCODERS[encoder].Config().model_dump(mode="json"),
     }
     config = RunConfig.parse(merge(base, known), source)
+    _must_fit(config)
+    return config
+
+
+def _must_fit(config: RunConfig) -> None:
+    """Raise `UsageError` where the method asks for what neither the kind of data nor the settings have."""
+    method, kind = config.method.name, config.kind
     needs = config.learner.needs(config.method)
     if TEACHER in needs and config.teacher is None:
         raise UsageError(
@@ -128,13 +135,17 @@ def build(layers: Sequence[Mapping[str, Any]], preset: str | None = None, source
         )
     if TEACHER not in needs and config.teacher is not None:
         raise UsageError(f"method {method} has no teacher: give --method distillation, or leave {config.teacher} out")
-    missing = needs - config.kind.offers - {TEACHER}
+    missing = needs - kind.offers - {TEACHER}
+    if LABELS in missing:
+        raise UsageError(
+            f"method {method} learns from labels of samples, and {kind.unit} have none (they are judged by "
+            f"{', '.join(kind.tasks)}): take a method that needs none, such as --method {kind.method}"
+        )
     if missing:
         raise UsageError(
-            f"method {method} needs {', '.join(sorted(missing))}, which {modality} data do not have; "
+            f"method {method} needs {', '.join(sorted(missing))}, which {kind.name} data do not have; "
             "`tacit methods` lists what each method learns from"
         )
-    return config
 
 
 def _name(values: Mapping[str, Any], part: str, default: str, table: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_names():
         ([{"data": "x", "method": {"name": "rotation", "family": "mirror"}}], "transformations:mirror"),
         (
             [{"data": "x", "method": {"name": "supcon"}, "modality": {"name": "interactions"}}],
-            "labels, which interactions",
+            "users have none .*next-item.*--method causal-prediction",
         ),
         ([{"data": "x", "budget": {"epochs": 1, "time": "1m"}}], "one budget"),
     ],

@@ -43,7 +43,7 @@ def must_be_told_apart(samples: Subset, config: RunConfig) -> None:
 def identity(dataset: Dataset, config: RunConfig) -> dict[str, str]:
     """Hashes of what was asked for, which a run that goes on must find again."""
     found = {"teacher": dataset.teacher} if dataset.teacher else {}
-    return found | ({"labels": digest(dataset.labels, dataset.classes)} if _from_labels(config) else {})
+    return found | ({"labels": digest(dataset.labels)} if _from_labels(config) else {})
 
 
 def facts(config: RunConfig, dataset: Dataset, samples: Subset, start: Start | None) -> dict[str, Any]:
