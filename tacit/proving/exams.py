@@ -31,7 +31,7 @@ from tacit.proving import (
 )
 from tacit.proving.outcome import Proof
 from tacit.proving.proof import BALANCED_NAME, DEFAULT_TASKS, SCRATCH, prove
-from tacit.proving.schooled import told_of_labels
+from tacit.proving.schooled import must_not_know, told_of_labels
 
 METRICS = ("accuracy", BALANCED_NAME)
 """What tasks on classes are judged by."""
@@ -84,17 +84,10 @@ def judge(
     `totals` and `draws`: numbers of labels in all, and how often each is drawn, for the tasks that ask for them;
     `leave_out` (a column) and `metric` (of `METRICS`): for those of `proof.prove`; `horizons`: for forecasts.
     """
-    known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)
-    for task in tasks:
-        if task not in known:
-            raise UsageError(f"no task {task!r}; {nearest(task, known)}")
-    if draws is not None and draws < 1:
-        raise UsageError(f"--folds {draws}: give 1 or more")
-    if metric not in METRICS:
-        raise UsageError(f"no metric {metric!r}; {nearest(metric, METRICS)}")
-    if horizons and list(tasks) != [forecasting.TASK]:
-        raise UsageError(f"--horizons are steps to forecast: ask for --task {forecasting.TASK}, or leave them out")
+    _must_be_known(tasks, draws, metric, horizons)
     own = [task for task in tasks if task in (*EXAMS, *LABEL_EXAMS)]
+    if leave_out is None and not set(own) & EXAMS.keys():
+        must_not_know(encoder, data, seed=seed, max_bad=max_bad)
     if not own:
         done = prove(
             encoder,
@@ -124,3 +117,17 @@ def judge(
     if horizons:
         return told_of_labels(forecasting.forecast(encoder, data, seed=seed, max_bad=max_bad, horizons=horizons))
     return told_of_labels(EXAMS[own[0]](encoder, data, seed=seed, max_bad=max_bad))
+
+
+def _must_be_known(tasks: Sequence[str], draws: int | None, metric: str, horizons: Sequence[int]) -> None:
+    """Raise `UsageError` with the nearest valid name where one of them is none."""
+    known = (*TASKS, SCRATCH, *EXAMS, *LABEL_EXAMS)
+    for task in tasks:
+        if task not in known:
+            raise UsageError(f"no task {task!r}; {nearest(task, known)}")
+    if draws is not None and draws < 1:
+        raise UsageError(f"--folds {draws}: give 1 or more")
+    if metric not in METRICS:
+        raise UsageError(f"no metric {metric!r}; {nearest(metric, METRICS)}")
+    if horizons and list(tasks) != [forecasting.TASK]:
+        raise UsageError(f"--horizons are steps to forecast: ask for --task {forecasting.TASK}, or leave them out")

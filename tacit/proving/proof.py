@@ -28,7 +28,6 @@ from tacit.proving.keeping import carried_out
 from tacit.proving.labelled import COLUMNS, bench_of, crossed_of, drawn_of
 from tacit.proving.left_out import acquaintance, told
 from tacit.proving.outcome import Proof, name_of
-from tacit.proving.schooled import must_not_know
 
 BALANCED_NAME = "balanced"
 """What evaluations by balanced accuracy are kept as, beside those by accuracy."""
@@ -57,8 +56,7 @@ def prove(
     numbers of few labels in all, 1 to 100 per class where none is given; `draws` of them (20), paired across all rows.
     `leave_out`: a column of the data, `fold` or `group`, each of whose values is tested once by probes that learnt from
     all others; `balanced`: accuracies are the mean of the classes' recalls. Raises `UsageError` where the set cannot
-    serve a total, or where the encoder learnt from labels that it would be tested by, and `DataError` where the set has
-    no labels to judge by, or no such column.
+    serve a total, and `DataError` where the set has no labels to judge by, or no such column.
     """
     for task in tasks:
         if task not in (*TASKS, SCRATCH):
@@ -69,7 +67,6 @@ def prove(
         dataset = encoder.open(data, seed=seed, max_bad=max_bad)
         draws = draws or DRAWS
         if leave_out is None:
-            must_not_know(encoder, dataset)
             bench = bench_of(dataset, seed=seed, totals=totals, draws=draws, balanced=balanced)
             _note_unbalanced(bench)
             judged = _judged(encoder, bench, bench.train, bench.test, dataset.part("train"), tasks)

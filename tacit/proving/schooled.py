@@ -7,23 +7,26 @@ from dataclasses import replace
 import numpy as np
 
 from tacit.console import say
-from tacit.data.dataset import Dataset
+from tacit.data.dataset import open_dataset
 from tacit.encoder import TrainedEncoder
 from tacit.errors import UsageError
 from tacit.proving.left_out import training_part
 from tacit.proving.outcome import Proof
 
 
-def must_not_know(encoder: TrainedEncoder, dataset: Dataset) -> None:
-    """Raise `UsageError` where the encoder learnt from labels of samples in the test part of `dataset`."""
-    training = encoder.spec.training
-    if not encoder.spec.labels or training.get("content_hash") != dataset.content_hash or "test" not in dataset.parts:
+def must_not_know(encoder: TrainedEncoder, data: str, *, seed: int, max_bad: float) -> None:
+    """Raise `UsageError` where the encoder learnt from labels of samples in the test part of `data`, by `seed`."""
+    training, kind = encoder.spec.training, encoder.modality
+    if not encoder.spec.labels:
+        return
+    dataset = open_dataset(data, kind, kind.config(), encoder.layout, seed=seed, max_bad=max_bad)
+    if training.get("content_hash") != dataset.content_hash or "test" not in dataset.parts:
         return
     learnt, tested = training_part(encoder, dataset), dataset.parts["test"]
     known = 0 if learnt is None else int(np.isin(tested, learnt).sum())
     if known:
         raise UsageError(
-            f"this encoder learnt from labels of {known:,} of the {len(tested):,} {encoder.modality.unit} that would "
+            f"this encoder learnt from labels of {known:,} of the {len(tested):,} {kind.unit} that would "
             f"be tested: judge it by the split it was trained with, --seed {training.get('seed')}, or on other data"
         )
 
