@@ -94,11 +94,11 @@ def sup_con(z: Tensor, temperature: float, label: Tensor) -> Tensor:
     """
     vectors = _unit(z) / math.sqrt(temperature)
     alone = -1 - torch.arange(len(label), device=label.device)
-    _, place, count = label.where(label >= 0, alone).unique(return_inverse=True, return_counts=True)
+    _, place, count = torch.unique(label.where(label >= 0, alone), return_inverse=True, return_counts=True)
     # bags, rather than rows added where they belong, so that a GPU gives the same bits each time
     whole = F.embedding_bag(place.argsort(stable=True), vectors.sum(dim=0), count.cumsum(0) - count, mode="sum")
     others = (F.embedding(place, whole) - vectors) / (len(z) * count[place] - 1)[:, None]
-    positive = (vectors * others).sum(dim=-1)  # the mean over all others of the class
+    positive: Tensor = (vectors * others).sum(dim=-1)  # the mean over all others of the class
     return (_all_others(vectors.flatten(0, 1), temperature).view_as(positive) - positive).mean(dim=0)
 
 
