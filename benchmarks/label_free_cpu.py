@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from tables import ROOT, markdown, put
+from tables import ROOT, TAUGHT, markdown, put
 from torch import Tensor
 
 from tacit import interrupt
@@ -113,11 +113,12 @@ def main() -> None:
 
 
 def checkpoints(methods: Mapping[str, dict]) -> list[Point]:
-    """Those that the matrix of images has measured."""
+    """Those that the matrix of images has measured, of methods that learn without labels."""
     return [
         Point(f"{name} {point['step']}", each["encoder"], math.nan, point["knn"], point["measured"], name)
         for name, each in methods.items()
         for point in each["course"]
+        if name not in TAUGHT
     ]
 
 
@@ -131,7 +132,7 @@ def points_of(name: str, runs: Path, kept: Path) -> list[Point]:
         encoder = load(run)
         results = json.loads((run / "evaluation.json").read_text())["results"]
         judged = {each["kind"]: each for each in results if each["task"] == "few-label"}
-        if encoder.network.solved or "untrained" not in judged:
+        if encoder.network.solved or encoder.spec.labels or "untrained" not in judged:
             continue
         bench = bench_for(encoder, judged["encoder"]["protocol"]["data"], opened)
         for point in measured_points(run.name, encoder, bench, judged, known):

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from fsdd_cpu import without
-from tables import ROOT, markdown, put, tacit
+from tables import ROOT, called, markdown, put, tacit
 from texts_cpu import SETS
 
 from tacit.core import ClosedForm, Modality
@@ -88,7 +88,7 @@ def main() -> None:
     given.runs.mkdir(parents=True, exist_ok=True)
     columns = [Column(data) for data in given.sets] if given.sets else usual(given.runs)
     found = {(method, at): judged(method, at, given.runs, given.time) for at in columns for method in given.methods}
-    rows = [[f"`{method}`", *(cell(found[method, at], at) for at in columns)] for method in given.methods]
+    rows = [[called(method), *(cell(found[method, at], at) for at in columns)] for method in given.methods]
     rows = [row for row in rows if any(row[1:])]
     rows.append(["*best floor*", *(best([found[method, at] for method in given.methods], at) for at in columns)])
     titles = [f"{at.modality.unit}: {at.title or at.name}" for at in columns]

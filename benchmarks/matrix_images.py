@@ -33,7 +33,7 @@ from typing import Any
 
 from courses import draw, follow, keeping
 from harness import machine
-from tables import ROOT, markdown, numbers, put, tacit
+from tables import ROOT, called, markdown, numbers, put, tacit
 
 from tacit import training
 from tacit.atomic import write
@@ -250,7 +250,7 @@ def table(found: Mapping[str, Any]) -> str:
     for name in order:
         each = found[name]
         seen = f"{each['views'] / 1e6:.2f}" if each["views"] else ""
-        rows.append([f"`{name}`", each["encoder"], seen, *(cell(each, task) for task, *_ in COLUMNS)])
+        rows.append([called(name), each["encoder"], seen, *(cell(each, task) for task, *_ in COLUMNS)])
     for floor, own in found[order[0]]["floors"].items() if order else ():
         rows.append([f"*{floor}*", "", "", *(number(own[task]) if task in own else "" for task, *_ in COLUMNS)])
     return markdown(["method", "encoder", "million views", *(title for *_, title in COLUMNS)], rows)
@@ -266,7 +266,7 @@ def spread(seeds: Sequence[Mapping[str, Any]]) -> str:
         return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
     order = sorted(both, key=lambda name: -sum(of[name]["knn"]))
-    rows = [[f"`{name}`", *(said(of[name][task]) for task, *_ in COLUMNS)] for name in order]
+    rows = [[called(name), *(said(of[name][task]) for task, *_ in COLUMNS)] for name in order]
     return markdown([f"method, {len(seeds)} seeds", *(title for *_, title in COLUMNS)], rows)
 
 

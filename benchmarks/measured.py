@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tables import ROOT
+from tables import ROOT, TAUGHT
 
-from tacit.core import LABELS, ClosedForm
+from tacit.core import ClosedForm
 from tacit.methods import METHODS
 
 TEN = "ten labels per class"
@@ -34,8 +34,6 @@ MATRIX = (
 NUMBER = re.compile(r"(\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]")
 BEFORE = re.compile(r"\((\d\.\d+)\)")
 UNTRAINED = "untrained"
-TAUGHT = frozenset(name for name, kind in METHODS.items() if LABELS in kind.needs(kind.Config()))
-"""Methods that learn from labels, which are no choice of those who have none."""
 CLOSED = frozenset(name for name, kind in METHODS.items() if issubclass(kind, ClosedForm))
 """Methods that have no network."""
 Figures = dict[str, list[float]]
@@ -111,7 +109,7 @@ def cells(document: Path, marker: str, at: int) -> Iterator[tuple[str, str]]:
     table = document.read_text().split(f"<!-- {marker} begin -->")[1].split(f"<!-- {marker} end -->")[0]
     for line in table.strip().splitlines()[2:]:
         first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-        yield first.strip("`"), rest[at - 1]
+        yield first.split("`, ")[0].strip("`"), rest[at - 1]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tacit.core import LABELS
+from tacit.methods import METHODS
+
 ROOT = Path(__file__).parent.parent
+TAUGHT = frozenset(name for name, kind in METHODS.items() if LABELS in kind.needs(kind.Config()))
+"""Methods that learn from labels, which are no choice of those who have none."""
 
 
 def tacit(*words: object) -> int:
@@ -17,6 +22,11 @@ def tacit(*words: object) -> int:
     started = time.monotonic()
     subprocess.run([sys.executable, "-m", "tacit", *map(str, words)], check=True)
     return round(time.monotonic() - started)
+
+
+def called(method: str) -> str:
+    """A method in the first column of a table, said to learn from labels where it does."""
+    return f"`{method}`, with labels" if method in TAUGHT else f"`{method}`"
 
 
 def numbers(evaluation: dict[str, Any], row: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -32,7 +32,7 @@ def test_an_encoder_says_with_how_many_labels_it_was_trained_and_so_do_those_tha
 def test_an_evaluation_says_so_beside_its_verdict(home, capfd):
     capfd.readouterr()
     assert run(["evaluate", str(home / "run"), str(home / "shapes"), "--task", "knn"]) == 0
-    said = "This encoder was trained with 45 labels: few are not all that it had, and neighbours and probes"
+    said = "This encoder was trained with 45 labels: rows of few do not say what few would give, and neighbours"
     out, err = capfd.readouterr()
     assert f"note: {said}" in err
     assert said in " ".join(out.split())
