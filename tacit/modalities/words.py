@@ -75,7 +75,7 @@ def survey(
     """The layout for `raws`: a tokenizer of at most `vocabulary` ids learnt from them, and the length that 99 % have.
 
     Without a `vocabulary` there are 30,000 words, or a piece of words for every thousand characters, 512 to 8,000.
-    Raises `DataError` where they hold no words.
+    Raises `DataError` where they hold no words, or none twice.
     """
     texts = list(_readable(raws))
     tokenizer = _untrained(kind)
@@ -85,6 +85,11 @@ def survey(
     counts = [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False)]
     if not any(counts):
         raise DataError(f"none of {len(texts):,} texts holds a word: is this the column of texts?")
+    if tokenizer.get_vocab_size() == len(SPECIALS):
+        raise DataError(
+            f"no word stands twice in {len(texts):,} texts, so that nothing can be learnt of any: give more texts, or "
+            "cut words into pieces by --set modality.tokenizer=bpe"
+        )
     fits = int(np.quantile(counts, 0.99)) + 1
     return TextLayout(
         length=length or min(LONGEST, max(8, -(-fits // 8) * 8)),

@@ -42,7 +42,10 @@ def told_of_labels(done: Proof) -> Proof:
         if same
         else "whether it was taught the classes of these data is not known here"
     )
-    sentence = f"This encoder was trained with {spec.labels:,} labels: rows of few do not say what few would give, and {classes}."
+    sentence = (
+        f"This encoder was trained with {spec.labels:,} labels: rows of few do not say what few would give, and "
+        f"{classes}."
+    )
     say(f"note: {sentence}")
     verdict = done.evaluation.verdict
     if verdict is None:

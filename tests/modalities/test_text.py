@@ -105,6 +105,12 @@ def test_texts_without_words_cannot_be_surveyed():
         TEXT.survey([b"...", b""], TextConfig())
 
 
+def test_texts_in_which_no_word_stands_twice_cannot_be_surveyed_by_words():
+    with pytest.raises(DataError, match=r"no word stands twice in 2 texts.*tokenizer=bpe"):
+        TEXT.survey([b"one two", b"three"], TextConfig())
+    assert TEXT.survey([b"one two", b"three"], TextConfig(tokenizer="bpe")).vocabulary > 5
+
+
 @given(st.integers(0, 1000), st.integers(1, 40))
 def test_two_halves_divide_the_words_of_a_text_between_them(seed, length):
     valid = torch.arange(40)[None] < torch.tensor([[length], [40]])
