@@ -46,7 +46,7 @@ CASES = [
     ),
     ("one user", written("x.csv", rows(*(f"a,i{n},{n}" for n in range(9)))), 3, ("1 user for training", "at least 2")),
     ("one item", written("x.csv", rows(*(f"u{n % 5},i,{n}" for n in range(30)))), 3, ("nothing to tell apart",)),
-    ("short users", written("x.csv", rows(*(f"u{n},i{n % 3},{n}" for n in range(9)))), 3, ("no part 'train'",)),
+    ("short users", written("x.csv", rows(*(f"u{n},i{n % 3},{n}" for n in range(9)))), 3, ("of none of the 9 users",)),
     ("no times", written("x.csv", rows("a,x", header="user,item")), 3, ("no column time", "order of rows")),
     ("no users", written("x.csv", rows("x,1", header="item,time")), 3, ("no column user", "item, time")),
     ("nothing", written("x.csv", ""), 3, ("is empty",)),

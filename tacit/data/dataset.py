@@ -88,6 +88,12 @@ class Dataset:
 
     def part(self, name: str) -> Subset:
         """The part `train`, `val` or `test`. Raises `DataError` where the set has none."""
+        if not self.parts:
+            unit = self.modality.unit
+            raise DataError(
+                f"of none of the {len(self):,} {unit} in {printable(self.name)} enough is left to learn from, what is held "
+                f"out of each aside: give {unit} of which more is known"
+            )
         if name not in self.parts:
             have = ", ".join(self.parts) or "none"
             raise DataError(f"{printable(self.name)} has no part {name!r}; it has: {have} ({self.protocol})")
