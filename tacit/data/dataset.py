@@ -91,8 +91,8 @@ class Dataset:
         if not self.parts:
             unit = self.modality.unit
             raise DataError(
-                f"of none of the {len(self):,} {unit} in {printable(self.name)} enough is left to learn from, aside from "
-                f"what is held out of each: give {unit} of which more is known"
+                f"of none of the {len(self):,} {unit} in {printable(self.name)} enough is left to learn from, aside "
+                f"from what is held out of each: give {unit} of which more is known"
             )
         if name not in self.parts:
             have = ", ".join(self.parts) or "none"
