@@ -227,6 +227,8 @@ def _course(source: Source, held: Sequence[_Held], shares: tuple[Fraction, Fract
     if shares[1] > shares[0] and not spans["val"]:
         spans["train"], spans["val"] = _held_out(spans["train"])
         how += ", val the last fifth of train"
+    if not any(end > begin for begin, end in spans["train"]):
+        raise DataError(f"{title}: no step is left to learn from ({how}): give longer series, or more for training")
     counts = ", ".join(f"{part} {sum(end - begin for begin, end in spans[part]):,}" for part in PARTS if spans[part])
     found = torch.from_numpy(np.concatenate(values).astype(np.float32))
     marks = None if source.marks is None else torch.from_numpy(np.concatenate([source.marks(row) for row, _ in pieces]))

@@ -265,6 +265,8 @@ def test_encoders_that_see_the_future_are_refused(folder):
 def test_other_kinds_of_data_and_short_series_are_refused(folder, encoder, tmp_path):
     with pytest.raises(DataError, match=r"--horizons 400: the stretches of .* are too short"):
         forecast(encoder, str(folder / "waves.csv"), horizons=[400])
+    with pytest.raises(DataError, match=r"no step is left to learn from \(each series by time, 60 % train"):
+        forecast(encoder, written(tmp_path / "one.csv", waves(1)))
     with pytest.raises(DataError, match="too short to foretell anything"):
         forecast(encoder, written(tmp_path / "short.csv", waves(9)))
     (tmp_path / "order.csv").write_text("time,a,b,split\n" + "".join(
