@@ -13,8 +13,11 @@ from typing import Any
 
 from label_free_cpu import bench_for, found_of
 
+from tacit.core import Method
 from tacit.encoder import load
+from tacit.evaluation.features import settle
 from tacit.evaluation.setup import Bench
+from tacit.settings import RunConfig
 
 NAMED = 8
 """How many, the best at the end, are told apart by colour; the others are grey, with their names at the end."""
@@ -60,13 +63,18 @@ def follow(run: Path, data: str, opened: dict[str, Bench]) -> list[dict[str, Any
     """
     known = run / "course.json"
     points = json.loads(known.read_text()) if known.is_file() else []
-    began = (run / "config.yaml").stat().st_mtime
+    told = run / "config.yaml"
+    began, learner = told.stat().st_mtime, RunConfig.from_yaml(told.read_text(), str(told)).learner
+    settles = issubclass(learner, Method) and learner.settles
     for manifest in sorted((run / "checkpoints").glob("kept-*.json")):
         step = int(manifest.stem.removeprefix("kept-"))
         if any(point["step"] == step for point in points):
             continue
         encoder = load(manifest.with_suffix(".safetensors"))
-        near, measured = found_of(encoder, bench_for(encoder, data, opened))
+        bench = bench_for(encoder, data, opened)
+        if settles:  # as at the end of such a run
+            settle(encoder.network, bench.train, device=encoder.device)
+        near, measured = found_of(encoder, bench)
         found = {name: round(value, 6) for name, value in measured.items()}
         seconds = round(manifest.stat().st_mtime - began, 1)
         points.append({"step": step, "seconds": seconds, "knn": round(near, 5), "measured": found})
