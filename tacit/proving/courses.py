@@ -60,8 +60,12 @@ def in_deviations(course: Course, title: str) -> tuple[Tensor, Tensor]:
     """The values about the mean of the training part, in deviations there, float32 `[T, C]`, and which of all channels
     these are, boolean `[C']`: those that change there.
 
-    Raises `DataError` where none does, or a part has no value of those that do.
+    Raises `DataError` where there is no step to learn from, none does, or a part has no value of those that do.
     """
+    if not any(end > begin for begin, end in course.spans["train"]):
+        raise DataError(
+            f"{title}: no step is left to learn from ({course.protocol}): give longer series, or more for training"
+        )
     train = torch.cat([course.values[begin:end] for begin, end in course.spans["train"]]).double()
     mean = train.nanmean(0)
     deviation = (train - mean).square().nanmean(0).sqrt()
@@ -227,8 +231,6 @@ def _course(source: Source, held: Sequence[_Held], shares: tuple[Fraction, Fract
     if shares[1] > shares[0] and not spans["val"]:
         spans["train"], spans["val"] = _held_out(spans["train"])
         how += ", val the last fifth of train"
-    if not any(end > begin for begin, end in spans["train"]):
-        raise DataError(f"{title}: no step is left to learn from ({how}): give longer series, or more for training")
     counts = ", ".join(f"{part} {sum(end - begin for begin, end in spans[part]):,}" for part in PARTS if spans[part])
     found = torch.from_numpy(np.concatenate(values).astype(np.float32))
     marks = None if source.marks is None else torch.from_numpy(np.concatenate([source.marks(row) for row, _ in pieces]))

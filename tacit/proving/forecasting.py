@@ -76,8 +76,8 @@ def forecast(
     course, dataset = open_course(encoder, data, what=f"--task {TASK}", max_bad=max_bad)
     with interrupt.listening():
         steps = steps_of_a_token(encoder)
+        task = _task(course, horizons, printable(data))  # there are steps, then
         must_see_no_future(encoder, course, steps, TASK)
-        task = _task(course, horizons, printable(data))
         found = [
             one
             for row in _rows(encoder, task, steps)
