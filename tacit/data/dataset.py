@@ -95,7 +95,7 @@ class Dataset:
                 f"from what is held out of each: give {unit} of which more is known"
             )
         if name not in self.parts:
-            have = ", ".join(self.parts) or "none"
+            have = ", ".join(self.parts)
             raise DataError(f"{printable(self.name)} has no part {name!r}; it has: {have} ({self.protocol})")
         return self._whole.select(torch.from_numpy(self.parts[name]))
 

@@ -32,18 +32,12 @@ def nt_xent(z: Tensor, temperature: float, *, decoupled: bool = False, hardness:
     """
     # with the root of 1 / T in each vector, products are similarities divided by T
     vectors = _unit(z) / math.sqrt(temperature)
-    others = (vectors.sum(dim=0) - vectors) / (len(z) - 1)
-    positive = (vectors * others).sum(dim=-1)  # the mean over a sample's other views
+    positive = _near(vectors)
     if hardness is not None:
         share = (positive.detach() * (temperature / hardness)).softmax(dim=1)
         positive = (2 - z.shape[1] * share) * positive
-    flat = vectors.flatten(0, 1)
-    if decoupled:
-        sample = torch.arange(z.shape[1], device=z.device).repeat(len(z))
-        all_others = crowd(flat, flat, sample, sample)
-    else:
-        all_others = _all_others(flat, temperature)
-    return (all_others.view_as(positive) - positive).mean(dim=0)
+    heard = _other_samples(vectors) if decoupled else _all_others(vectors.flatten(0, 1), temperature)
+    return (heard.view_as(positive) - positive).mean(dim=0)
 
 
 def global_contrast(z: Tensor, temperature: float, before: Tensor, known: Tensor, pace: float) -> tuple[Tensor, Tensor]:
@@ -65,10 +59,9 @@ def global_contrast(z: Tensor, temperature: float, before: Tensor, known: Tensor
         And log u as it is now, `[B]`, detached.
     """
     vectors = _unit(z) / math.sqrt(temperature)
-    positive = (vectors * (vectors.sum(dim=0) - vectors)).sum(dim=-1) / (len(z) - 1)
-    flat, sample = vectors.flatten(0, 1), torch.arange(z.shape[1], device=z.device).repeat(len(z))
+    positive = _near(vectors)
     others = math.log(len(z) * (z.shape[1] - 1))
-    heard = crowd(flat, flat, sample, sample).view_as(positive) - others
+    heard = _other_samples(vectors).view_as(positive) - others
     found = heard.detach().logsumexp(dim=0) - math.log(len(z))
     past = before.to(found) + math.log1p(-pace) if pace < 1 else found.new_full((), -torch.inf)
     now = torch.where(known, torch.logaddexp(past, found + math.log(pace)), found)
@@ -168,6 +161,18 @@ def mixed_nce(mixed: Tensor, keys: Tensor, partner: Tensor, share: Tensor, tempe
     """
     likely = (F.normalize(mixed, dim=1) @ F.normalize(keys, dim=1).T / temperature).log_softmax(dim=1)
     return -share * likely.diagonal() - (1 - share) * likely.gather(1, partner[:, None])[:, 0]
+
+
+def _near(vectors: Tensor) -> Tensor:
+    """The mean of the products of each of the vectors `[V, B, D]` with its sample's other views: `[V, B]`."""
+    others = (vectors.sum(dim=0) - vectors) / (len(vectors) - 1)
+    return (vectors * others).sum(dim=-1)
+
+
+def _other_samples(vectors: Tensor) -> Tensor:
+    """What each of the vectors `[V, B, D]` hears of all but its own sample's: `[V B]`."""
+    flat, sample = vectors.flatten(0, 1), torch.arange(vectors.shape[1], device=vectors.device).repeat(len(vectors))
+    return crowd(flat, flat, sample, sample)
 
 
 def _all_others(vectors: Tensor, temperature: float) -> Tensor:
