@@ -5,14 +5,15 @@
 A case is a set, how many samples there are for training, how long they were learnt from, and each method's figure with
 its interval, and that of its network before training: those of the README's matrix, of its CIFAR-10 (10 labels), of all
 six speakers of FSDD (20 labels; of `simclr` nine minutes a speaker and of `mae` one, since nothing else is there), and
-of benchmarks/matrix_images.json.
+of benchmarks/matrix_images.json. Those of benchmarks/worth_cpu.json, each method by itself, are shown and choose
+nothing, nor do those of methods that learnt from labels.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ MATRIX = (
     ("trajectories", "CartPole", 6_000, "R2 of the state"),
 )
 """Modality, set and samples for training of each column, and what its figures are."""
+WORTH = {
+    "SUBJ": ("text", 7_970),
+    "TREC": ("text", 5_452),
+    "ETTh1": ("series", 2_999),
+    "ArrowHead": ("series", 36),
+    "HMP": ("series", 5_169),
+    "CartPole": ("trajectories", 8_016),
+    "Acrobot": ("trajectories", 0),
+}
+"""Kind and samples for training of the sets of worth_cpu.py."""
 NUMBER = re.compile(r"(\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]")
 BEFORE = re.compile(r"\((\d\.\d+)\)")
 UNTRAINED = "untrained"
@@ -72,7 +83,27 @@ def cases() -> list[dict[str, Any]]:
         found.append(
             case("image", "a fifth of CIFAR-10", protocol["images"], 60 * protocol["minutes"], TEN, figures, raws)
         )
-    return found
+    taught = [one for table in found if (one := part(table, TAUGHT))["figures"]]
+    return [
+        *(part(table, METHODS.keys() - TAUGHT) for table in found),
+        *({**one, "metric": f"{one['metric']}, all of which it learnt", "beside": False} for one in taught),
+        *alone(json.loads((ROOT / "benchmarks" / "worth_cpu.json").read_text())),
+    ]
+
+
+def alone(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cases of `worth_cpu.py`: a figure each, those of one set, time and measure together."""
+    told: dict[tuple[str, str, float], dict[str, Any]] = {}
+    for each in found.values():
+        kind, samples = WORTH[each["set"]]
+        for one in each["figures"]:
+            metric = one["by"].replace("10 labels per class", TEN)
+            new = {"beside": False, "less": "(less is better)" in metric}
+            new = case(kind, each["set"], samples, 60 * each["minutes"], metric, {}, {}) | new
+            known = told.setdefault((each["set"], metric, each["minutes"]), new)
+            known["figures"][each["method"]] = one["encoder"]
+            known["untrained"][each["method"]] = one["untrained"][0]
+    return list(told.values())
 
 
 def case(
@@ -80,8 +111,13 @@ def case(
 ) -> dict[str, Any]:
     """One, as `tacit.choice.Case` has it."""
     told = {"kind": kind, "name": name, "samples": samples, "seconds": seconds, "metric": metric}
-    figures, untrained = ({each: table[each] for each in table if each not in TAUGHT} for table in (figures, untrained))
-    return {**told, "figures": figures, "untrained": untrained}
+    return {**told, "figures": figures, "untrained": untrained, "beside": True, "less": False}
+
+
+def part(table: Mapping[str, Any], methods: Collection[str]) -> dict[str, Any]:
+    """A case with what it has of some methods."""
+    some = {key: {name: own for name, own in table[key].items() if name in methods} for key in ("figures", "untrained")}
+    return {**table, **some}
 
 
 def column(document: Path, marker: str, at: int) -> Figures:

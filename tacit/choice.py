@@ -29,7 +29,7 @@ NEAR = 2
 
 @dataclass(frozen=True)
 class Case:
-    """Methods measured beside each other on one set, for the same time."""
+    """Methods measured on one set, for the same time."""
 
     kind: str
     """Name of the modality."""
@@ -40,11 +40,15 @@ class Case:
     seconds: float
     """Of training."""
     figures: Mapping[str, Sequence[float]]
-    """Method -> value, low and high end of its 95 % interval; the more the better."""
+    """Method -> value, low and high end of its 95 % interval."""
     metric: str = ""
     """What the figures are."""
     untrained: Mapping[str, float] = field(default_factory=dict)
     """Method -> the figure of its network before training; none of those that have no network."""
+    beside: bool = True
+    """Whether these are all that run on such data: else it does not tell which of them to take."""
+    less: bool = False
+    """Whether less is better, where they are not `beside` each other."""
 
     def distance(self, samples: int | None, seconds: float | None) -> float:
         """How far a run is from it: the logarithms of how many times as large and as long, what is not known aside."""
@@ -56,6 +60,14 @@ class Case:
         if method not in self.figures:
             return True
         return self.figures[method][2] < max(own[0] for name, own in self.figures.items() if name in among)
+
+    def gained(self, method: str) -> str:
+        """`better` or `worse` than its network before training, beyond the interval, or `level`; empty without one."""
+        before, (_, low, high) = self.untrained.get(method), self.figures[method]
+        if before is None:
+            return ""
+        words = ("worse", "better") if self.less else ("better", "worse")
+        return words[0] if low > before else words[1] if high < before else "level"
 
     def share(self, method: str) -> float:
         """Of the other methods, the share that is below it."""
@@ -86,7 +98,7 @@ def choose(
     fewer; of several such the one that stands best over all kinds of data. `seconds`: of training, None where steps or
     epochs rule; `samples` is asked for its number where it can matter alone.
     """
-    everything = measured() if cases is None else cases
+    everything = [case for case in (measured() if cases is None else cases) if case.beside]
     own = [case for case in everything if case.kind == kind and case.figures.keys() & set(able)]
     size = samples() if len(own) > NEAR else None
     near = sorted(own, key=lambda case: case.distance(size, seconds))[:NEAR]

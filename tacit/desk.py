@@ -176,8 +176,7 @@ def _measured(method: str) -> Iterator[str]:
     for case in cases:
         value, low, high = case.figures[method]
         before = case.untrained.get(method)
-        word = "" if before is None else "better" if low > before else "worse" if high < before else "level"
-        told = "" if before is None else f"untrained {figure(before)}: {word}"
+        told = "" if before is None else f"untrained {figure(before)}: {case.gained(method)}"
         place = f"{case.name}, {case.seconds:g} s"
         yield f"{place:29} {figure(value)} [{figure(low)}, {figure(high)}]  {told:24} {case.metric}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,9 @@ def open_voc(path: Path, suffixes: frozenset[str]) -> Source | None:
 
 
 def _root(path: Path) -> Path | None:
-    below = sorted(entry for entry in path.iterdir() if entry.is_dir())
+    with os.scandir(path) as entries:  # knows folders from files: a look at each of a million files takes long
+        nested = (entry for entry in entries if entry.is_dir(follow_symlinks=False) or entry.is_symlink())
+        below = sorted(path / entry.name for entry in nested)
     found = [root for root in (path, *below) if (root / SAMPLES).is_dir() and (root / ANNOTATIONS).is_dir()]
     return found[0] if len(found) == 1 or path in found else None
 
