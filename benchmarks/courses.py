@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from label_free_cpu import bench_for, found_of
+from tables import called
 
 from tacit.core import Method
 from tacit.encoder import load
@@ -19,6 +20,10 @@ from tacit.evaluation.features import settle
 from tacit.evaluation.setup import Bench
 from tacit.settings import RunConfig
 
+SMALL = 6
+"""Size of names in the panels, in points."""
+WIDE, HIGH = 0.6 * SMALL, SMALL
+"""Of a letter."""
 NAMED = 8
 """How many, the best at the end, are told apart by colour; the others are grey, with their names at the end."""
 
@@ -92,23 +97,44 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
 
     followed = {name: each for name, each in found.items() if each["course"]}
     order = sorted(followed, key=lambda name: -followed[name]["course"][-1]["knn"])
-    figure, panels = pyplot.subplots(1, 2, figsize=(12, 5.5), sharey=True, layout="constrained")
-    for panel, axis, title in zip(panels, ("views", "seconds"), ("views seen", "seconds of training"), strict=True):
+    figure, panels = pyplot.subplots(1, 2, figsize=(12, 6.5), sharey=True, layout="constrained")
+    panels[0].set_xscale("log")
+    ends: list[dict[str, tuple[float, float]]] = [{}, {}]
+    for panel, own, axis in zip(panels, ends, ("views", "seconds"), strict=True):
         for rank, name in reversed(list(enumerate(order))):
             course = [point for point in followed[name]["course"] if point[axis]]  # no logarithm of no view
             x, y = ([point[key] for point in course] for key in (axis, "knn"))
             style = {"color": f"C{rank}", "linewidth": 1.8} if rank < NAMED else {"color": "0.75", "linewidth": 0.9}
-            panel.plot(x, y, marker=".", label=name if rank < NAMED else None, zorder=len(order) - rank, **style)
+            title_of = called(name).replace("`", "")
+            panel.plot(x, y, marker=".", label=title_of if rank < NAMED else None, zorder=len(order) - rank, **style)
             if rank >= NAMED:
-                panel.annotate(name, (x[-1], y[-1]), (3, 0), textcoords="offset points", fontsize=6, color="0.45")
-        panel.set_xlabel(title)
+                own[name] = (x[-1], y[-1])
+        panel.margins(x=0.08)
         panel.grid(alpha=0.3)
-    panels[0].set_xscale("log")
+    panels[0].set_xlabel("views seen")
+    panels[1].set_xlabel("seconds of training")
     panels[0].xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
     panels[0].xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     panels[0].xaxis.set_minor_formatter(ticker.NullFormatter())
     panels[0].set_ylabel("accuracy, kNN with k = 20")
     handles, labels = panels[1].get_legend_handles_labels()
-    panels[0].legend(handles[::-1], labels[::-1], fontsize=8, loc="lower right")
+    panels[0].legend(handles[::-1], labels[::-1], fontsize=8, loc="upper left")
+    figure.draw_without_rendering()  # only then places on the page are known
+    for panel, own in zip(panels, ends, strict=True):
+        points = {name: panel.transData.transform(end) * 72 / figure.dpi for name, end in own.items()}
+        for name, lift in apart(points).items():
+            panel.annotate(name, own[name], (4, lift - 2), textcoords="offset points", fontsize=SMALL, color="0.35")
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def apart(places: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """By how much to lift each name at its place (x, y), both in points, so that none lies on another."""
+    lifted: dict[str, float] = {}
+    for name, (x, y) in sorted(places.items(), key=lambda each: each[1][1]):
+        for other, lift in sorted(lifted.items(), key=lambda each: places[each[0]][1] + each[1]):
+            start, height = places[other][0], places[other][1] + lift
+            if start - WIDE * len(name) < x < start + WIDE * len(other) and abs(height - y) < HIGH:
+                y = height + HIGH
+        lifted[name] = y - places[name][1]
+    return lifted

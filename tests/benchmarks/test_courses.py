@@ -2,7 +2,7 @@
 
 import json
 
-from courses import draw, follow, keep
+from courses import HIGH, apart, draw, follow, keep
 
 from tacit import cli
 
@@ -24,3 +24,9 @@ def test_each_checkpoint_is_judged_once_and_drawn(tmp_path):
     course = [{**point, "views": 100 * point["step"]} for point in points]
     draw({"simclr": {"course": course}, "patches": {"course": []}}, tmp_path / "courses.png")
     assert (tmp_path / "courses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_that_would_lie_on_each_other_are_lifted_above():
+    lifts = apart({"one": (0, 0), "two": (3, 1), "far away": (500, 1), "high": (0, 90)})
+    assert lifts == {"one": 0, "two": HIGH - 1, "far away": 0, "high": 0}
+    assert apart({str(number): (0, 0) for number in range(3)}) == {"0": 0, "1": HIGH, "2": 2 * HIGH}
