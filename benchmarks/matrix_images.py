@@ -4,6 +4,7 @@
     python benchmarks/matrix_images.py --beside 8        eight at a time, each on cores of its own
     python benchmarks/matrix_images.py --every 45 --figure courses.svg      how they got there, too
     python benchmarks/matrix_images.py --methods simclr byol --seeds 0 1 2  the close ones, with other draws, too
+    python benchmarks/matrix_images.py --set method.local=4 --methods byol  with another setting, beside those without
 
 Protocol: 10,000 of the 50,000 training images, drawn once by a seed, without labels; each method's default recipe for
 such data, which takes `convnet`, or a small transformer where the method asks for one; `--minutes` of training, the
@@ -59,6 +60,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=3)
     arguments.add_argument("--images", type=int, default=10_000)
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the draw of images and of training")
+    arguments.add_argument("--set", nargs="+", default=[], dest="sets", help="settings beside each method's recipe")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--beside", type=int, default=1, help="methods at the same time, each on its own cores")
     arguments.add_argument("--every", type=float, default=0, help="seconds between checkpoints that show the course")
@@ -67,6 +69,8 @@ def main() -> None:
     arguments.add_argument("--write", action="store_true", help="put the table into docs/choosing.md")
     arguments.add_argument("--figure", type=Path, help="draw the courses, where some were followed")
     given = arguments.parse_args()
+    plain = of_settings(given, [])
+    given = of_settings(given, given.sets)
     each = [of_seed(given, seed) for seed in given.seeds]
     failed = [name for one in each for name in measure(one)]
     if given.every:
@@ -74,6 +78,8 @@ def main() -> None:
             followed(one)
     found = known(each[0])["methods"]
     tables = {"matrix_images": table(found)}
+    if given.sets:
+        tables = {f"matrix_images {' '.join(given.sets)}": changed(known(plain)["methods"], found, given.sets)}
     if len(each) > 1:
         tables["matrix_images seeds"] = spread([known(one)["methods"] for one in each])
     for name, text in tables.items():
@@ -86,6 +92,13 @@ def main() -> None:
         sys.exit(f"failed, and tried again at the next start: {', '.join(failed)}")
 
 
+def of_settings(given: argparse.Namespace, sets: Sequence[str]) -> argparse.Namespace:
+    """What is asked with these settings: runs and results with any stand beside those without."""
+    name = "-".join(sets)
+    results = given.results.with_stem(f"{given.results.stem}-{name}") if sets else given.results
+    return argparse.Namespace(**{**vars(given), "seed": 0, "sets": sets, "results": results, "runs": given.runs / name})
+
+
 def of_seed(given: argparse.Namespace, seed: int) -> argparse.Namespace:
     """What is asked for one seed: runs and results of all but the first, 0, stand beside its own."""
     kept, runs = given.results, given.runs
@@ -96,6 +109,7 @@ def of_seed(given: argparse.Namespace, seed: int) -> argparse.Namespace:
 def known(given: argparse.Namespace) -> Found:
     """What has been measured by this protocol. Ends the program where the file holds figures of another one."""
     protocol = {name: getattr(given, name) for name in ("minutes", "images", "seed", "threads")}
+    protocol |= {"set": given.sets} if given.sets else {}
     if not given.results.is_file():
         return {"protocol": protocol, "methods": {}}
     found: Found = json.loads(given.results.read_text())
@@ -201,9 +215,9 @@ def one(method: str, data: Path, given: argparse.Namespace) -> Found:
         budget = ("--time", f"{60 * given.minutes:g}s") if issubclass(METHODS[method], Method) else ()
         looks = ("--set", f"checkpoint_seconds={given.every}") if given.every else ()
         with keeping(run / "checkpoints", bool(given.every)):
-            sets = ("--set", f"threads={given.threads}", "--set", f"seed={given.seed}", *looks)
-            words = ("--method", method, *budget, *sets, "--out", run)
-            noted.write_text(json.dumps({"train": tacit("train", data, *words)}))
+            sets = (f"threads={given.threads}", f"seed={given.seed}", *given.sets)
+            words = ("--method", method, *budget, *(word for each in sets for word in ("--set", each)), *looks)
+            noted.write_text(json.dumps({"train": tacit("train", data, *words, "--out", run)}))
     seconds = json.loads(noted.read_text())
     if not (run / "evaluation.json").is_file():
         tasks = ",".join(task for task, *_ in COLUMNS)
@@ -268,6 +282,19 @@ def spread(seeds: Sequence[Mapping[str, Any]]) -> str:
     order = sorted(both, key=lambda name: -sum(of[name]["knn"]))
     rows = [[called(name), *(said(of[name][task]) for task, *_ in COLUMNS)] for name in order]
     return markdown([f"method, {len(seeds)} seeds", *(title for *_, title in COLUMNS)], rows)
+
+
+def changed(without: Mapping[str, Any], found: Mapping[str, Any], sets: Sequence[str]) -> str:
+    """A row a method: with and without the settings, the most that is gained by neighbours first."""
+    gains = {name: each["trained"]["knn"][0] - without[name]["trained"]["knn"][0] for name, each in found.items()}
+    rows = []
+    for name in sorted(gains, key=lambda name: -gains[name]):
+        two = without[name], found[name]
+        views = " to ".join(f"{each['views'] / 1e6:.2f}" for each in two)
+        cells = (" to ".join(number(each["trained"][task]) for each in two) for task, *_ in COLUMNS)
+        rows.append([called(name), views, f"{gains[name]:+.3f}", *cells])
+    titles = (title for *_, title in COLUMNS)
+    return markdown([f"method, `{' '.join(sets)}`", "million views", "kNN gained", *titles], rows)
 
 
 def cell(each: Mapping[str, Any], task: str) -> str:

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pytest
 from courses import keep
-from matrix_images import drawn, figures, known, of_seed, shares, spread, table
+from matrix_images import changed, drawn, figures, known, of_seed, of_settings, shares, spread, table
 
 
 def a_method(knn, gain):
@@ -30,6 +30,14 @@ def test_the_best_by_neighbours_stands_first_and_what_gained_is_bold():
     assert "| 1.50 | **0.700 [0.690, 0.710]** (0.700) | **0.600" in lines[2]
     assert "| 0.500 [0.490, 0.510] | 0.600 [0.500, 0.700] |" in lines[3]
     assert "| 0.400 [0.390, 0.410] (0.400) |" in lines[4]
+
+
+def test_what_a_setting_changes_stands_beside_what_there_was_without():
+    without = {"one": a_method(0.5, 0.1), "two": a_method(0.4, 0.1), "three": a_method(0.4, 0.1)}
+    found = {"one": a_method(0.45, 0.1) | {"views": 3_000_000}, "two": a_method(0.6, 0.1)}
+    lines = changed(without, found, ["method.local=4"]).splitlines()
+    assert [line.split("|")[1].strip() for line in lines] == ["method, `method.local=4`", "---", "`two`", "`one`"]
+    assert "| 1.50 to 3.00 | -0.050 | 0.500 [0.490, 0.510] to 0.450 [0.440, 0.460] |" in lines[3]
 
 
 def test_figures_are_those_of_the_method_and_of_its_own_untrained_network():
@@ -83,17 +91,19 @@ def test_a_checkpoint_keeps_its_bytes_when_the_run_removes_it(tmp_path):
     assert (tmp_path / "kept-00000010.json").read_text() == ".json"
 
 
-def test_results_of_another_protocol_are_not_added_to(tmp_path):
+def test_results_of_another_protocol_are_not_added_to(tmp_path, monkeypatch):
     class Given:
-        minutes, images, seed, threads, results = 3.0, 10, 0, 2, tmp_path / "results.json"
+        minutes, images, seed, threads, sets, results = 3.0, 10, 0, 2, (), tmp_path / "results.json"
 
     begun = known(Given)
     assert begun == {"protocol": {"minutes": 3.0, "images": 10, "seed": 0, "threads": 2}, "methods": {}}
     Given.results.write_text(json.dumps(begun))
     assert known(Given) == begun
-    Given.minutes = 4.0
-    with pytest.raises(SystemExit, match="name another --results"):
-        known(Given)
+    for name, value in (("minutes", 4.0), ("sets", ["method.local=4"])):
+        monkeypatch.setattr(Given, name, value)
+        with pytest.raises(SystemExit, match="name another --results"):
+            known(Given)
+        monkeypatch.undo()
 
 
 def test_other_seeds_stand_beside_and_their_spread_is_told(tmp_path):
@@ -101,6 +111,10 @@ def test_other_seeds_stand_beside_and_their_spread_is_told(tmp_path):
     first, other = of_seed(given, 0), of_seed(given, 2)
     assert (first.results, first.runs, first.seed) == (given.results, given.runs, 0)
     assert (other.results.name, other.runs, other.seed) == ("found-2.json", given.runs / "seed-2", 2)
+    changed_one = of_seed(of_settings(given, ["method.local=4", "batch=64"]), 2)
+    assert changed_one.results.name == "found-method.local=4-batch=64-2.json"
+    assert changed_one.runs == given.runs / "method.local=4-batch=64" / "seed-2"
+    assert of_seed(of_settings(given, []), 0) == Namespace(**vars(first), sets=[])
     seeds = [{"a": a_method(one, 0.1), "b": a_method(0.6, 0.1)} for one in (0.5, 0.9)] + [{"a": a_method(0.7, 0.1)}]
     lines = spread(seeds[:2]).splitlines()
     assert lines[2].startswith("| `a` | 0.700 (0.500 to 0.900) | 0.600 (0.600 to 0.600) |")
