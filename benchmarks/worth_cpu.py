@@ -15,8 +15,8 @@ that the run began with, too (`its start`). Every figure that was looked at stan
 - HMP: an accelerometer at the wrist, people who were never seen, 3 and 10 labelled recordings per class, balanced
   accuracy, windows and network as in wrist_cpu.py.
 - CartPole: frames and network as in cartpole_cpu.py. What is done moves a cart only two steps later, so each action is
-  done twice: of two frames that follow each other the action can then be told. R2 of
-  the state.
+  done twice: of two frames that follow each other the action can then be told. R2 of the state, and of each of its
+  four numbers, since an action changes speeds first.
 - Acrobot: frames at 64 pixels, each action done twice, for twice as many episodes of as many frames; R2 of the state.
 
 Sets are looked up in $TACIT_DATA, the last two are played. Figures are kept in `--results`, case by case, with the
@@ -251,13 +251,17 @@ def _home(*parts: str) -> Path:
 
 
 STATE = Exam({("state", "mean R2"): "R2 of the state"}, ("--task", "state"), "state.json")
+CART = {
+    ("state", f"state.{place}, R2"): f"R2 of {what}"
+    for place, what in enumerate(("the cart's place", "the cart's speed", "the pole's angle", "the pole's speed"))
+}
 
 
 def _cartpole(runs: Path) -> Place:
     column = played(cartpole_cpu.ENV, runs, pixels=cartpole_cpu.SIDE, repeat=cartpole_cpu.REPEAT, steps=10_000)
     settings = [f"encoder.{name}={value}" for name, value in cartpole_cpu.ENCODER.items()]
     read = tuple(word for setting in settings for word in ("--set", setting))
-    return Place(replace(column, read=read), STATE)
+    return Place(replace(column, read=read), replace(STATE, told={**STATE.told, **CART}))
 
 
 def _acrobot(runs: Path) -> Place:

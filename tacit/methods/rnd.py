@@ -23,7 +23,7 @@ class RND(Method):
     """Learns the features of a random network that never changes; the error is small on what was seen often.
 
     So the loss of what comes next is how new that is, whatever leads there, and noise that cannot be predicted does
-    not count as new for ever. As a representation it is a weak one: nothing says what of a moment matters.
+    not count as new for ever. Nothing says what of a moment matters: what a random network tells apart is learnt.
     """
 
     paper = "Burda et al. 2018, Exploration by Random Network Distillation, arXiv 1810.12894"

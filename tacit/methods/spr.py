@@ -16,6 +16,8 @@ from tacit.methods.similar import negatives, positive
 from tacit.nn.actions import Actions
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
+from tacit.nn.standardise import over_batch
+from tacit.ranks import gathered
 from tacit.schedule import young
 
 
@@ -24,13 +26,14 @@ class SPR(Method):
 
     What a slow copy of itself makes of each of the next moments (`modality.ahead` of them) is the target; a moment
     with fewer moments after it is no sample, so that no prediction crosses the end of an episode. Features are
-    predicted as they are pooled, where the paper convolves maps.
+    predicted as they are pooled, where the paper convolves maps. What all targets of the batch have in common is
+    taken off, which the paper does not: moments of one scene are so alike that else directions tell nothing of them.
     """
 
     paper = "Schwarzer et al. 2021, Data-Efficient RL with Self-Predictive Representations, arXiv 2007.05929, eq. 4"
     formula = (
         "loss = sum_{k=1..K} 1 - cos( q(p(z_k)), t(x_{t+k}) ),  z_0 = f(x_t), z_k = z_{k-1} + h(z_{k-1}, a_{t+k-1}),  "
-        "t = teacher of p(f),  teacher <- m teacher + (1-m) student"
+        "t = teacher of p(f), standardised over the batch,  teacher <- m teacher + (1-m) student"
     )
     presets = {"default": {"optimiser": {"lr": 1e-3}, "usual_batch": 128}}
     views = ("strong", "strong")
@@ -65,10 +68,12 @@ class SPR(Method):
 
     def _guessed(self, views: Sequence[View]) -> Iterator[tuple[Tensor, Tensor]]:
         """What is said of each of the next moments, and how the teacher sees it: `[B, out]` both, K times."""
-        z = self.student.encoder(views[0]).pooled
-        for k, action in enumerate(self.actions(views[0]).unbind(dim=1), 1):
+        z, actions = self.student.encoder(views[0]).pooled, self.actions(views[0])
+        told = torch.stack([self.teacher(views[1].after(k)) for k in range(1, actions.shape[1] + 1)])
+        truth = over_batch(told, gathered(told, dim=1)[0].flatten(0, 1))
+        for action, seen in zip(actions.unbind(dim=1), truth, strict=True):
             z = z + self.transition(torch.cat([z, action.to(z.dtype)], dim=1))
-            yield self.predictor(self.student.head(z)).float(), self.teacher(views[1].after(k))
+            yield self.predictor(self.student.head(z)).float(), seen
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.teacher.follow(self.student, young(progress, self.config.momentum))

@@ -87,12 +87,21 @@ TRAJECTORIES = Modality(
         "inverse-dynamics": _AS_THEY_ARE,
         "forward-model": _AS_THEY_ARE,
         "rnd": _AS_THEY_ARE,
-        # five steps ahead in the paper; each more makes a packed moment a frame larger
-        "spr": {"modality": {"ahead": 3}},
+        # each step more makes a packed moment a frame larger; frames that are moved say no longer where things are
+        "spr": {"modality": {"ahead": 3, "strong": Recipe().model_dump(mode="json")}},
         "simclr": {"method": {"local": 0}, "optimiser": {"lr": 1e-3}},
         "masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}},
     },
     presets={
+        # Schwarzer et al. 2021, table 3 and section 2.3, with augmentation: the target is the encoder itself
+        "spr": {
+            "paper": {
+                "method": {"momentum": 0.0},
+                "modality": {"ahead": 5, "strong": _STRONG.model_dump(mode="json")},
+                "optimiser": {"lr": 1e-4, "weight_decay": 0.0},
+                "batch": 32,
+            },
+        },
         "moco": {
             # Laskin et al. 2020, arXiv 2004.04136, on crops that move by up to 8 of 100 pixels; cosines and a queue
             # stand for its bilinear product and the batch
