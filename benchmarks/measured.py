@@ -39,7 +39,7 @@ WORTH = {
     "ArrowHead": ("series", 36),
     "HMP": ("series", 5_169),
     "CartPole": ("trajectories", 8_016),
-    "Acrobot": ("trajectories", 0),
+    "Acrobot": ("trajectories", 9_143),
 }
 """Kind and samples for training of the sets of worth_cpu.py."""
 NUMBER = re.compile(r"(\d\.\d+) \[(\d\.\d+), (\d\.\d+)\]")
