@@ -15,19 +15,25 @@ from tacit.core import Encoder, Exhibit, Method, Modality, Progress, Samples, St
 from tacit.methods.similar import kinds_of, negatives, pairs_of, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
+from tacit.nn.standardise import over_batch
+from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
 class BYOL(Method):
     """Learns to predict a teacher's embedding of one view from another view, without negatives.
 
-    That all samples get the same embedding is prevented by the predictor and by the teacher's slowness alone; the
-    teacher normalises by running statistics (see `EMA`). Its momentum rises to 1 over the run. With `local` views
-    small crops predict as well, what the teacher makes of each of both full views.
+    That all samples get the same embedding is prevented by the predictor and by the teacher's slowness; the teacher
+    normalises by running statistics (see `EMA`), and its momentum rises to 1 over the run. What it makes of all samples
+    of the batch alike is taken off, which the paper does not: it is learnt first, and in short runs little else. With
+    `local` views small crops predict as well, what the teacher makes of each of both full views.
     """
 
     paper = "Grill et al. 2020, Bootstrap Your Own Latent, arXiv 2006.07733"
-    formula = "loss = 1 - cos(q(z1), t2) + 1 - cos(q(z2), t1),  t = teacher,  teacher <- m teacher + (1-m) student"
+    formula = (
+        "loss = 1 - cos(q(z1), t2) + 1 - cos(q(z2), t1),  t = teacher, standardised over the batch,  "
+        "teacher <- m teacher + (1-m) student"
+    )
     presets = {
         "default": {"optimiser": {"lr": 2e-3}},
         "paper": {
@@ -82,7 +88,8 @@ class BYOL(Method):
         full ones, `[2, B, out]`."""
         z = self.student.each(views, full=2)
         guess = self.predictor(z.flatten(0, 1)).float().view_as(z)
-        return guess, torch.stack([self.teacher(view) for view in views[:2]])
+        told = torch.stack([self.teacher(view) for view in views[:2]])
+        return guess, over_batch(told, gathered(told, dim=1)[0].flatten(0, 1))
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.teacher.follow(self.student, young(progress, cosine(progress, self.config.momentum, 1.0)))

@@ -17,6 +17,8 @@ from tacit.losses.tokens import pairs_apart
 from tacit.nn.ema import EMA
 from tacit.nn.heads import mlp
 from tacit.nn.look import looked_at
+from tacit.nn.standardise import over_batch
+from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
@@ -26,8 +28,9 @@ class PixPro(Method):
     Places are the cells of an encoder's deepest maps, or its tokens; two are a pair where they lie on each other in the
     sample that both views were cut from. Before it is compared, each place of the student's view is mixed with all
     others there that are like it, so that places of one thing become alike. Nothing repels: that all places get the
-    same vector is prevented by this mixing alone, through a layer that the teacher, slow and without a gradient, has
-    not, as by the predictor of `byol`. Samples whose views show nothing in common cost nothing.
+    same vector is prevented by this mixing, through a layer that the teacher, slow and without a gradient, has not, as
+    by the predictor of `byol`. What the teacher says of all places of the batch alike is taken off, which the paper
+    does not. Samples whose views show nothing in common cost nothing.
     """
 
     paper = (
@@ -36,7 +39,8 @@ class PixPro(Method):
     )
     formula = (
         "loss = mean over pairs ij of 1 - cos(y_i, t'_j) + 1 - cos(y'_j, t_i),  y_i = sum_k max(0, cos(z_i, z_k))^g "
-        "v(z_k) / |v(z_k)|,  t = teacher,  ij are a pair if |p_i - p'_j| < near x the diagonal of a place"
+        "v(z_k) / |v(z_k)|,  t = teacher, standardised over all places,  ij are a pair if |p_i - p'_j| < near x the "
+        "diagonal of a place"
     )
     presets = {"default": {"optimiser": {"lr": 2e-3}}}
     views = ("strong", "strong")
@@ -79,7 +83,9 @@ class PixPro(Method):
         """The loss of each sample, and how many pairs its two views have: `[B]` each."""
         first, second = (self.student(view) for view in views)
         with torch.no_grad():
-            one, two = (self.teacher.model(view).x for view in views)
+            one, two = (self.teacher.model(view) for view in views)
+            both = gathered(torch.cat([one.x[one.valid], two.x[two.valid]]))[0]
+            one, two = (over_batch(each.x, both) * each.valid[..., None] for each in (one, two))
         pairs = paired(first, second, self.config.near)
         with torch.autocast(pairs.device.type, enabled=False):  # cosines near 1 want more digits than bfloat16 has
             said, again = (propagated(z, self.value(z), self.config.sharpness) for z in (first.x, second.x))

@@ -8,8 +8,10 @@ from torch import nn
 
 from tacit.core import Draws, Progress, View
 from tacit.evaluation.health import spread
+from tacit.methods import byol as page
 from tacit.methods.byol import BYOL
 from tacit.modalities.audio import AUDIO
+from tacit.nn.standardise import over_batch
 from tacit.nn.tdnn import TDNN
 
 
@@ -32,14 +34,23 @@ def seen(view, step=0):
     return [augment(view, Draws.of(0, step, view.index, number)) for number in (0, 1)]
 
 
+class Taking(nn.Module):
+    """Takes off what all have in common."""
+
+    def forward(self, x):
+        return over_batch(x)
+
+
 def test_the_loss_is_the_papers_in_both_directions():
-    """|q / |q| - t / |t||^2 = 2 - 2 cos (equation 2), halved, summed over both orders."""
+    """|q / |q| - t / |t||^2 = 2 - 2 cos (equation 2), halved, summed over both orders; t without what all share."""
     method, sample = make()
     method.eval()
     views = seen(sample)
     loss = method(views, Progress(0, 10)).loss
     z = [method.student(view) for view in views]
     t = [method.teacher(view) for view in views]
+    both = torch.cat(t)
+    t = [(each - both.mean(0)) / (both.var(0, correction=0) + 1e-6).sqrt() for each in t]
     naive = sum(
         (F.normalize(method.predictor(z[own]), dim=1) - F.normalize(t[1 - own], dim=1)).square().sum(1) / 2
         for own in (0, 1)
@@ -49,7 +60,7 @@ def test_the_loss_is_the_papers_in_both_directions():
 
 def test_a_perfect_guess_costs_nothing_and_an_unrelated_one_two():
     method, sample = make()
-    method.predictor = nn.Identity()
+    method.predictor = Taking()
     method.teacher.model = copy.deepcopy(method.student).eval()
     method.eval()
     same = [sample, sample]
@@ -81,11 +92,17 @@ def test_the_teachers_momentum_ends_at_one():
 
 
 @pytest.mark.parametrize("predicting", [True, False])
-def test_the_predictor_is_what_prevents_collapse(predicting):
-    """Without predictor and slow teacher all embeddings become one; with them they stay apart."""
+@pytest.mark.parametrize("standardised", [True, False])
+def test_the_predictor_is_what_prevents_collapse_and_targets_without_what_all_have_in_common(
+    predicting, standardised, monkeypatch
+):
+    """Without predictor and slow teacher all embeddings of the paper's own loss become one; with either they stay
+    apart."""
     method, sample = make()
     if not predicting:
         method.predictor = nn.Identity()
+    if not standardised:
+        monkeypatch.setattr(page, "over_batch", lambda told, batch: told)
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3)
     start = spread(method.student(sample).detach())
     for step in range(150):
@@ -98,4 +115,4 @@ def test_the_predictor_is_what_prevents_collapse(predicting):
         method.update({}, Progress(step, 150))
     end = spread(method.student(sample).detach())
     assert math.isfinite(end)
-    assert (end > 0.5 * start) if predicting else (end < 0.25 * start), (start, end)
+    assert (end > 0.5 * start) if predicting or standardised else (end < 0.25 * start), (start, end)

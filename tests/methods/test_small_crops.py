@@ -9,6 +9,7 @@ from test_joint_embedding import COUNT, make, seen
 from tacit.core import Progress, concatenate
 from tacit.losses.contrastive import info_nce
 from tacit.methods.similar import kinds_of, pairs_of
+from tacit.nn.standardise import over_batch
 
 LATE = Progress(9_999, 10_000)
 PAIRS = [(0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1)]
@@ -25,7 +26,8 @@ def answers(method, views):
 
 
 def byol(method, views):
-    said, told = answers(method, views), [unit(method.teacher(view)) for view in views[:2]]
+    said, told = answers(method, views), torch.stack([method.teacher(view) for view in views[:2]])
+    told = unit((told - told.mean((0, 1))) / (told.var((0, 1), correction=0) + 1e-6).sqrt())
     return [sum(2 - 2 * said[v][n] @ told[f][n] for v, f in PAIRS) / 6 for n in range(COUNT)]
 
 
@@ -142,6 +144,7 @@ def two_views(name, method, views):
         return apart + 8 * crowded
     said, place = method.predictor(z.flatten(0, 1)).view_as(z), torch.arange(COUNT)
     if name == "byol":
+        told = over_batch(told, told.flatten(0, 1))
         return sum(1 - F.cosine_similarity(said[own], told[1 - own]) for own in (0, 1))
     losses = [info_nce(said[own], told[1 - own], told[1 - own], 0.2, place, place) for own in (0, 1)]
     return torch.stack(losses).mean(dim=0)
