@@ -6,8 +6,8 @@
 Protocol: on each set the method that `tacit train` takes by itself and others, the same on every set of such data,
 each for `--time` (45 s) by its default recipe, the last step's encoder, judged as in `make matrix`: accuracy with ten
 labels per class, for users NDCG@10, for moments the mean R2 of their state. Regret is how far the choice is behind the
-best of them. None of the sets is in tacit/measured.json. Handwritten digits come with scikit-learn, Acrobot is played,
-all others are looked up in $TACIT_DATA. Figures are kept in `--results`, with the processor.
+best of them. No case of tacit/measured.json that chooses is of these sets. Handwritten digits come with scikit-learn,
+Acrobot is played, all others are looked up in $TACIT_DATA. Figures are kept in `--results`, with the processor.
 """
 
 from __future__ import annotations
