@@ -271,8 +271,8 @@ def table(found: Mapping[str, Any]) -> str:
 
 
 def spread(seeds: Sequence[Mapping[str, Any]]) -> str:
-    """A row a method that was measured with all seeds, the best by neighbours first: the mean over them, the least and
-    the most."""
+    """A row a method that was measured with all seeds, the best by neighbours first: views, and the mean over them, the
+    least and the most, of each figure."""
     both = [name for name in seeds[0] if all(name in each for each in seeds)]
     of = {name: {task: [each[name]["trained"][task][0] for each in seeds] for task, *_ in COLUMNS} for name in both}
 
@@ -280,8 +280,9 @@ def spread(seeds: Sequence[Mapping[str, Any]]) -> str:
         return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
     order = sorted(both, key=lambda name: -sum(of[name]["knn"]))
-    rows = [[called(name), *(said(of[name][task]) for task, *_ in COLUMNS)] for name in order]
-    return markdown([f"method, {len(seeds)} seeds", *(title for *_, title in COLUMNS)], rows)
+    views = {name: ", ".join(f"{each[name]['views'] / 1e6:.2f}" for each in seeds) for name in both}
+    rows = [[called(name), views[name], *(said(of[name][task]) for task, *_ in COLUMNS)] for name in order]
+    return markdown([f"method, {len(seeds)} seeds", "million views", *(title for *_, title in COLUMNS)], rows)
 
 
 def changed(without: Mapping[str, Any], found: Mapping[str, Any], sets: Sequence[str]) -> str:

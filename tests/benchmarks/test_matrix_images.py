@@ -117,6 +117,6 @@ def test_other_seeds_stand_beside_and_their_spread_is_told(tmp_path):
     assert of_seed(of_settings(given, []), 0) == Namespace(**vars(first), sets=[])
     seeds = [{"a": a_method(one, 0.1), "b": a_method(0.6, 0.1)} for one in (0.5, 0.9)] + [{"a": a_method(0.7, 0.1)}]
     lines = spread(seeds[:2]).splitlines()
-    assert lines[2].startswith("| `a` | 0.700 (0.500 to 0.900) | 0.600 (0.600 to 0.600) |")
-    assert lines[3].startswith("| `b` | 0.600 (0.600 to 0.600) |")
+    assert lines[2].startswith("| `a` | 1.50, 1.50 | 0.700 (0.500 to 0.900) | 0.600 (0.600 to 0.600) |")
+    assert lines[3].startswith("| `b` | 1.50, 1.50 | 0.600 (0.600 to 0.600) |")
     assert len(spread(seeds).splitlines()) == 3  # `b` has no third seed
