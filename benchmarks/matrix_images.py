@@ -77,11 +77,10 @@ def main() -> None:
         for one in each:
             followed(one)
     found = known(each[0])["methods"]
-    tables = {"matrix_images": table(found)}
-    if given.sets:
-        tables = {f"matrix_images {' '.join(given.sets)}": changed(known(plain)["methods"], found, given.sets)}
+    title = " ".join(["matrix_images", *given.sets])
+    tables = {title: changed(known(plain)["methods"], found, given.sets) if given.sets else table(found)}
     if len(each) > 1:
-        tables["matrix_images seeds"] = spread([known(one)["methods"] for one in each])
+        tables[f"{title} seeds"] = spread([known(one)["methods"] for one in each])
     for name, text in tables.items():
         print(text)
         if given.write:
@@ -213,10 +212,10 @@ def one(method: str, data: Path, given: argparse.Namespace) -> Found:
     if not noted.is_file():
         shutil.rmtree(run, ignore_errors=True)
         budget = ("--time", f"{60 * given.minutes:g}s") if issubclass(METHODS[method], Method) else ()
-        looks = ("--set", f"checkpoint_seconds={given.every}") if given.every else ()
+        looks = (f"checkpoint_seconds={given.every}",) if given.every else ()
         with keeping(run / "checkpoints", bool(given.every)):
-            sets = (f"threads={given.threads}", f"seed={given.seed}", *given.sets)
-            words = ("--method", method, *budget, *(word for each in sets for word in ("--set", each)), *looks)
+            sets = (f"threads={given.threads}", f"seed={given.seed}", *given.sets, *looks)
+            words = ("--method", method, *budget, *(word for each in sets for word in ("--set", each)))
             noted.write_text(json.dumps({"train": tacit("train", data, *words, "--out", run)}))
     seconds = json.loads(noted.read_text())
     if not (run / "evaluation.json").is_file():

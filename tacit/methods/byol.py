@@ -16,7 +16,6 @@ from tacit.methods.similar import kinds_of, negatives, pairs_of, positive
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.standardise import over_batch
-from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
@@ -88,8 +87,7 @@ class BYOL(Method):
         full ones, `[2, B, out]`."""
         z = self.student.each(views, full=2)
         guess = self.predictor(z.flatten(0, 1)).float().view_as(z)
-        told = torch.stack([self.teacher(view) for view in views[:2]])
-        return guess, over_batch(told, gathered(told, dim=1)[0].flatten(0, 1))
+        return guess, over_batch(torch.stack([self.teacher(view) for view in views[:2]]))
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.teacher.follow(self.student, young(progress, cosine(progress, self.config.momentum, 1.0)))

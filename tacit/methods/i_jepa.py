@@ -17,7 +17,6 @@ from tacit.nn.ema import EMA
 from tacit.nn.masking import block, one_seen
 from tacit.nn.predictor import Predictor
 from tacit.nn.standardise import over_batch
-from tacit.ranks import gathered
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -116,5 +115,4 @@ def features(encoder: TokenEncoder, view: View) -> Tensor:
     """What `encoder` makes of each token of the whole `view`, `[B, L, D']`, each feature with mean 0 and variance 1."""
     tokens = encoder.cut(view)
     states = encoder.layers(tokens)[-1].float()
-    told, _ = gathered(states[tokens.valid])
-    return over_batch(states, told)
+    return over_batch(states, states[tokens.valid])

@@ -105,8 +105,7 @@ class MSN(Method):
     @torch.no_grad()
     def _sure(self, views: Sequence[View]) -> Tensor:
         """How likely the teacher finds each choice in each of the full views: `[2, B, choices]`."""
-        told, own = gathered(torch.stack([self.teacher(view) for view in views]), dim=1)
-        said = self.prototypes(over_batch(told.flatten(0, 1))).view(*told.shape[:2], -1)[:, own]
+        said = self.prototypes(over_batch(torch.stack([self.teacher(view) for view in views])))
         sure: Tensor = (said / self.config.sure).softmax(dim=2)
         return sure
 

@@ -18,7 +18,6 @@ from tacit.nn.ema import EMA
 from tacit.nn.heads import mlp
 from tacit.nn.look import looked_at
 from tacit.nn.standardise import over_batch
-from tacit.ranks import gathered
 from tacit.schedule import cosine, young
 
 
@@ -84,7 +83,7 @@ class PixPro(Method):
         first, second = (self.student(view) for view in views)
         with torch.no_grad():
             one, two = (self.teacher.model(view) for view in views)
-            both = gathered(torch.cat([one.x[one.valid], two.x[two.valid]]))[0]
+            both = torch.cat([one.x[one.valid], two.x[two.valid]])
             one, two = (over_batch(each.x, both) * each.valid[..., None] for each in (one, two))
         pairs = paired(first, second, self.config.near)
         with torch.autocast(pairs.device.type, enabled=False):  # cosines near 1 want more digits than bfloat16 has

@@ -17,7 +17,6 @@ from tacit.nn.actions import Actions
 from tacit.nn.ema import EMA
 from tacit.nn.heads import Embedder, mlp
 from tacit.nn.standardise import over_batch
-from tacit.ranks import gathered
 from tacit.schedule import young
 
 
@@ -69,8 +68,7 @@ class SPR(Method):
     def _guessed(self, views: Sequence[View]) -> Iterator[tuple[Tensor, Tensor]]:
         """What is said of each of the next moments, and how the teacher sees it: `[B, out]` both, K times."""
         z, actions = self.student.encoder(views[0]).pooled, self.actions(views[0])
-        told = torch.stack([self.teacher(views[1].after(k)) for k in range(1, actions.shape[1] + 1)])
-        truth = over_batch(told, gathered(told, dim=1)[0].flatten(0, 1))
+        truth = over_batch(torch.stack([self.teacher(views[1].after(k)) for k in range(1, actions.shape[1] + 1)]))
         for action, seen in zip(actions.unbind(dim=1), truth, strict=True):
             z = z + self.transition(torch.cat([z, action.to(z.dtype)], dim=1))
             yield self.predictor(self.student.head(z)).float(), seen

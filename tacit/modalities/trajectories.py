@@ -20,7 +20,8 @@ from tacit.nn.transformer import Transformer
 
 _STRONG = Recipe(shift=0.05, light=0.05, scale=(0.8, 1.25))
 _MOVED = Recipe(shift=0.05).model_dump(mode="json")
-_AS_THEY_ARE = {"modality": {"next": Recipe().model_dump(mode="json")}}
+_STILL = Recipe().model_dump(mode="json")
+_AS_THEY_ARE = {"modality": {"next": _STILL}}
 """What comes next is shown as it is, as the moment is."""
 
 
@@ -88,7 +89,7 @@ TRAJECTORIES = Modality(
         "forward-model": _AS_THEY_ARE,
         "rnd": _AS_THEY_ARE,
         # each step more makes a packed moment a frame larger; frames that are moved say no longer where things are
-        "spr": {"modality": {"ahead": 3, "strong": Recipe().model_dump(mode="json")}},
+        "spr": {"modality": {"ahead": 3, "strong": _STILL}},
         "simclr": {"method": {"local": 0}, "optimiser": {"lr": 1e-3}},
         "masked-prediction": {"method": {"share": 0.6, "changed": 0.0, "kept": 0.0, "each": True}},
     },

@@ -73,8 +73,8 @@ def given(told: Tensor, prototypes: Prototypes, temperature: float) -> Tensor:
 
     All views, and the samples of all processes, are standardised (`over_batch`) and shared out together.
     """
-    whole, own = gathered(told, dim=1)
-    shares = shared_out(prototypes(over_batch(whole.flatten(0, 1))), temperature)
+    whole, own = gathered(over_batch(told), dim=1)
+    shares = shared_out(prototypes(whole.flatten(0, 1)), temperature)
     return shares.view(len(told), -1, shares.shape[1])[:, own]
 
 

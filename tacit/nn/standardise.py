@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tacit.ranks import gathered
+
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Means and standard deviations of red, green and blue in [0, 1], by which most published weights were trained."""
 _TINY = 1e-6
@@ -59,7 +61,7 @@ class Standardise(nn.Module):
 @torch.no_grad()
 def over_batch(told: Tensor, batch: Tensor | None = None) -> Tensor:
     """What a teacher says, `[..., D]`, with what all of a batch have in common taken off: each feature with mean 0 and
-    variance 1 over `batch [N, D]`, which is what it says itself where none is given. Its running statistics are those
-    of its past, in which all samples may lie on one side."""
-    whole = told if batch is None else batch
+    variance 1 over `batch [N, D]` of all processes, which is what it says itself where none is given. Its running
+    statistics are those of its past, in which all samples may lie on one side."""
+    whole, _ = gathered(told.flatten(0, -2) if batch is None else batch)
     return (told - whole.mean(dim=0)) / (whole.var(dim=0, correction=0) + _TINY).sqrt()

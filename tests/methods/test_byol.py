@@ -102,7 +102,7 @@ def test_the_predictor_is_what_prevents_collapse_and_targets_without_what_all_ha
     if not predicting:
         method.predictor = nn.Identity()
     if not standardised:
-        monkeypatch.setattr(page, "over_batch", lambda told, batch: told)
+        monkeypatch.setattr(page, "over_batch", lambda told: told)
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3)
     start = spread(method.student(sample).detach())
     for step in range(150):

@@ -144,9 +144,9 @@ def test_what_is_no_place_enters_nothing(name):
             )
             for view in views
         ]
-    assert torch.allclose(learner(longer, Progress(0, 1)).loss, expected, atol=1e-4)
+    assert torch.allclose(learner(longer, Progress(0, 1)).loss, expected, atol=1e-5)
     few = (learner([view[:3] for view in each], Progress(0, 1)).loss for each in (longer, views))
-    assert torch.allclose(*few, atol=1e-4)
+    assert torch.allclose(*few, atol=1e-5)
 
 
 def test_views_with_nothing_in_common_cost_nothing_and_teach_nothing():
