@@ -66,6 +66,8 @@ class Contender:
 
 CONTENDERS = {
     "simclr": Contender("simclr"),
+    "simclr-muon": Contender("simclr", ("optimiser.name=muon",)),
+    "simclr-even": Contender("simclr", ("optimiser.name=muon", "encoder.evened=0.75")),
     "simclr-two": Contender("simclr", ("method.local=0",)),
     "simclr-16": Contender("simclr", ("method.local=0", "modality.strong.scale=0.5")),
     "patches": Contender("patches"),

@@ -23,7 +23,7 @@ from tacit.engine import closed, crew, loop
 from tacit.engine.crew import Crew
 from tacit.engine.runfolder import RunFolder
 from tacit.errors import DataError, Unreadable, UsageError, nearest
-from tacit.evaluation.features import sample_of, settle
+from tacit.evaluation.features import plain_views, sample_of, settle
 from tacit.evaluation.glance import glance
 from tacit.evaluation.health import watch_evaluator
 from tacit.initial import asked
@@ -168,6 +168,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, allow_changes: 
         encoder = TrainedEncoder(learner.encoder, finished, folder.encoder)
         if isinstance(learner, Method) and learner.settles:
             settle(encoder.network, samples, device=encoder.device)
+        elif isinstance(learner, Method):
+            encoder.network.conclude(plain_views(samples, encoder.device))
         if before is not None:
             report_drift(before, encoder, dataset, folder)
         encoder.save(folder.encoder)

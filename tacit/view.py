@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -201,6 +201,9 @@ class Encoder(nn.Module, ABC):
         if torch.is_grad_enabled():
             whole = partial(checkpoint, whole, use_reentrant=False, context_fn=partial(_again, self))
         return joined([whole(part) for part in parts])
+
+    def conclude(self, views: Iterable[View]) -> None:
+        """Solve what is left once steps have ended: `views` are plain ones of samples that it learnt from."""
 
     def published(self) -> Mapping[str, str]:
         """The names of its state -> those under which others publish it; nothing where the design is tacit's own."""

@@ -18,8 +18,8 @@ SHARE = 0.5
 """Share of a GPU's memory that state may fill where weights lie whole: what the layers give takes the rest, and more of
 it than state in all but the largest networks."""
 GB = 1e9
-_KEPT = {"adamw": 2, "sgd": 1, "lars": 1}
-"""Numbers that an optimiser keeps for each that it moves."""
+_KEPT = {"adamw": 2, "sgd": 1, "lars": 1, "muon": 2}
+"""Numbers that an optimiser keeps for each that it moves, at most."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ def choose(state: Footprint, config: EngineConfig, processes: int, room: int | N
     whole = state.each(processes, parts=False)
     parts = config.weights == "parts" or (config.weights == "auto" and room is not None and whole > SHARE * room)
     parts &= processes > 1
+    if parts and config.optimiser.name == "muon":
+        raise UsageError(
+            "optimiser.name muon moves each matrix as a whole, and here each process holds a part of it: set "
+            "optimiser.name to adamw, or weights to whole"
+        )
     if room is None:
         return Placing("parts" if parts else "whole", "as set" if config.weights != "auto" else "memory is shared")
     need = state.each(processes, parts=parts)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from tacit.core import Progress
+from tacit.engine.muon import Muon, matrices_of
 from tacit.engine.settings import Optimiser
 from tacit.schedule import warmup_cosine
 
@@ -54,15 +55,16 @@ class LARS(Optimizer):
 
 def build(config: Optimiser, module: nn.Module, rates: Mapping[str, float] | None = None) -> Optimizer:
     """The optimiser of the trainable parameters of `module`; `rates` as in `Method.rates`."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
+    matrices = matrices_of(module) if config.name == "muon" else frozenset()
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             factor = next((rate for start, rate in (rates or {}).items() if name.startswith(start)), 1.0)
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((factor, decay), []).append(parameter)
+            groups.setdefault((factor, decay, id(parameter) in matrices), []).append(parameter)
     settings = [
-        {"params": parameters, "weight_decay": decay, "factor": factor}
-        for (factor, decay), parameters in groups.items()
+        {"params": parameters, "weight_decay": decay, "factor": factor, "matrices": turned}
+        for (factor, decay, turned), parameters in groups.items()
     ]
     return _of(config, settings)
 
@@ -74,6 +76,8 @@ def _of(config: Optimiser, groups: list[dict[str, Any]]) -> Optimizer:
         return AdamW(groups, lr=config.lr, betas=(config.momentum, 0.999), fused=fused or None)
     if config.name == "sgd":
         return SGD(groups, lr=config.lr, momentum=config.momentum)
+    if config.name == "muon":
+        return Muon(groups, lr=config.lr, momentum=config.momentum)
     return LARS(groups, lr=config.lr, momentum=config.momentum)
 
 

@@ -30,7 +30,9 @@ class Optimiser(Config):
     Weight decay spares one-dimensional parameters (biases, the scales of normalisations).
     """
 
-    name: Literal["adamw", "sgd", "lars"] = Field(default="adamw", description="adamw, sgd or lars")
+    name: Literal["adamw", "sgd", "lars", "muon"] = Field(
+        default="adamw", description="adamw, sgd, lars, or muon: orthogonal steps for matrices, adamw for the rest"
+    )
     lr: float = Field(default=2e-3, gt=0, description="learning rate at the end of the warm-up")
     weight_decay: float = Field(default=0.02, ge=0, description="not applied to norms and biases")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="for adamw the first of two, the second is .999")

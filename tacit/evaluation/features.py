@@ -14,6 +14,8 @@ from tacit.errors import RunError
 
 SAMPLE = 1024
 """Samples whose statistics standardise the encoder's input."""
+CONCLUDED = 20_000
+"""Samples of which an encoder solves what is left when steps have ended."""
 WATCHED = 512
 """How many samples stand for a data set while it is trained on."""
 
@@ -71,14 +73,12 @@ def extract_floor(
 def settle(
     encoder: Encoder, samples: Samples, *, batches: int = 10, batch: int = 256, device: torch.device | str = "cpu"
 ) -> None:
-    """Fit the statistics of an untrained encoder's BatchNorm to the data, as training would have done.
+    """Fit the statistics of an untrained encoder's BatchNorm to the data, and what it solves, as training would have.
 
     Without this the untrained row would be judged with other normalisation than the trained one. Only BatchNorm
     is put into training mode, so nothing random happens; its statistics are plain means over the batches.
     """
     norms = [part for part in encoder.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
     momenta = [norm.momentum for norm in norms]
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
     with inference(encoder):
@@ -86,17 +86,28 @@ def settle(
             norm.reset_running_stats()
             norm.momentum = None
             norm.train()
-        for rows in torch.split(order, batch)[:batches]:
+        for rows in torch.split(order, batch)[: batches if norms else 0]:
             if len(rows) > 1:
                 interrupt.check()
                 encoder(samples.view(rows).to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+    with inference(encoder):
+        encoder.conclude(plain_views(samples, device))
 
 
 def watched_rows(samples: Samples, count: int = WATCHED) -> Tensor:
     """Long `[B]`, at most `count` rows spread evenly over `samples`."""
     return torch.linspace(0, len(samples) - 1, min(count, len(samples))).long()
+
+
+def plain_views(
+    samples: Samples, device: torch.device | str, *, count: int = CONCLUDED, batch: int = 256
+) -> Iterator[View]:
+    """Plain views of at most `count` samples, spread evenly over them, in batches on `device`."""
+    for rows in torch.split(watched_rows(samples, count), batch):
+        interrupt.check()
+        yield samples.view(rows).to(device)
 
 
 def sample_of(samples: Samples) -> View:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -15,6 +17,10 @@ from tacit.core import Encoder, Features, View
 from tacit.errors import UsageError, nearest
 from tacit.nn.standardise import IMAGENET, Standardise
 from tacit.nn.stem import PatchStem
+from tacit.nn.whiten import Evened
+
+CELLS = 4
+"""Along a side, of those whose components are made even."""
 
 
 def grid_features(maps: Sequence[Tensor], side: int, *, peaks: bool) -> Features:
@@ -65,11 +71,20 @@ class ConvNet(Encoder):
 
     At 32 px and width 96 a view costs about 10 million multiply-adds, a fiftieth of a ResNet-18's. Small images (up
     to 16 px) skip the first pooling, so that the last grid is never a single cell.
+
+    With `evened` what learns is the same, and at the end the last maps' cells, up to 4 x 4 of them, are given by their
+    principal components, as many as there were features, each divided by its deviation to that power.
     """
 
     class Config(Named):
         name: Literal["convnet"] = "convnet"
         width: int = Field(default=96, ge=4, le=1024, description="channels of the first trained layer")
+        evened: float = Field(
+            default=0.0,
+            ge=0,
+            le=1,
+            description="above 0: features are components of the last cells, made alike so far; for neighbours",
+        )
 
     def __init__(self, config: Config, sample: View) -> None:
         super().__init__()
@@ -84,16 +99,37 @@ class ConvNet(Encoder):
             nn.MaxPool2d(2),
             _block(w, last),
         ).to(memory_format=torch.channels_last)
+        stride = 4 if small else 8
+        height, width = (max(1, min(CELLS, side // stride)) for side in sample.x.shape[2:])
+        self.grid = height, width
+        self.even = Evened(height * width * last, self.dim, config.evened) if config.evened else None
 
     def stages(self) -> Sequence[Sequence[str]]:
         """Three: the computed layer, the first and the second trained one."""
-        return _staged(self.state_dict(), [("standardise.", "body.0."), ("body.2.",), ("body.4.",)])
+        return _staged(self.state_dict(), [("standardise.", "body.0."), ("body.2.",), ("body.4.", "even.")])
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps), tokens `[B, H W / 64, 8/3 width]`.
+        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps, or even components), tokens `[B, H W / 64, 8/3
+        width]`.
 
         Maps at strides 2, 4 and 8; at 2 and 4 for images up to 16 px.
         """
+        features = self._read(view)
+        if self.even is None or not self.even.solved:
+            return features
+        return replace(features, pooled=self.even(self._cells(features)))
+
+    @torch.no_grad()
+    def conclude(self, views: Iterable[View]) -> None:
+        """The components of even features, where these are asked for."""
+        if self.even is not None:
+            self.even.solve(self._cells(self._read(view)) for view in views)
+
+    def _cells(self, features: Features) -> Tensor:
+        """The last maps' cells `[B, h w C]`."""
+        return F.adaptive_avg_pool2d(features.maps[max(features.maps)], self.grid).flatten(1)
+
+    def _read(self, view: View) -> Features:
         x = self.standardise(view.x).contiguous(memory_format=torch.channels_last)
         stem, pool, first, shrink, second = self.body
         fine = stem(x)

@@ -2,8 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+EACH = 4
+"""Samples that a principal component is to stand on, at least."""
+
+
+class Evened(nn.Module):
+    """Principal components of rows, each divided by its deviation to a power, so that a few do not drown all others.
+
+    Cosines of neighbours gain by it: what whitening does for retrieval (Jegou and Chum 2012, Negative Evidences and
+    Co-occurrences in Image Retrieval, ECCV), by halves.
+    """
+
+    centre: Tensor
+    """`[P]`."""
+    components: Tensor
+    """`[P, D]`, zeros until they are solved."""
+
+    def __init__(self, width: int, dim: int, power: float) -> None:
+        """From `width` P to `dim` D, of which those beyond P stay zeros."""
+        super().__init__()
+        self.power = power
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("components", torch.zeros(width, dim))
+
+    @property
+    def solved(self) -> bool:
+        """Whether there are components."""
+        return bool(self.components[:, 0].any())
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Rows `[B, P]` as components `[B, D]`, the largest first."""
+        with torch.autocast(rows.device.type, enabled=False):
+            return (rows.float() - self.centre) @ self.components
+
+    @torch.no_grad()
+    def solve(self, parts: Iterable[Tensor]) -> None:
+        """From the rows of all samples in parts `[B, P]`. Of few samples the last components are chance: zeros."""
+        count, total, outer = (
+            0,
+            torch.zeros_like(self.centre),
+            self.centre.new_zeros(len(self.centre), len(self.centre)),
+        )
+        shift: Tensor | None = None  # near the mean, so that sums of squares keep their digits
+        for part in parts:
+            shift = part.float().mean(0) if shift is None else shift
+            rows = part.float() - shift
+            count, total = count + len(rows), total + rows.sum(0)
+            outer += rows.T @ rows
+        if shift is None:
+            return
+        mean, keep = total / count, max(1, min(len(self.centre), self.components.shape[1], count // EACH))
+        self.centre.copy_(mean + shift)
+        found = principal(outer / count - torch.outer(mean, mean), keep, 1e-3, self.power)
+        self.components.zero_()
+        self.components[:, :keep] = found
 
 
 def zca(covariance: Tensor, ridge: float) -> Tensor:

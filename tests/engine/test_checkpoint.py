@@ -115,7 +115,7 @@ def test_parameters_that_are_no_numbers_are_found_and_large_ones_are_some(value:
     assert checkpoint.finite(net) is number
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lars", "muon"])
 def test_a_restored_optimiser_goes_on_as_if_never_stored(tmp_path: Path, name: str) -> None:
     config = Optimiser(name=name, lr=0.1)
     learner, restored = Toy(), Toy()

@@ -44,6 +44,8 @@ def test_weights_lie_in_parts_where_they_would_fill_more_than_half_of_a_gpu() ->
     assert choose(LARGE, auto, 4, None).weights == "whole"
     assert choose(LARGE, EngineConfig(weights="parts"), 4, None).weights == "parts"
     assert choose(LARGE, EngineConfig(weights="whole"), 4, 24 * GB).weights == "whole"
+    with pytest.raises(UsageError, match="muon moves each matrix as a whole"):
+        choose(LARGE, EngineConfig(weights="parts", optimiser=Optimiser(name="muon")), 4, None)
 
 
 def test_what_fits_no_device_is_refused_before_it_is_tried() -> None:

@@ -52,7 +52,9 @@ def lines(folder: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in r.items() if k not in ("samples_per_second", "waiting")} for r in records]
 
 
-@pytest.mark.parametrize(("method", "optimiser"), [("toy", "adamw"), ("toy", "lars"), ("whitening", "adamw")])
+@pytest.mark.parametrize(
+    ("method", "optimiser"), [("toy", "adamw"), ("toy", "lars"), ("toy", "muon"), ("whitening", "adamw")]
+)
 def test_a_killed_run_ends_in_the_same_bits(nursery: Nursery, tmp_path: Path, method: str, optimiser: str) -> None:
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     first = nursery.start(whole, method, 0.0, optimiser)
@@ -73,7 +75,8 @@ def test_a_killed_run_ends_in_the_same_bits(nursery: Nursery, tmp_path: Path, me
     assert lines(whole) == lines(torn)
     assert len(list((torn / "checkpoints").iterdir())) == 4, "two checkpoints, and no stray file"
     names = {"learner.count"} if method == "whitening" else {"learner.queue", "learner.student.net.body.1.running_var"}
-    moments = {"adamw": ("exp_avg", "exp_avg_sq", "step"), "lars": ("momentum_buffer",)}[optimiser]
+    kept = {"adamw": ("exp_avg", "exp_avg_sq", "step"), "lars": ("momentum_buffer",), "muon": ("momentum_buffer",)}
+    moments = kept[optimiser]
     if method == "toy":
         names |= {f"optimiser.{key}.student.net.body.0.weight" for key in moments}
     assert names <= state.keys()

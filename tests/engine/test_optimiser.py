@@ -34,7 +34,7 @@ def test_lars_spares_one_dimensional_and_zero_weights_the_scaling() -> None:
     assert zero.tolist() == [[-0.5, -0.5], [-0.5, -0.5]]
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lars", "muon"])
 def test_norms_and_biases_do_not_decay_and_frozen_weights_do_not_move(name: str) -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4).requires_grad_(False))
     built = optimiser.build(Optimiser(name=name, lr=0.1, weight_decay=0.5), net)
