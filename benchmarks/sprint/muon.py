@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-ROUNDS = 5
-_A, _B, _C = 3.4445, -4.7750, 2.0315
-"""Of the polynomial that Jordan et al. use: it brings singular values near 1 fast, not to it."""
+from tacit.engine.muon import orthogonal
 
 
 class Muon(Optimizer):
@@ -36,14 +34,3 @@ class Muon(Optimizer):
                 turned = orthogonal(matrix) * max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.sub_(group["lr"] * turned.view(weight.shape).to(weight.dtype))
-
-
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly U V' of `matrix [M, N]` = U S V', by five rounds of a Newton-Schulz iteration (bfloat16 on a GPU)."""
-    wide = matrix.shape[0] <= matrix.shape[1]
-    x = (matrix if wide else matrix.T).to(torch.bfloat16 if matrix.is_cuda else matrix.dtype)
-    x = x / (x.norm() + 1e-7)
-    for _ in range(ROUNDS):
-        square = x @ x.T
-        x = torch.addmm(_A * x, torch.addmm(_B * square, square, square, alpha=_C), x)
-    return x if wide else x.T
