@@ -7,9 +7,10 @@
 
 A contender is a method with its settings. Its time is that of two processes from their start on: `tacit train` on the
 50,000 training images without labels, which packs them first, and one that reads the encoder and computes the features
-of all 60,000 images. Closed forms end by themselves; what learns by steps is given `--time`, four fifths of the
+of all 60,000 images. Closed forms end by themselves; what learns by steps is given `--time`, about four fifths of the
 minutes, so that the rest is left for packing and features. Afterwards, outside of that time, the features are judged as
-`tacit evaluate --task knn,linear` does it, on the 10,000 test images. One over its minutes is shown, and marked.
+`tacit evaluate --task knn,linear` does it, on the 10,000 test images, beside those of the untrained network. One over
+its minutes is shown, and marked.
 
 The data are $TACIT_DATA/images/cifar10.zip. Steps that are done are not done again: delete a contender's folder to do
 so. Findings are merged into race_cpu.json, each as soon as it is there.
@@ -24,9 +25,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -39,8 +41,7 @@ from tacit.core import ClosedForm
 from tacit.methods import METHODS
 
 FOUND = Path(__file__).with_suffix(".json")
-SHARE = 0.8
-"""Of the time, what steps are given."""
+FLOOR = "untrained"
 PATIENCE = 2
 """Times the time after which a contender is stopped."""
 
@@ -51,6 +52,8 @@ class Contender:
 
     method: str
     settings: tuple[str, ...] = ()
+    share: float = 0.8
+    """Of the time, what steps are given."""
 
     @property
     def closed(self) -> bool:
@@ -60,14 +63,15 @@ class Contender:
     def words(self, minutes: float) -> list[str]:
         """Of the command line."""
         told = [word for setting in self.settings for word in ("--set", setting)]
-        budget = [] if self.closed else ["--time", f"{60 * minutes * SHARE:.0f}s"]
+        budget = [] if self.closed else ["--time", f"{60 * minutes * self.share:.0f}s"]
         return ["--method", self.method, *told, *budget]
 
 
+EVEN = ("optimiser.name=muon", "encoder.evened=0.75")
 CONTENDERS = {
     "simclr": Contender("simclr"),
     "simclr-muon": Contender("simclr", ("optimiser.name=muon",)),
-    "simclr-even": Contender("simclr", ("optimiser.name=muon", "encoder.evened=0.75")),
+    "simclr-even": Contender("simclr", (*EVEN, "encoder.mirror=true", "method.temperature=0.1"), share=0.76),
     "simclr-two": Contender("simclr", ("method.local=0",)),
     "simclr-16": Contender("simclr", ("method.local=0", "modality.strong.scale=0.5")),
     "patches": Contender("patches"),
@@ -184,13 +188,17 @@ def process(words: Sequence[str], cores: str | None, home: Path, given: argparse
 
 
 def judged(run: Path, data: str, since: float) -> dict[str, Any]:
-    """kNN and logistic regression on the features of a run, and the seconds up to these since `since` (Unix time)."""
+    """kNN and logistic regression on the features of a run, and the seconds up to these since `since` (Unix time).
+
+    Beside it the same network with random weights, out of time, where it learnt by steps.
+    """
     import torch
 
     from tacit import interrupt
     from tacit.core import Samples
     from tacit.encoder import load
     from tacit.evaluation.bench import Row, evaluate
+    from tacit.proving.fitting import untrained
     from tacit.proving.labelled import bench_of
     from tacit.proving.proof import features_of
 
@@ -206,13 +214,22 @@ def judged(run: Path, data: str, since: float) -> dict[str, Any]:
         encoder = load(run)
         bench = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
         seconds[0] = time.time() - since
-        found = evaluate(bench, [Row("race", "encoder", features)], ["knn", "linear"]).to_json()
-    reached = numbers(found, "race")
+        rows = [Row("race", "encoder", features)]
+        if not encoder.network.solved:
+            random = cache(lambda: untrained(encoder, bench.train, 0))
+            rows.append(Row(FLOOR, FLOOR, lambda samples: features_of(random(), samples, device=encoder.device)))
+        found = evaluate(bench, rows, ["knn", "linear"]).to_json()
+    kept = {row.name: short(numbers(found, row.name), data) for row in rows}
+    floor = {FLOOR: kept[FLOOR]} if FLOOR in kept else {}
+    return {"features": round(sum(seconds), 1), "dim": encoder.network.dim, **kept["race"], **floor}
+
+
+def short(reached: Mapping[tuple[str, str], dict[str, Any]], data: str) -> dict[str, dict[str, Any]]:
+    """What is kept of a row's results: the value, its interval, and how it was measured."""
     kept = {"knn": reached["knn", "k=20"], "linear": reached["linear", "all"]}
     for each in kept.values():
         each["protocol"]["data"] = Path(data).name
-    short = {task: {key: each[key] for key in ("value", "low", "high", "protocol")} for task, each in kept.items()}
-    return {"features": round(sum(seconds), 1), "dim": encoder.network.dim, **short}
+    return {task: {key: each[key] for key in ("value", "low", "high", "protocol")} for task, each in kept.items()}
 
 
 def table(known: dict[str, dict[str, Any]]) -> str:
@@ -224,8 +241,16 @@ def table(known: dict[str, dict[str, Any]]) -> str:
         used = found["train"] + found["features"]
         late = " (over)" if used > 60 * found["minutes"] else ""
         times = [f"{found['train']:.0f}", f"{found['features']:.0f}", f"{used:.0f}{late}"]
-        rows.append([title, str(found["dim"]), *times, cell(found["knn"]), cell(found["linear"])])
-    return markdown(["contender", "width", "train, s", "features, s", "in all, s", "kNN", "linear, all labels"], rows)
+        floor = found.get(FLOOR, {})
+        tasks = [each for task in ("knn", "linear") for each in (cell(found[task]), floored(floor.get(task)))]
+        rows.append([title, str(found["dim"]), *times, *tasks])
+    header = ["contender", "width", "train, s", "features, s", "in all, s", "kNN", FLOOR, "linear, all labels", FLOOR]
+    return markdown(header, rows)
+
+
+def floored(result: dict[str, Any] | None) -> str:
+    """What the untrained network has, where there is one."""
+    return f"{result['value']:.3f}" if result else ""
 
 
 def draw(known: dict[str, dict[str, Any]], path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from tacit.config import Named
@@ -19,8 +19,8 @@ from tacit.nn.standardise import IMAGENET, Standardise
 from tacit.nn.stem import PatchStem
 from tacit.nn.whiten import Evened
 
-CELLS = 4
-"""Along a side, of those whose components are made even."""
+CELLS, QUADRANTS = 4, 2
+"""Along a side: those whose components are made even, and those that learn until then."""
 
 
 def grid_features(maps: Sequence[Tensor], side: int, *, peaks: bool) -> Features:
@@ -35,6 +35,12 @@ def grid_features(maps: Sequence[Tensor], side: int, *, peaks: bool) -> Features
         pooled.append(last.amax((2, 3)))
     pyramid = {round(side / each.shape[2]): each for each in maps}
     return Features(torch.cat(pooled, dim=1), last.flatten(2).transpose(1, 2), maps=pyramid)
+
+
+def _cells(features: Features, layers: int, grid: tuple[int, int]) -> Tensor:
+    """The maps of the last `layers` layers, each averaged over the cells of a `grid`: `[B, P]`."""
+    maps = [features.maps[stride] for stride in sorted(features.maps)[-layers:]]
+    return torch.cat([F.adaptive_avg_pool2d(each, grid).flatten(1) for each in maps], dim=1)
 
 
 def _stages(stages: nn.Sequential, x: Tensor) -> list[Tensor]:
@@ -72,8 +78,9 @@ class ConvNet(Encoder):
     At 32 px and width 96 a view costs about 10 million multiply-adds, a fiftieth of a ResNet-18's. Small images (up
     to 16 px) skip the first pooling, so that the last grid is never a single cell.
 
-    With `evened` what learns is the same, and at the end the last maps' cells, up to 4 x 4 of them, are given by their
-    principal components, as many as there were features, each divided by its deviation to that power.
+    With `evened` quadrants of the last maps learn, and at the end cells of the maps of both trained layers, up to 4 x 4
+    of each, are given by their principal components, as many as quadrants had numbers, each divided by its deviation
+    to that power.
     """
 
     class Config(Named):
@@ -85,11 +92,18 @@ class ConvNet(Encoder):
             le=1,
             description="above 0: features are components of the last cells, made alike so far; for neighbours",
         )
+        mirror: bool = Field(default=False, description="evened: of an image and its mirror image, for twice the time")
+
+        @model_validator(mode="after")
+        def _mirror_is_of_even_features(self) -> Self:
+            if self.mirror and not self.evened:
+                raise ValueError("encoder.mirror is for even features: set encoder.evened, too, such as 0.75")
+            return self
 
     def __init__(self, config: Config, sample: View) -> None:
         super().__init__()
         w, last = config.width, config.width * 8 // 3
-        self.dim = 2 * last
+        self.dim = (QUADRANTS**2 if config.evened else 2) * last
         self.standardise = Standardise(sample.x)
         small = sample.x.shape[2] <= 16
         self.body = nn.Sequential(
@@ -102,32 +116,38 @@ class ConvNet(Encoder):
         stride = 4 if small else 8
         height, width = (max(1, min(CELLS, side // stride)) for side in sample.x.shape[2:])
         self.grid = height, width
-        self.even = Evened(height * width * last, self.dim, config.evened) if config.evened else None
+        self.mirror = config.mirror
+        self.even = Evened(height * width * (w + last), self.dim, config.evened) if config.evened else None
 
     def stages(self) -> Sequence[Sequence[str]]:
         """Three: the computed layer, the first and the second trained one."""
         return _staged(self.state_dict(), [("standardise.", "body.0."), ("body.2.",), ("body.4.", "even.")])
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps, or even components), tokens `[B, H W / 64, 8/3
-        width]`.
+        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps; twice as many with `evened`), tokens `[B, H W /
+        64, 8/3 width]`.
 
         Maps at strides 2, 4 and 8; at 2 and 4 for images up to 16 px.
         """
         features = self._read(view)
-        if self.even is None or not self.even.solved:
+        if self.even is None:
             return features
-        return replace(features, pooled=self.even(self._cells(features)))
+        if self.even.solved:
+            return replace(features, pooled=self.even(self._cells(features, view)))
+        return replace(features, pooled=_cells(features, 1, (QUADRANTS, QUADRANTS)))
 
     @torch.no_grad()
     def conclude(self, views: Iterable[View]) -> None:
         """The components of even features, where these are asked for."""
         if self.even is not None:
-            self.even.solve(self._cells(self._read(view)) for view in views)
+            self.even.solve(self._cells(self._read(view), view) for view in views)
 
-    def _cells(self, features: Features) -> Tensor:
-        """The last maps' cells `[B, h w C]`."""
-        return F.adaptive_avg_pool2d(features.maps[max(features.maps)], self.grid).flatten(1)
+    def _cells(self, features: Features, view: View) -> Tensor:
+        """Cells of both trained layers' maps `[B, P]`, with `mirror` the mean with those of the mirror image."""
+        read = [features]
+        if self.mirror:
+            read.append(self._read(replace(view, x=view.x.flip(-1))))
+        return torch.stack([_cells(each, 2, self.grid) for each in read]).mean(0)
 
     def _read(self, view: View) -> Features:
         x = self.standardise(view.x).contiguous(memory_format=torch.channels_last)
