@@ -195,7 +195,7 @@ def judged(run: Path, data: str, since: float) -> dict[str, Any]:
     import torch
 
     from tacit import interrupt
-    from tacit.core import Samples
+    from tacit.core import Encoder, Samples
     from tacit.encoder import load
     from tacit.evaluation.bench import Row, evaluate
     from tacit.proving.fitting import untrained
@@ -204,20 +204,26 @@ def judged(run: Path, data: str, since: float) -> dict[str, Any]:
 
     seconds = [0.0]
 
-    def features(samples: Samples) -> torch.Tensor:
+    def learnt(samples: Samples) -> torch.Tensor:
         began = time.monotonic()
         found = features_of(encoder.network, samples, device=encoder.device, title="features")
         seconds.append(time.monotonic() - began)
         return found
 
+    @cache
+    def drawn() -> Encoder:
+        return untrained(encoder, bench.train, 0)
+
+    def random(samples: Samples) -> torch.Tensor:
+        return features_of(drawn(), samples, device=encoder.device, title=FLOOR)
+
     with interrupt.listening():
         encoder = load(run)
         bench = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
         seconds[0] = time.time() - since
-        rows = [Row("race", "encoder", features)]
+        rows = [Row("race", "encoder", learnt)]
         if not encoder.network.solved:
-            random = cache(lambda: untrained(encoder, bench.train, 0))
-            rows.append(Row(FLOOR, FLOOR, lambda samples: features_of(random(), samples, device=encoder.device)))
+            rows.append(Row(FLOOR, FLOOR, random))
         found = evaluate(bench, rows, ["knn", "linear"]).to_json()
     kept = {row.name: short(numbers(found, row.name), data) for row in rows}
     floor = {FLOOR: kept[FLOOR]} if FLOOR in kept else {}
