@@ -11,12 +11,15 @@ from cyclopts import CycloptsError
 
 from tacit.commands import app
 from tacit.errors import TacitError, UsageError, out_of_memory
+from tacit.processors import allotted, bound
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program `tacit`: runs a command, and ends the process with the exit code of the design."""
     # threads that spin while they wait make a busy machine many times slower; read when torch is imported
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if allotted() < bound():  # torch looks at the processors it is bound to, and not at a container's limit
+        os.environ.setdefault("OMP_NUM_THREADS", str(allotted()))
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(run([word for word in given if word != "--debug"], debug=debug))

@@ -275,6 +275,7 @@ def doctor() -> None:
 
     from tacit.data.cache import cache_folder
     from tacit.engine.environment import computes_bf16
+    from tacit.processors import allotted
 
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
@@ -285,7 +286,7 @@ def doctor() -> None:
         "python": f"{platform.python_version()} on {platform.platform()}",
         "torch": f"{torch.__version__}, torchvision {version('torchvision')}, timm {version('timm')}",
         "device": torch.cuda.get_device_name() if cuda else f"cpu, {torch.backends.cpu.get_cpu_capability()}",
-        "threads": f"{torch.get_num_threads()} of {os.cpu_count()} processors",
+        "threads": f"{torch.get_num_threads()} of {allotted()} processors",
         "precision": "bf16 (this device computes in it)" if computes_bf16(device) else "fp32 (no bf16 instructions)",
         "cache": f"{cache} (TACIT_CACHE moves it)",
         "data": os.environ.get("TACIT_DATA", "TACIT_DATA is not set: built-in sets come from the cache or the network"),

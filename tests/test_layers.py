@@ -9,7 +9,7 @@ import tacit
 
 ROOT = Path(tacit.__file__).parent
 LAYERS = [
-    {"errors", "console", "ranks", "atomic", "memory"},
+    {"errors", "console", "ranks", "atomic", "memory", "processors"},
     {"config", "interrupt", "draws"},
     {"view"},
     {"modality"},
@@ -37,7 +37,7 @@ LAYERS = [
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 IMAGE_SETS = {"builtin.py", "cifar.py", "arrays.py", "collect.py"}  # sets are sets of something, games are rendered
 ENGINE_MAY = {"core", "draws", "ranks", "view", "atomic", "schedule", "config", "errors", "interrupt", "console"}
-ENGINE_MAY |= {"engine"}
+ENGINE_MAY |= {"engine", "processors"}
 
 
 def imports(path: Path) -> set[str]:

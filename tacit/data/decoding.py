@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from tacit import interrupt
 from tacit.core import Layout, Modality, Raw
 from tacit.data.listing import Source
 from tacit.errors import Unreadable
+from tacit.processors import allotted
 
 _BLOCK = 32
 _READ_AHEAD = 8  # in a block whose raw samples wait in memory
@@ -70,7 +70,7 @@ def decoded(source: Source, modality: Modality, layout: Layout) -> Generator[lis
     Where samples are taken to pieces, a row of the source has several outcomes, and memory does not grow with them: a
     block is continued when what it has made so far is asked for.
     """
-    workers = min(32, os.cpu_count() or 1)
+    workers = min(32, allotted())
     at_once = max(1, _AT_ONCE_BYTES // row_bytes(layout)) if layout.in_pieces else None
 
     def submit(work: Work) -> tuple[Work, Future[list[tuple[int, Outcome]]]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tacit.engine.footprint import Placing
 from tacit.engine.settings import EngineConfig
+from tacit.processors import allotted
 
 SAID = "as set"
 
@@ -62,6 +62,6 @@ def _precision(config: EngineConfig, facts: Mapping[str, str]) -> str:
 def _threads(config: EngineConfig, processes: int) -> str:
     if config.threads is not None:
         return SAID
-    cores = os.cpu_count() or 1
+    cores = allotted()
     whose = "torch's choice" if processes == 1 else f"the share of each of {processes} processes"
     return f"{whose}, of {cores} processor{'s' if cores > 1 else ''}"

@@ -16,6 +16,7 @@ from tacit import ranks
 from tacit.engine.crew import ALONE, Crew
 from tacit.engine.settings import EngineConfig
 from tacit.errors import UsageError
+from tacit.processors import allotted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -63,8 +64,7 @@ def environment(
     bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
     threads, cudnn = torch.get_num_threads(), (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
     with torch.random.fork_rng(devices=[crew.rank] if kind == "cuda" else []):
-        if config.threads is not None or crew.size > 1:
-            torch.set_num_threads(config.threads or max(1, threads // crew.size))
+        torch.set_num_threads(config.threads or max(1, min(threads, allotted()) // crew.size))
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         try:
             fabric = _fabric(kind, "bf16-mixed" if bf16 else "32-true", crew, weights)
