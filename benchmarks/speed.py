@@ -33,12 +33,19 @@ def main() -> None:
     given = arguments.parse_args()
     if strange := set(given.contests) - set(CONTESTS):
         arguments.error(f"no contest is called {', '.join(sorted(strange))}; there are {', '.join(CONTESTS)}")
-    found = [result for name in given.contests for result in contest(name, given)]
+    found = []
+    for name in given.contests:
+        found += (results := contest(name, given))
+        if given.write:  # each as soon as it is there: all of them take long
+            keep(results, given.results)
     print(table(found))
-    if given.write:
-        kept = merged(json.loads(given.results.read_text()) if given.results.is_file() else [], found)
-        given.results.write_text(json.dumps(kept, indent=1) + "\n")
-        put("speed", table(kept), ROOT / "docs" / "performance.md")
+
+
+def keep(found: list[dict[str, Any]], results: Path) -> None:
+    """Put what was found into `results`, and the table of all that stands there into the docs."""
+    kept = merged(json.loads(results.read_text()) if results.is_file() else [], found)
+    results.write_text(json.dumps(kept, indent=1) + "\n")
+    put("speed", table(kept), ROOT / "docs" / "performance.md")
 
 
 def contest(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
