@@ -37,7 +37,7 @@ def grid_features(maps: Sequence[Tensor], side: int, *, peaks: bool) -> Features
     return Features(torch.cat(pooled, dim=1), last.flatten(2).transpose(1, 2), maps=pyramid)
 
 
-def _cells(features: Features, layers: int, grid: tuple[int, int]) -> Tensor:
+def _averaged(features: Features, layers: int, grid: tuple[int, int]) -> Tensor:
     """The maps of the last `layers` layers, each averaged over the cells of a `grid`: `[B, P]`."""
     maps = [features.maps[stride] for stride in sorted(features.maps)[-layers:]]
     return torch.cat([F.adaptive_avg_pool2d(each, grid).flatten(1) for each in maps], dim=1)
@@ -124,8 +124,8 @@ class ConvNet(Encoder):
         return _staged(self.state_dict(), [("standardise.", "body.0."), ("body.2.",), ("body.4.", "even.")])
 
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps; twice as many with `evened`), tokens `[B, H W /
-        64, 8/3 width]`.
+        """Pooled `[B, 16/3 width]` (mean and maximum of the last maps; with `evened` `[B, 32/3 width]`), and tokens
+        `[B, H W / 64, 8/3 width]`.
 
         Maps at strides 2, 4 and 8; at 2 and 4 for images up to 16 px.
         """
@@ -134,7 +134,7 @@ class ConvNet(Encoder):
             return features
         if self.even.solved:
             return replace(features, pooled=self.even(self._cells(features, view)))
-        return replace(features, pooled=_cells(features, 1, (QUADRANTS, QUADRANTS)))
+        return replace(features, pooled=_averaged(features, 1, (QUADRANTS, QUADRANTS)))
 
     @torch.no_grad()
     def conclude(self, views: Iterable[View]) -> None:
@@ -147,7 +147,7 @@ class ConvNet(Encoder):
         read = [features]
         if self.mirror:
             read.append(self._read(replace(view, x=view.x.flip(-1))))
-        return torch.stack([_cells(each, 2, self.grid) for each in read]).mean(0)
+        return torch.stack([_averaged(each, 2, self.grid) for each in read]).mean(0)
 
     def _read(self, view: View) -> Features:
         x = self.standardise(view.x).contiguous(memory_format=torch.channels_last)
