@@ -1,6 +1,6 @@
 """What `tacit embed` of pictures takes beside the encoder's own forward pass: of files never seen, and of packed ones.
 
-    OMP_NUM_THREADS=1 python benchmarks/embed_cpu.py --write       the table into docs/performance.md
+    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/embed_cpu.py --write       the table into docs/performance.md
 
 2,000 pictures of CIFAR-10's training part as files, as they lie in the archive in `$TACIT_DATA`, and `convnet` as it is
 before training; seconds of the processor in this process, medians of `--rounds`, each of them all ways in turn. Files
