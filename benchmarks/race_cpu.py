@@ -67,11 +67,12 @@ class Contender:
         return ["--method", self.method, *told, *budget]
 
 
-EVEN = ("optimiser.name=muon", "encoder.evened=0.75")
+EVEN = ("optimiser.name=muon", "encoder.evened=0.75", "encoder.mirror=true", "method.temperature=0.1")
 CONTENDERS = {
     "simclr": Contender("simclr"),
     "simclr-muon": Contender("simclr", ("optimiser.name=muon",)),
-    "simclr-even": Contender("simclr", (*EVEN, "encoder.mirror=true", "method.temperature=0.1"), share=0.76),
+    "simclr-even": Contender("simclr", EVEN, share=0.76),
+    "simclr-even-1": Contender("simclr", (*EVEN, "seed=1"), share=0.76),
     "simclr-two": Contender("simclr", ("method.local=0",)),
     "simclr-16": Contender("simclr", ("method.local=0", "modality.strong.scale=0.5")),
     "patches": Contender("patches"),
