@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from tacit.engine.one_by_one import OneByOne
 
 ROUNDS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -17,7 +18,7 @@ _RMS = 0.2
 _SECOND, _EPS = 0.999, 1e-8
 
 
-class Muon(Optimizer):
+class Muon(OneByOne):
     """Muon (Jordan et al. 2024, github.com/KellerJordan/Muon) for matrices, AdamW for all else, by one rate.
 
     Of groups with `matrices`, filters `[O, I, h, w]` read as `[O, I h w]`:
@@ -31,23 +32,13 @@ class Muon(Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "matrices": False}
         super().__init__(params, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; returns what `closure`, if given, computes."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            move = self._turn if group["matrices"] else self._adapt
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    move(weight, weight.grad, group)
-        return loss
+    def _move(self, weight: Tensor, slope: Tensor, group: dict[str, Any]) -> None:
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        move = self._turn if group["matrices"] else self._adapt
+        move(weight, slope, group)
 
     def _turn(self, weight: Tensor, slope: Tensor, group: dict[str, Any]) -> None:
-        momentum = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(slope))
+        momentum = self._kept(weight, "momentum_buffer")
         momentum.lerp_(slope, 1 - group["momentum"])
         ahead = slope.lerp(momentum, group["momentum"]).flatten(1)
         size = _RMS * group["lr"] * max(ahead.shape) ** 0.5
@@ -55,10 +46,8 @@ class Muon(Optimizer):
 
     def _adapt(self, weight: Tensor, slope: Tensor, group: dict[str, Any]) -> None:
         """AdamW's step (Kingma and Ba 2015, algorithm 1), the decay of the weights already done."""
-        state = self.state[weight]
-        first = state.setdefault("exp_avg", torch.zeros_like(slope))
-        second = state.setdefault("exp_avg_sq", torch.zeros_like(slope))
-        taken = state.setdefault("step", torch.zeros(()))
+        first, second = self._kept(weight, "exp_avg"), self._kept(weight, "exp_avg_sq")
+        taken = self.state[weight].setdefault("step", torch.zeros(()))
         taken += 1
         first.lerp_(slope, 1 - group["momentum"])
         second.lerp_(slope.square(), 1 - _SECOND)

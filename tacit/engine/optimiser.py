@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,11 +11,12 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from tacit.core import Progress
 from tacit.engine.muon import Muon, matrices_of
+from tacit.engine.one_by_one import OneByOne
 from tacit.engine.settings import Optimiser
 from tacit.schedule import warmup_cosine
 
 
-class LARS(Optimizer):
+class LARS(OneByOne):
     """Layer-wise adaptive rate scaling (You, Gitman and Ginsburg 2017, arXiv 1708.03888, algorithm 1).
 
     v <- m v + lr * trust * |w| / (|g| + decay |w|) * (g + decay w);  w <- w - v.
@@ -28,27 +29,14 @@ class LARS(Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust}
         super().__init__(params, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; returns what `closure`, if given, computes."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, weight.grad, group)
-        return loss
-
-    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        velocity = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight))
-        direction = gradient + group["weight_decay"] * weight
+    def _move(self, weight: Tensor, slope: Tensor, group: dict[str, Any]) -> None:
+        velocity = self._kept(weight, "momentum_buffer")
+        direction = slope + group["weight_decay"] * weight
         if weight.ndim > 1:
-            size, slope = weight.norm(), gradient.norm()
-            ratio = group["trust"] * size / (slope + group["weight_decay"] * size)
+            size, steepness = weight.norm(), slope.norm()
+            ratio = group["trust"] * size / (steepness + group["weight_decay"] * size)
             # where either norm is 0 the ratio says nothing, and the plain rate is used
-            direction = direction * torch.where((size > 0) & (slope > 0), ratio, torch.ones_like(ratio))
+            direction = direction * torch.where((size > 0) & (steepness > 0), ratio, torch.ones_like(ratio))
         velocity.mul_(group["momentum"]).add_(direction, alpha=group["lr"])
         weight.sub_(velocity)
 

@@ -43,11 +43,8 @@ class Evened(nn.Module):
     @torch.no_grad()
     def solve(self, parts: Iterable[Tensor]) -> None:
         """From the rows of all samples in parts `[B, P]`. Of few samples the last components are chance: zeros."""
-        count, total, outer = (
-            0,
-            torch.zeros_like(self.centre),
-            self.centre.new_zeros(len(self.centre), len(self.centre)),
-        )
+        count, total = 0, torch.zeros_like(self.centre)
+        outer = torch.outer(total, total)
         shift: Tensor | None = None  # near the mean, so that sums of squares keep their digits
         for part in parts:
             shift = part.float().mean(0) if shift is None else shift
