@@ -27,7 +27,7 @@ def main() -> None:
     arguments.add_argument("contests", nargs="*", default=list(CONTESTS), help=f"some of {', '.join(CONTESTS)}")
     arguments.add_argument("--against", nargs="*", help="only beside these, by their names")
     arguments.add_argument("--size", choices=("full", "tiny"), default="full")
-    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--threads", type=int, help="of each side; one, where a contest has no number of its own")
     arguments.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results.json")
     arguments.add_argument("--write", action="store_true", help="keep the results, and put their table into the docs")
     given = arguments.parse_args()
@@ -58,7 +58,7 @@ def contest(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
             print(f"{name}: {other.name} is left out; pip install 'tacit[bench]' brings it", flush=True)
             continue
         print(f"{name}: tacit and {other.name}, load average {os.getloadavg()[0]:.2f}", flush=True)
-        result = duel(CONTESTS[name], other, given.size, given.threads)
+        result = duel(CONTESTS[name], other, given.size, given.threads or CONTESTS[name].threads)
         print(f"  they agree: {result.agreement}; load average {result.load[1]:.2f}", flush=True)
         for clock in CLOCKS:
             if result.ratio(clock) is None:

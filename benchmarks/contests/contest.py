@@ -49,6 +49,8 @@ class Contest:
     """How often it is measured in each process."""
     warm_up: bool = True
     """Whether it is done once before: libraries start their threads and choose their kernels. Minutes need none."""
+    threads: int = 1
+    """How many each side computes with where no other number is asked for."""
     settle: Callable[[Any], Found] = lambda found: found
     """Behind each round, of which nothing is measured: waits for what goes on, and says what has come of it."""
 
