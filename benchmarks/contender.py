@@ -24,6 +24,7 @@ def measure(contest: Contest, side: Side, size: str) -> tuple[dict[str, list[flo
     _forget_peak()
     before = _megabytes("VmRSS")
     for _ in range(contest.warm_up + contest.rounds):
+        found = {}  # as a loop drops a batch before it makes the next one
         started, worked = time.perf_counter(), time.process_time()
         left = run()
         wall.append(time.perf_counter() - started)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contests import CONTESTS
+from contests.contest import DisagreementError
 from harness import CLOCKS, duel, missing
 from tables import ROOT, markdown, put
 
@@ -58,7 +59,11 @@ def contest(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
             print(f"{name}: {other.name} is left out; pip install 'tacit[bench]' brings it", flush=True)
             continue
         print(f"{name}: tacit and {other.name}, load average {os.getloadavg()[0]:.2f}", flush=True)
-        result = duel(CONTESTS[name], other, given.size, given.threads or CONTESTS[name].threads)
+        try:
+            result = duel(CONTESTS[name], other, given.size, given.threads or CONTESTS[name].threads)
+        except DisagreementError as error:
+            print(f"  they do not agree, so that their times say nothing: {error}", flush=True)
+            continue
         print(f"  they agree: {result.agreement}; load average {result.load[1]:.2f}", flush=True)
         for clock in CLOCKS:
             if result.ratio(clock) is None:

@@ -258,5 +258,5 @@ def contest(module: str, name: str, title: str, full: Size, tiny: Size) -> Conte
         ),
         {"full": full, "tiny": tiny},
         _check,
-        rounds=3,
+        rounds=5,
     )
