@@ -15,7 +15,7 @@ from torch import Tensor
 
 KEPT = 2**25 - 2**12
 """Bytes: about the most that glibc gives from its heap (`mallopt(3)`, M_MMAP_THRESHOLD)."""
-LARGE, SPARE = 2**22, 2**28
+LARGE, SPARE = 2**22, 2**30
 """Bytes: of the least block that is used again here, and how many of them lie idle at most."""
 ALIGNED = 64
 """Bytes, as torch's own blocks are: what is computed of them can depend on it in the last bit."""

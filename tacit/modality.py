@@ -230,7 +230,7 @@ class Modality:
     grid: bool = False
     """Whether `View.x` is a grid `[B, C, H, W]`."""
     places: bool = False
-    """Whether views, other than `plain`, say where in the sample each of their positions was (`View.where`)."""
+    """Whether views, other than `plain`, say where their positions were in the sample (`View.where` or `affine`)."""
     moments: bool = False
     """Whether samples are moments of episodes, so that views may say what was done (`View.actions`) and what came of it
     (`View.later`)."""

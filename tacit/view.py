@@ -25,7 +25,7 @@ FIRST_WORD = 4
 """The first id that says something: those below are never written."""
 
 
-BESIDE = ("valid", "where", "index", "pauses", "later", "actions", "taught", "label")
+BESIDE = ("valid", "where", "index", "pauses", "later", "actions", "taught", "label", "affine")
 """What a view says of its samples beside `x`, a row each."""
 
 
@@ -73,6 +73,9 @@ class View:
     """Float `[B, D]`, what a teacher made of each sample, whatever a view shows of it; None without a teacher."""
     label: Tensor | None = None
     """Long `[B]`, the class of each sample, -1 where it has none; None where the learner asked for no labels."""
+    affine: Tensor | None = None
+    """What `where` is of images: float `[B, 2, 3]`, from (x, y, 1) in the view to (x, y) in the image that it was cut
+    from, both from -1 at the left and upper edge to 1 (`F.affine_grid`); None where the view is the image."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -101,6 +104,11 @@ class View:
     def with_x(self, x: Tensor) -> View:
         """The same samples with other values `x [B, ...]`."""
         return replace(self, x=x)
+
+    def grid(self, rows: int, columns: int) -> Tensor:
+        """Where the cells of a view of images have their centres, as `affine` says it: `[B, rows, columns, 2]`."""
+        assert self.affine is not None, "a view that was cut from an image says where"
+        return F.affine_grid(self.affine, [len(self), 1, rows, columns], align_corners=False)
 
     def after(self, steps: int) -> View:
         """The moments `steps` later, 1 to N, where samples are moments: of as many observations, also from `later`."""

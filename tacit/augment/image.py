@@ -66,8 +66,7 @@ class Recipe(Config):
 def image_view(view: View, recipe: Recipe, draws: Draws) -> View:
     """The view of images `[B, C, H, W]` in [0, 1] that `recipe` describes: `[B, C, scale H, scale W]` in [0, 1].
 
-    `where [B, scale^2 H W, 2]` says for each pixel where its centre lies in the image it was cut from: (x, y), from -1
-    at the left and upper edge to 1 at the right and lower one.
+    `affine` says where it lies in the image it was cut from.
 
     What shrinks is smoothed over what a pixel covers (antialiased); images that are turned or slanted are not.
     """
@@ -75,9 +74,8 @@ def image_view(view: View, recipe: Recipe, draws: Draws) -> View:
     B, C, H, W = x.shape
     place, look = _draw(recipe, draws, C)
     height, width = round(H * recipe.scale), round(W * recipe.scale)
-    grid = _grid(place, height, width)
     blur = Blur(look.sigma * width, BLUR * width / 224, height, width) if recipe.blur else None
-    plan = _Plan(look, _places(grid, place, recipe, x), blur)
+    plan = _Plan(look, _places(place, recipe, x, height, width), blur)
     keep()
     made = room((B, C, height, width), x.dtype, x.device)
     most = CACHED * torch.get_num_threads() if x.device.type == "cpu" else math.inf
@@ -87,7 +85,7 @@ def image_view(view: View, recipe: Recipe, draws: Draws) -> View:
         _make(made[part], x[part], plan.of(part), recipe, few)
     if recipe.noise:
         made = (made + recipe.noise * draws.normal(made.shape[1:])).clamp_(0, 1)
-    return replace(view, x=made, where=torch.view_as_real(grid).flatten(1, 2))
+    return replace(view, x=made, affine=place.affine())
 
 
 class _Place(NamedTuple):
@@ -97,6 +95,10 @@ class _Place(NamedTuple):
     """From the centre of the view to its right edge."""
     down: Tensor
     centre: Tensor
+
+    def affine(self) -> Tensor:
+        """The same as `View` says it: float `[B, 2, 3]`."""
+        return torch.view_as_real(torch.stack(self, dim=1)).transpose(1, 2).contiguous()
 
 
 class _Look(NamedTuple):
@@ -178,24 +180,27 @@ def _mixed(recipe: Recipe, numbers: Sequence[Tensor], channels: int) -> tuple[Te
     return gain * (_LUMA.to(gain) + kept * _KEPT.to(gain) + turned * _TURNED.to(gain)), flat
 
 
-def _grid(place: _Place, height: int, width: int) -> Tensor:
-    """Where the centres of a view's pixels lie in its image: complex `[B, height, width]`."""
-    across, down = (
-        side[:, None] * ((torch.arange(count, device=side.device) + 0.5) * (2 / count) - 1)
-        for side, count in ((place.right, width), (place.down, height))
-    )
-    grid = room((len(across), height, width), across.dtype, across.device)
-    return torch.add(across[:, None, :], (down + place.centre[:, None])[:, :, None], out=grid)
-
-
-def _places(grid: Tensor, place: _Place, recipe: Recipe, x: Tensor) -> tuple[Tensor] | tuple[Taps, Taps]:
+def _places(place: _Place, recipe: Recipe, x: Tensor, height: int, width: int) -> tuple[Tensor] | tuple[Taps, Taps]:
     """The grid where views are turned, else what makes up their pixels down and across."""
     if recipe.rotate or recipe.shear:
-        return (torch.view_as_real(grid).to(x.dtype),)
+        theta = place.affine().to(x.dtype)
+        return (F.affine_grid(theta, [len(theta), 1, height, width], align_corners=False),)
     # crops of small areas reach no further, and sum fewer rows
     widest = min(_widest(recipe), math.sqrt(recipe.crop[1] * max(recipe.ratio[1], 1 / recipe.ratio[0])))
-    down = crop(grid[:, :, 0].imag, place.down.imag, x.shape[2], widest, recipe.outside)
-    return down, crop(grid[:, 0].real, place.right.real, x.shape[3], widest, recipe.outside)
+    down, across = (
+        crop(_centres(half, middle, count), half, length, widest, recipe.outside)
+        for half, middle, count, length in (
+            (place.down.imag, place.centre.imag, height, x.shape[2]),
+            (place.right.real, place.centre.real, width, x.shape[3]),
+        )
+    )
+    return down, across
+
+
+def _centres(half: Tensor, middle: Tensor, count: int) -> Tensor:
+    """Where `count` pixels in a row lie, whose edge is `half [B]` from their `middle [B]`: `[B, count]`."""
+    steps = (torch.arange(count, device=half.device) + 0.5) * (2 / count) - 1
+    return half[:, None] * steps + middle[:, None]
 
 
 def _make(into: Tensor, x: Tensor, plan: _Plan, recipe: Recipe, few: int) -> None:
@@ -222,6 +227,7 @@ def _make(into: Tensor, x: Tensor, plan: _Plan, recipe: Recipe, few: int) -> Non
             y.add_((y.mean((2, 3)) * added[part]).sum(1).view(-1, 1, 1, 1))
         if plan.blur:
             y = plan.blur(y, plan.first + start)
+        # two calls: torch turns a tensor over faster than it computes across one
         torch.clamp(y.transpose(2, 3), 0, 1, out=into[part])
     if recipe.solarise:
         bright = into[look.solarise]

@@ -46,9 +46,10 @@ class BoxTargets(Targets):
         """
         assert view.index is not None
         truth = Truth(self.corners[view.index], self.labels[view.index])
-        if view.x.shape[-2:] != self.shape:
+        height, width = self.shape
+        if view.x.shape[-2:] != (height, width):
             raise UsageError("views for detection must be as large as the samples: set scale=1 in their recipe")
-        return truth if view.where is None else into_view(truth, view.where.reshape(len(view), *self.shape, 2))
+        return truth if view.affine is None else into_view(truth, view.affine, (height, width))
 
     def select(self, rows: Tensor) -> BoxTargets:
         """The boxes of the samples `rows`."""
@@ -65,21 +66,19 @@ class BoxTargets(Targets):
         yield from (self.corners, self.labels, self.classes, self.shape)
 
 
-def into_view(truth: Truth, where: Tensor) -> Truth:
-    """Boxes in cells of the packed samples `[H, W]` -> in cells of the views whose cells lie at `where [B, H, W, 2]`.
+def into_view(truth: Truth, affine: Tensor, shape: tuple[int, int]) -> Truth:
+    """Boxes in cells of the packed samples of height and width `shape` -> in cells of views of that size.
 
-    `where` are (x, y) from -1 to 1, an affine map of the grid. Boxes are clipped to the view, and those of which it
-    shows less than `VISIBLE` are labelled `NONE`.
+    `affine [B, 2, 3]` as in `View`. Boxes are clipped to the view, and those of which it shows less than `VISIBLE` are
+    labelled `NONE`.
     """
-    H, W = where.shape[1:3]
-    origin = where[:, 0, 0]
-    right, down = (where[:, 0, -1] - origin) / (W - 1), (where[:, -1, 0] - origin) / (H - 1)
-    if torch.stack([right[:, 1] * H, down[:, 0] * W]).abs().max() > 1e-3:
+    sides, centre = affine[:, :, :2], affine[:, None, None, :, 2]
+    if (sides - sides.diagonal(dim1=1, dim2=2).diag_embed()).abs().max() > 1e-3:
         raise UsageError("views for detection must not be turned or slanted: set rotate=0 and shear=0 in their recipe")
-    size = torch.tensor([W, H], device=where.device)
-    step = torch.stack([right[:, 0], down[:, 1]], dim=1)[:, None, None]  # [B, 1, 1, 2]
+    size = torch.tensor(shape[::-1], device=affine.device)
+    half = sides.diagonal(dim1=1, dim2=2)[:, None, None]  # [B, 1, 1, 2], negative where it is mirrored
     places = truth.corners.reshape(*truth.labels.shape, 2, 2) * 2 / size - 1  # [B, K, 2 corners, (x, y)]
-    moved = (places - origin[:, None, None]) / step + 0.5
+    moved = ((places - centre) / half + 1) * size / 2
     low, high = moved.amin(2), moved.amax(2)  # a mirrored view swaps the corners
     seen_low, seen_high = (torch.minimum(edge.clamp_min(0), size) for edge in (low, high))
     area, seen = (high - low).prod(2), (seen_high - seen_low).prod(2)

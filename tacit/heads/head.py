@@ -33,7 +33,7 @@ class Targets(ABC):
 
     @abstractmethod
     def of(self, view: View) -> Any:
-        """The truth about the samples `view.index`, as it stands in the view: at `view.where` for what has a place."""
+        """The truth about the samples `view.index` as it stands in the view, by `where` or `affine` if placed."""
 
     @abstractmethod
     def select(self, rows: Tensor) -> Targets:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ class MaskTargets(Targets):
         """Long `[B, H, W]`, the class at each cell of `view`, on its device."""
         assert view.index is not None
         masks = self.masks(view.index).to(view.x.device)
-        return (masks if view.where is None else into_view(masks, view.where)).long()
+        return (masks if view.affine is None else into_view(masks, view.grid(*view.x.shape[2:]))).long()
 
     def select(self, rows: Tensor) -> MaskTargets:
         """The masks of the samples `rows`."""
@@ -55,13 +54,11 @@ class MaskTargets(Targets):
             yield self.masks(rows)
 
 
-def into_view(masks: Tensor, where: Tensor) -> Tensor:
-    """Masks `[B, H, W]` as they stand in square views whose cells lie at `where [B, L, 2]`: uint8 `[B, h, h]`.
+def into_view(masks: Tensor, grid: Tensor) -> Tensor:
+    """Masks `[B, H, W]` as they stand in views whose cells lie at `grid [B, h, w, 2]`: uint8 `[B, h, w]`.
 
-    `where` are (x, y), from -1 at the left and upper edge to 1 at the right and lower one; outside is `VOID`.
+    `grid` are (x, y), from -1 at the left and upper edge to 1 at the right and lower one; outside is `VOID`.
     """
-    side = math.isqrt(where.shape[1])
-    grid = torch.unflatten(where, 1, (side, side)).float()
     drawn = F.grid_sample(masks[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
-    inside = torch.unflatten((where.abs() <= 1).all(-1), 1, (side, side))
+    inside = (grid.abs() <= 1).all(-1)
     return torch.where(inside, drawn[:, 0], VOID).to(torch.uint8)

@@ -175,16 +175,11 @@ def _states(features: Features) -> tuple[Tensor, Tensor]:
 
 
 def _on_grid(view: View, features: Features) -> tuple[Tensor, Tensor]:
-    """`where` and `size` of the cells of the deepest maps: a cell lies where its pixels lie on average."""
-    assert view.where is not None, "modalities that offer places say where pixels are"
-    rows, columns = view.x.shape[2:]
+    """`where` and `size` of the cells of the deepest maps."""
+    assert view.affine is not None, "modalities that offer places say where images were cut"
     height, width = features.maps[max(features.maps)].shape[2:]
-    pixels = view.where.reshape(-1, rows, columns, 2).permute(0, 3, 1, 2)
-    where = F.adaptive_avg_pool2d(pixels, (height, width)).flatten(2).transpose(1, 2)
-    corner = pixels[:, :, 0, 0]
-    right = (pixels[:, :, 0, -1] - corner) * (columns / (columns - 1) / width)
-    down = (pixels[:, :, -1, 0] - corner) * (rows / (rows - 1) / height)
-    return where, (right + down).norm(dim=1)
+    right, down, _ = view.affine.unbind(2)  # from the centre to the edges
+    return view.grid(height, width).flatten(1, 2), (2 * right / width + 2 * down / height).norm(dim=1)
 
 
 def _in_order(view: View, features: Features) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,10 @@ from tacit.heads.boxes import NONE, Truth, into_view, padded
 H, W = 24, 32
 
 
-def grid(left, upper, right, lower, mirrored=False):
-    """Where the cells of a view lie that shows this part of the sample, in fractions: `[1, H, W, 2]`."""
-    x = left + (right - left) * (torch.arange(W) + 0.5) / W
-    y = upper + (lower - upper) * (torch.arange(H) + 0.5) / H
-    x = x.flip(0) if mirrored else x
-    return torch.stack(torch.meshgrid(x * 2 - 1, y * 2 - 1, indexing="xy"), dim=2)[None]
+def part(left, upper, right, lower, mirrored=False):
+    """The map of a view that shows this part of the sample, in fractions: `[1, 2, 3]`."""
+    half = -(right - left) if mirrored else right - left
+    return torch.tensor([[[half, 0, left + right - 1], [0, lower - upper, upper + lower - 1]]], dtype=torch.float32)
 
 
 def one(*corners):
@@ -38,7 +36,7 @@ def test_into_a_view_and_back(left, upper, right, lower, mirrored, corners):
     if min(x[1] - x[0], y[1] - y[0]) < 1e-3:
         return
     box = one(x[0] * W, y[0] * H, x[1] * W, y[1] * H)
-    shown = into_view(box, grid(left, upper, 1 - right, 1 - lower, mirrored))
+    shown = into_view(box, part(left, upper, 1 - right, 1 - lower, mirrored), (H, W))
     assert shown.labels.item() == 0
     wide, high = 1 - left - right, 1 - upper - lower
     a, b = (shown.corners[0, 0, ::2] / W).tolist()
@@ -67,12 +65,12 @@ def test_the_box_is_where_the_view_shows_the_thing(seed, left, upper, wide, high
 
 
 def test_what_a_view_hardly_shows_is_no_box():
-    half_outside = into_view(one(-0.0, 0, 16, 12), grid(0.25, 0, 0.75, 1))
+    half_outside = into_view(one(-0.0, 0, 16, 12), part(0.25, 0, 0.75, 1), (H, W))
     assert half_outside.labels.item() == 0
     assert half_outside.corners.flatten().tolist() == pytest.approx([0, 0, 16, 12], abs=1e-4)
-    almost_gone = into_view(one(0, 0, 16, 12), grid(0.4, 0, 0.9, 1))
+    almost_gone = into_view(one(0, 0, 16, 12), part(0.4, 0, 0.9, 1), (H, W))
     assert almost_gone.labels.item() == NONE
-    gone = into_view(one(0, 0, 8, 12), grid(0.5, 0, 1, 1))
+    gone = into_view(one(0, 0, 8, 12), part(0.5, 0, 1, 1), (H, W))
     assert gone.labels.item() == NONE
 
 

@@ -37,7 +37,7 @@ def test_a_mask_goes_where_its_picture_goes(seed, rotate, scale):
     view = image_view(View(X, index=torch.arange(16)), recipe, Draws.of(seed, 0, torch.arange(16), 0))
     followed = targets().of(view)
     assert followed.shape == (16, *view.x.shape[2:])
-    grid = view.where.unflatten(1, view.x.shape[2:])
+    grid = view.grid(*view.x.shape[2:])
     place = (grid + 1) * 16
     x, y = place.floor().long().clamp(0, 31).unbind(-1)
     by_hand = MASKS[torch.arange(16)[:, None, None], y, x].long()
@@ -52,7 +52,7 @@ def test_a_plain_view_and_a_mirrored_one_are_exact():
     assert torch.equal(targets().of(view), MASKS.long())
     line = (torch.arange(32) + 0.5) / 16 - 1
     y, x = torch.meshgrid(line, -line, indexing="ij")
-    assert torch.equal(into_view(MASKS, torch.stack([x, y], -1).view(1, -1, 2).expand(16, -1, -1)), MASKS.flip(2))
+    assert torch.equal(into_view(MASKS, torch.stack([x, y], -1).expand(16, -1, -1, -1)), MASKS.flip(2))
 
 
 def test_some_of_the_samples_are_numbered_anew():

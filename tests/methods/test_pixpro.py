@@ -28,12 +28,9 @@ def made(name="series", **wishes):
 
 def cut(left, upper, right, lower, side=8, cells=2):
     """The places of a view of `cells` by `cells` that shows this part of an image, which reaches from -1 to 1."""
-    across, down = (
-        low + (high - low) * (torch.arange(side) + 0.5) / side for low, high in ((left, right), (upper, lower))
-    )
-    where = torch.stack([across.repeat(side), down.repeat_interleave(side)], dim=1)[None]
+    affine = torch.tensor([[[right - left, 0, left + right], [0, lower - upper, upper + lower]]]) / 2
     features = Features(torch.zeros(1, 1), maps={side // cells: torch.zeros(1, 1, cells, cells)})
-    found = _on_grid(View(torch.zeros(1, 1, side, side), where=where), features)
+    found = _on_grid(View(torch.zeros(1, 1, side, side), affine=affine), features)
     return Places(torch.zeros(1, cells**2, 1), torch.ones(1, cells**2, dtype=torch.bool), *found)
 
 
@@ -220,7 +217,7 @@ def test_a_kind_of_data_offers_places_if_its_views_say_where_they_are(name):
     modality = MODALITIES[name]
     sample = replace(samples_of(modality)[:4], index=torch.arange(4))
     view = modality.augment(modality.config())["strong"](sample, Draws.of(0, 0, sample.index, 0))
-    assert modality.places == ("places" in modality.offers) == (view.where is not None)
+    assert modality.places == ("places" in modality.offers) == (view.where is not None or view.affine is not None)
 
 
 def test_what_says_no_places_is_refused_with_the_reason():
