@@ -35,8 +35,8 @@ class PatchStem(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, H, W]` -> `[B, 2 filters, H / stride, W / stride]`."""
         response = F.conv2d(x, self.weight, stride=self.stride, padding=self.weight.shape[-1] // 2)
-        both = torch.cat([F.relu(response - THRESHOLD), F.relu(-response - THRESHOLD)], dim=1)
-        out: Tensor = self.norm(both)
+        # in place: this layer is bound by memory, and nothing learns through it
+        out: Tensor = self.norm(torch.cat([response, -response], dim=1).sub_(THRESHOLD).relu_())
         return out
 
 
