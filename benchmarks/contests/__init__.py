@@ -2,6 +2,8 @@
 
 from contests import (
     checkpoint,
+    epoch_convnet,
+    epoch_resnet18,
     jpeg_decode,
     jpeg_epochs,
     knn,
@@ -20,6 +22,8 @@ CONTESTS: dict[str, Contest] = {
     for page in (
         nt_xent,
         nt_xent_65536,
+        epoch_convnet,
+        epoch_resnet18,
         knn,
         logistic,
         penalties,

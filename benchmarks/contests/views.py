@@ -45,7 +45,7 @@ def _crops(size: Size) -> Sequence[Crop]:
     return [*[Crop(side, area, blur)] * 2, *[Crop(side * 3 // 7, LOCAL, blur)] * small]
 
 
-def _images(size: Size) -> Any:
+def images(size: Size) -> Any:
     """uint8 `[N, 3, side, side]`: smooth colours and grain, as photographs have them, the same for all sides."""
     import torch
     import torch.nn.functional as F
@@ -69,21 +69,23 @@ def _found(views: Sequence[Any]) -> Found:
     return {f"view {at}": view.numpy() for at, view in enumerate(views)}
 
 
+def recipe(crop: Crop, side: int) -> Any:
+    """Such a view of images of `side` pixels in tacit's words."""
+    from tacit.augment.image import Recipe
+
+    return Recipe(scale=crop.side / side, crop=crop.area, jitter=JITTER, strength=COLOUR, grey=GREY, blur=crop.blur)
+
+
 def _tacit(size: Size) -> Callable[[], Found]:
     import torch
 
-    from tacit.augment.image import Recipe, image_view
+    from tacit.augment.image import image_view
     from tacit.core import Draws
     from tacit.modalities.image import IMAGE
 
-    packed, crops = _images(size), _crops(size)
+    packed = images(size)
     index = torch.arange(len(packed))
-    recipes = [
-        Recipe(
-            scale=crop.side / size["side"], crop=crop.area, jitter=JITTER, strength=COLOUR, grey=GREY, blur=crop.blur
-        )
-        for crop in crops
-    ]
+    recipes = [recipe(crop, size["side"]) for crop in _crops(size)]
 
     def run() -> Found:
         view = IMAGE.collate(packed, None)
@@ -93,62 +95,66 @@ def _tacit(size: Size) -> Callable[[], Found]:
     return run
 
 
-def _one_by_one(images: Sequence[Any], transforms: Sequence[Callable[[Any], Any]]) -> Callable[[], Found]:
+def _one_by_one(given: Sequence[Any], transforms: Sequence[Callable[[Any], Any]]) -> Callable[[], Found]:
     """What a worker of a loader does: image after image, then all views of a kind as one batch."""
     import torch
 
     _seed()
-    return lambda: _found([torch.stack([one(image) for image in images]) for one in transforms])
+    return lambda: _found([torch.stack([one(image) for image in given]) for one in transforms])
 
 
-def _pictures(size: Size) -> list[Any]:
+def pictures(size: Size) -> list[Any]:
+    """The same images as Pillow has them."""
     from PIL import Image
 
-    return [Image.fromarray(image) for image in _images(size).permute(0, 2, 3, 1).contiguous().numpy()]
+    return [Image.fromarray(image) for image in images(size).permute(0, 2, 3, 1).contiguous().numpy()]
 
 
-def _lightly(size: Size) -> Callable[[], Found]:
+def by_lightly(crop: Crop) -> Callable[[Any], Any]:
+    """From a picture to such a view of it."""
     from lightly.transforms.swav_transform import SwaVViewTransform
     from torchvision.transforms import Compose, RandomResizedCrop
 
-    def transform(crop: Crop) -> Callable[[Any], Any]:
-        rest = SwaVViewTransform(
-            cj_strength=1.0,
-            cj_bright=COLOUR,
-            cj_contrast=COLOUR,
-            cj_sat=COLOUR,
-            cj_hue=HUE,
-            cj_prob=JITTER,
-            random_gray_scale=GREY,
-            gaussian_blur=crop.blur,
-            sigmas=crop.sigma,
-            normalize=None,
-        )
-        return Compose([RandomResizedCrop(crop.side, crop.area, RATIO), rest])
-
-    return _one_by_one(_pictures(size), [transform(crop) for crop in _crops(size)])
+    rest = SwaVViewTransform(
+        cj_strength=1.0,
+        cj_bright=COLOUR,
+        cj_contrast=COLOUR,
+        cj_sat=COLOUR,
+        cj_hue=HUE,
+        cj_prob=JITTER,
+        random_gray_scale=GREY,
+        gaussian_blur=crop.blur,
+        sigmas=crop.sigma,
+        normalize=None,
+    )
+    return Compose([RandomResizedCrop(crop.side, crop.area, RATIO), rest])
 
 
-def _torchvision(size: Size) -> Callable[[], Found]:
-    """As its guide advises: tensors of bytes to the end."""
+def _lightly(size: Size) -> Callable[[], Found]:
+    return _one_by_one(pictures(size), [by_lightly(crop) for crop in _crops(size)])
+
+
+def by_torchvision(crop: Crop) -> Callable[[Any], Any]:
+    """From an image of bytes to such a view of it, as its guide advises: of bytes to the end."""
     import torch
     from torchvision.transforms import v2
 
-    def transform(crop: Crop) -> Callable[[Any], Any]:
-        width = 2 * round(0.05 * crop.side) + 1
-        blur = [v2.RandomApply([v2.GaussianBlur(width, crop.sigma)], p=crop.blur)] if crop.blur else []
-        return v2.Compose(
-            [
-                v2.RandomResizedCrop(crop.side, crop.area, RATIO, antialias=True),
-                v2.RandomHorizontalFlip(),
-                v2.RandomApply([v2.ColorJitter(COLOUR, COLOUR, COLOUR, HUE)], p=JITTER),
-                v2.RandomGrayscale(GREY),
-                *blur,
-                v2.ToDtype(torch.float32, scale=True),
-            ]
-        )
+    width = 2 * round(0.05 * crop.side) + 1
+    blur = [v2.RandomApply([v2.GaussianBlur(width, crop.sigma)], p=crop.blur)] if crop.blur else []
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(crop.side, crop.area, RATIO, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(COLOUR, COLOUR, COLOUR, HUE)], p=JITTER),
+            v2.RandomGrayscale(GREY),
+            *blur,
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
 
-    return _one_by_one(list(_images(size)), [transform(crop) for crop in _crops(size)])
+
+def _torchvision(size: Size) -> Callable[[], Found]:
+    return _one_by_one(list(images(size)), [by_torchvision(crop) for crop in _crops(size)])
 
 
 def _albumentations(size: Size) -> Callable[[], Found]:
@@ -174,8 +180,8 @@ def _albumentations(size: Size) -> Callable[[], Found]:
         )
         return lambda image: torch.from_numpy(compose(image=image)["image"]).permute(2, 0, 1).float() / 255
 
-    images = list(_images(size).permute(0, 2, 3, 1).contiguous().numpy())
-    return _one_by_one(images, [transform(crop) for crop in _crops(size)])
+    arrays = list(images(size).permute(0, 2, 3, 1).contiguous().numpy())
+    return _one_by_one(arrays, [transform(crop) for crop in _crops(size)])
 
 
 def _kornia(size: Size) -> Callable[[], Found]:
@@ -183,7 +189,7 @@ def _kornia(size: Size) -> Callable[[], Found]:
     import kornia.augmentation as K
     import torch
 
-    packed = _images(size)
+    packed = images(size)
     _seed()
 
     def transform(crop: Crop) -> Callable[[Any], Any]:
@@ -201,8 +207,8 @@ def _kornia(size: Size) -> Callable[[], Found]:
 
     def run() -> Found:
         with torch.no_grad():
-            images = packed.float() / 255
-            return _found([one(images) for one in transforms])
+            x = packed.float() / 255
+            return _found([one(x) for one in transforms])
 
     return run
 

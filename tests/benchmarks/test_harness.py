@@ -92,7 +92,9 @@ def test_the_program_measures_and_shows_a_table(monkeypatch, capsys):
 def test_a_contest_that_is_none_is_refused_with_those_that_are():
     done = subprocess.run([sys.executable, SPEED, "nt-xnet"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "no contest is called nt-xnet; there are nt-xent, nt-xent-65536, knn, logistic" in done.stderr
+    assert (
+        "no contest is called nt-xnet; there are nt-xent, nt-xent-65536, epoch-convnet, epoch-resnet18" in done.stderr
+    )
 
 
 def test_the_kept_results_are_those_of_the_documents_table():
