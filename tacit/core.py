@@ -15,6 +15,11 @@ from torch import Tensor, nn
 
 from tacit.config import Config
 from tacit.draws import Draws as Draws
+from tacit.features import Encoder as Encoder
+from tacit.features import Features as Features
+from tacit.features import TokenEncoder as TokenEncoder
+from tacit.features import Tokens as Tokens
+from tacit.features import uncounted as uncounted
 from tacit.modality import KINDS as KINDS
 from tacit.modality import Adopted as Adopted
 from tacit.modality import Augmentation as Augmentation
@@ -28,13 +33,8 @@ from tacit.modality import Samples as Samples
 from tacit.modality import Target as Target
 from tacit.modality import Terms as Terms
 from tacit.modality import shown as shown
-from tacit.view import Encoder as Encoder
-from tacit.view import Features as Features
-from tacit.view import TokenEncoder as TokenEncoder
-from tacit.view import Tokens as Tokens
 from tacit.view import View as View
 from tacit.view import concatenate as concatenate
-from tacit.view import uncounted as uncounted
 
 TEACHER = "teacher"
 """What a learner asks for (`Learner.needs`) that no data have: an encoder that the run names, whose features of samples

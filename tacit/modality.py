@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from tacit.config import Config
 from tacit.draws import Draws
 from tacit.errors import Unreadable
-from tacit.view import Encoder, View
+from tacit.features import Encoder
+from tacit.view import View
 
 KINDS = ("plain", "weak", "strong", "global", "local", "next", "alike")
 """The closed vocabulary of views: a method asks for kinds, a modality defines them. `plain` is what inference sees."""

@@ -12,6 +12,7 @@ LAYERS = [
     {"errors", "console", "ranks", "atomic", "memory", "processors"},
     {"config", "interrupt", "draws"},
     {"view"},
+    {"features"},
     {"modality"},
     {"core"},
     {"schedule", "losses"},
@@ -70,7 +71,8 @@ def test_a_file_imports_from_lower_layers_only(path):
 
 def test_the_general_layers_do_not_know_what_the_data_are():
     """No word of images in what serves every kind of data."""
-    for name in ("core.py", "view.py", "modality.py", "engine", "evaluation", "commands", "cli.py", "data"):
+    files = ("core.py", "view.py", "features.py", "modality.py", "cli.py")
+    for name in (*files, "engine", "evaluation", "commands", "data"):
         for path in [ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("*.py")):
             tree = ast.parse(path.read_text())
             names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
