@@ -227,7 +227,6 @@ def _make(into: Tensor, x: Tensor, plan: _Plan, recipe: Recipe, few: int) -> Non
             y.add_((y.mean((2, 3)) * added[part]).sum(1).view(-1, 1, 1, 1))
         if plan.blur:
             y = plan.blur(y, plan.first + start)
-        # two calls: torch turns a tensor over faster than it computes across one
         torch.clamp(y.transpose(2, 3), 0, 1, out=into[part])
     if recipe.solarise:
         bright = into[look.solarise]
