@@ -138,18 +138,18 @@ def _check(ours: Found, theirs: Found) -> str:
     return f"the loss behind the epoch is {one:.3f} and {other:.3f}"
 
 
-def contest(module: str, name: str, network: str, encoder: str, full: Size, tiny: Size) -> Contest:
+def contest(module: str, network: str, encoder: str, full: Size, tiny: Size) -> Contest:
     """The contest that stands in `module`, of an `encoder` of tacit's, called `network` in its title."""
     return Contest(
         module,
-        name,
+        f"epoch-{encoder}",
         f"an epoch of SimCLR, {network}, {{images:,}} images of {{side}} px",
         Side("tacit", "tacit", partial(_tacit, encoder=encoder)),
         (
             Side("lightly", "lightly", partial(_lightly, encoder=encoder)),
             Side("torch and torchvision", "torch", partial(_torch, encoder=encoder)),
         ),
-        {"full": full, "tiny": tiny},
+        {name: {"side": CROP.side, **size} for name, size in (("full", full), ("tiny", tiny))},
         _check,
         settle=lambda found: found(),
     )

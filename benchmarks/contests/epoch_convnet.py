@@ -4,9 +4,8 @@ from contests.epoch import contest
 
 CONTEST = contest(
     __name__,
-    "epoch-convnet",
     "tacit's convnet",
     "convnet",
-    {"side": 32, "images": 2048, "batch": 256},
-    {"side": 32, "images": 64, "batch": 16},
+    {"images": 2048, "batch": 256},
+    {"images": 64, "batch": 16},
 )

@@ -72,11 +72,11 @@ def into_view(truth: Truth, affine: Tensor, shape: tuple[int, int]) -> Truth:
     `affine [B, 2, 3]` as in `View`. Boxes are clipped to the view, and those of which it shows less than `VISIBLE` are
     labelled `NONE`.
     """
-    sides, centre = affine[:, :, :2], affine[:, None, None, :, 2]
-    if (sides - sides.diagonal(dim1=1, dim2=2).diag_embed()).abs().max() > 1e-3:
+    if affine[:, [0, 1], [1, 0]].any():
         raise UsageError("views for detection must not be turned or slanted: set rotate=0 and shear=0 in their recipe")
     size = torch.tensor(shape[::-1], device=affine.device)
-    half = sides.diagonal(dim1=1, dim2=2)[:, None, None]  # [B, 1, 1, 2], negative where it is mirrored
+    # [B, 1, 1, 2] both; sides of views that are mirrored are negative
+    half, centre = affine.diagonal(dim1=1, dim2=2)[:, None, None], affine[:, None, None, :, 2]
     places = truth.corners.reshape(*truth.labels.shape, 2, 2) * 2 / size - 1  # [B, K, 2 corners, (x, y)]
     moved = ((places - centre) / half + 1) * size / 2
     low, high = moved.amin(2), moved.amax(2)  # a mirrored view swaps the corners
