@@ -38,11 +38,13 @@ def test_a_constant_representation_is_no_error() -> None:
     assert found.shape == (2,)
 
 
-def test_rows_of_several_blocks_are_found_together() -> None:
+@pytest.mark.parametrize("k", [1, 12, 300])
+@pytest.mark.parametrize("rows", [2 * ROWS + 9, 1000, 37])
+def test_rows_of_several_blocks_and_groups_are_found_together(rows: int, k: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    train, test = (torch.randn(rows, 3, generator=generator) for rows in (2 * ROWS + 9, 7))
-    near, which = neighbours(train, test, 12, tile=3)
+    train, test = (torch.randn(rows, 3, generator=generator) for rows in (rows, 7))
+    near, which = neighbours(train, test, k, tile=3)
     centred = train - train.mean(0)
     cosines = torch.cosine_similarity((test - train.mean(0))[:, None], centred[None], dim=2)
-    torch.testing.assert_close(near, cosines.topk(12, dim=1).values)
+    torch.testing.assert_close(near, cosines.topk(min(k, rows), dim=1).values)
     torch.testing.assert_close(near, cosines.gather(1, which))
