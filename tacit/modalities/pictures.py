@@ -1,7 +1,7 @@
 """Images as files and arrays hold them -> uint8 squares of one size and one number of channels.
 
-Pillow decodes; the list of formats, the limits, the meaning of every mode and the geometry are fixed here, so that
-the same file gives the same numbers in training, evaluation and use.
+Pillow decodes, but for plain JPEGs; the list of formats, the limits, the meaning of every mode and the geometry are
+fixed here, so that the same file gives the same numbers in training, evaluation and use.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from pydantic import Field
 
 from tacit.core import Layout, Raw
 from tacit.errors import DataError, Unreadable
-from tacit.modalities.pixels import MAX_CHANNELS, Frame, Pixels, check_pixels, fit, shrink, to_8_bits, upright
+from tacit.modalities.jpeg import SIGNATURE, may_be_turned, plain_jpeg
+from tacit.modalities.pixels import MAX_CHANNELS, Frame, Pixels, check_pixels, fit, resized, shrink, to_8_bits, upright
 from tacit.modalities.scans import scan
 
 SUFFIXES = frozenset(
@@ -39,7 +40,7 @@ PROBES = 64
 # Pillow's own `Image.open` warns about large images; that warning cannot be caught within one thread. Choosing the
 # decoder here avoids it, and keeps the list closed whatever else is registered with Pillow.
 _FORMATS: tuple[tuple[str, int, tuple[bytes, ...], type[ImageFile]], ...] = (
-    ("JPEG", 0, (b"\xff\xd8\xff",), JpegImageFile),
+    ("JPEG", 0, (SIGNATURE,), JpegImageFile),
     ("PNG", 0, (b"\x89PNG\r\n\x1a\n",), PngImageFile),
     ("WEBP", 8, (b"WEBP",), WebPImageFile),
     ("BMP", 0, (b"BM",), BmpImageFile),
@@ -214,6 +215,10 @@ def pages(image: ImageFile) -> int:
 
 
 def _read_file(raw: bytes, layout: ImageLayout) -> Pixels:
+    plain = plain_jpeg(raw, 2 * layout.size)
+    if plain is not None:
+        pixels = resized(plain, layout.size, layout.frame)
+        return upright(pixels, _orientation(undecoded(raw))) if may_be_turned(raw) else pixels
     image = undecoded(raw)
     if isinstance(image, JpegImageFile) and min(image.size) >= 4 * layout.size:
         image.draft(None, (2 * layout.size, 2 * layout.size))  # at 1/2, 1/4 or 1/8, never below twice the wanted size
@@ -276,11 +281,11 @@ def _check_array(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _read_array(raw: npt.NDArray[Any], layout: ImageLayout) -> Pixels:
     array = _check_array(raw)
     channels = array.shape[2]
+    if array.dtype == np.uint8 and channels in (1, 3):
+        return resized(array, layout.size, layout.frame)
     # two or four bands are grey or colour with alpha only where the set wants them turned into something else
-    together = channels in (1, 3) or (channels in (2, 4) and channels != layout.channels)
-    if array.dtype == np.uint8 and together:
-        whole = np.ascontiguousarray(array[..., 0] if channels == 1 else array)
-        return shrink(Image.fromarray(whole), layout.size, layout.frame)
+    if array.dtype == np.uint8 and channels in (2, 4) and channels != layout.channels:
+        return shrink(Image.fromarray(np.ascontiguousarray(array)), layout.size, layout.frame)
     values = to_8_bits(array, layout.white)
     planes = [Image.fromarray(np.ascontiguousarray(values[..., band])) for band in range(channels)]
     return np.concatenate([shrink(plane, layout.size, layout.frame) for plane in planes], axis=2)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from tacit.errors import Unreadable
@@ -54,23 +56,39 @@ Frame = Literal["crop", "stretch"]
 """What of an image is kept: its central square, or all of it at the price of its proportions."""
 
 
-def kept(width: int, height: int, frame: Frame) -> tuple[float, float, float, float]:
+def kept(width: int, height: int, frame: Frame) -> tuple[int, int, int, int]:
     """The part of an image that `frame` keeps: left, upper, right and lower edge in pixels."""
     side_x, side_y = (width, height) if frame == "stretch" else (min(width, height),) * 2
-    left, top = (width - side_x) / 2, (height - side_y) / 2
+    left, top = (width - side_x) // 2, (height - side_y) // 2
     return (left, top, left + side_x, top + side_y)
 
 
 def shrink(image: Image.Image, size: int, frame: Frame = "crop") -> Pixels:
     """What `frame` keeps, at `size`: uint8 `[size, size, C]`."""
-    width, height = image.size
-    if (width, height) != (size, size):
-        box = kept(width, height, frame)
+    if image.mode in ("L", "RGB"):
+        array = np.array(image)
+        return resized(array.reshape(*array.shape[:2], -1), size, frame)
+    if image.size != (size, size):
+        box = kept(*image.size, frame)
         image = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     if image.mode == "F":
         values: Pixels = np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8)
         return values.reshape(size, size, 1)
     return np.frombuffer(image.tobytes(), np.uint8).reshape(size, size, -1)  # less work than `asarray`
+
+
+def resized(pixels: Pixels, size: int, frame: Frame = "crop") -> Pixels:
+    """What `frame` keeps of `[H, W, C]`, at `size`, a copy: `[size, size, C]`, within some values of what Pillow makes.
+
+    By torch's kernel for bytes (bicubic, antialiased), which takes a third to a fifth of Pillow's time.
+    """
+    left, upper, right, lower = kept(pixels.shape[1], pixels.shape[0], frame)
+    part = pixels[upper:lower, left:right]
+    if part.shape[:2] == (size, size):
+        return part.copy()
+    x = torch.from_numpy(np.require(part, requirements="W")).permute(2, 0, 1)[None]
+    found: Pixels = F.interpolate(x, (size, size), mode="bicubic", antialias=True)[0].permute(1, 2, 0).numpy()
+    return found
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from tacit.modalities import pictures
-from tacit.modalities.pixels import fit, shrink, upright
+from tacit.modalities.pixels import fit, resized, shrink, upright
 
 
 def paletted(alpha=None):
@@ -98,3 +98,29 @@ def test_a_stretched_frame_keeps_all_of_an_image():
     assert whole[:, 0].min() > 200
     assert whole[:, -1].min() > 200
     assert middle.max() < 30
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("frame", ["crop", "stretch"])
+@pytest.mark.parametrize("shape", [(40, 64), (65, 40), (300, 211), (7, 5), (1, 1), (16, 16)])
+def test_sizes_change_as_pillow_changes_them(shape, frame, channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, channels), dtype=np.uint8)
+    found = resized(pixels, 16, frame)
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    height, width = shape
+    if frame == "crop":
+        side = min(shape)
+        left, top = (width - side) // 2, (height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    expected = np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC)).reshape(16, 16, channels)
+    assert found.shape == (16, 16, channels)
+    assert np.abs(found.astype(int) - expected).max() <= 2
+
+
+def test_what_is_given_is_neither_changed_nor_shared():
+    pixels = np.arange(16 * 16, dtype=np.uint8).reshape(16, 16, 1)
+    pixels.flags.writeable = False
+    for size in (16, 8):
+        found = resized(pixels, size)
+        found[:] = 0
+        assert pixels.max() == 255
