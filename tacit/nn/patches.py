@@ -12,6 +12,9 @@ from tacit.config import Named
 from tacit.core import Features, View
 from tacit.nn.patch_reader import PatchReader, contrast, in_parallel
 
+CACHED = 2**18
+"""How many distances are computed at a time: a megabyte, which all steps find in a core's cache."""
+
 
 class PatchEncoder(PatchReader):
     """How near each patch lies to each of K whitened atoms, pooled over quadrants (Coates, Lee and Ng 2011).
@@ -42,7 +45,9 @@ class PatchEncoder(PatchReader):
         distances, pool = self._distances().to(dtype), self._quadrants(view.x).to(dtype)
 
         def read(x: Tensor) -> Tensor:
-            return torch.stack([_triangle(image, distances, pool) for image in self._rows(x).to(dtype)])
+            return torch.stack(
+                [_triangle(self._columns(image).to(dtype), distances, pool) for image in torch.split(x, 1)]
+            )
 
         def encode(x: Tensor) -> Tensor:
             with torch.no_grad():
@@ -53,13 +58,14 @@ class PatchEncoder(PatchReader):
     @torch.no_grad()
     def activations(self, x: Tensor) -> Tensor:
         """Where each atom fires in the images `x [B, C, H, W]`, before pooling: `[B, K, h, w]`, a number a patch."""
-        side = self.side(x)
-        z = torch.matmul(self._rows(x), self._distances()).clamp_min_(0).sqrt_()
+        side, distances = self.side(x), self._distances()
+        z = torch.stack([torch.matmul(self._columns(image).T, distances) for image in torch.split(x, 1)])
+        z = z.clamp_min_(0).sqrt_()
         fired = (z.mean(dim=-1, keepdim=True) - z).relu_()
         return fired.transpose(1, 2).reshape(len(x), -1, side, side)
 
     def _distances(self) -> Tensor:
-        """`[P + 2, K]`: what rows of `_rows` have to be multiplied with to become squared distances to the atoms.
+        """`[P + 2, K]`: what `_columns` have to be multiplied with to become squared distances to the atoms.
 
         |w - c|^2 = -2 w c + |w|^2 + |c|^2 with w = (p - mean) W is linear in (p, |w|^2, 1).
         """
@@ -67,11 +73,11 @@ class PatchEncoder(PatchReader):
         norms = self.atoms.square().sum(dim=1) - self.mean @ turned
         return torch.cat([turned, torch.ones_like(norms)[None], norms[None]])
 
-    def _rows(self, x: Tensor) -> Tensor:
-        """Each patch, its squared norm when white, and a one: `[B, L, P + 2]`."""
-        rows = contrast(self.patches(x))
-        own = ((rows - self.mean) @ self.whiten).square().sum(-1, keepdim=True)
-        return torch.cat([rows, own, torch.ones_like(own)], dim=-1)
+    def _columns(self, image: Tensor) -> Tensor:
+        """Of one image `[1, C, H, W]`: each patch, its squared norm when white, and a one, `[P + 2, L]`."""
+        patches = contrast(self.patches(image)[0].T, dim=0)  # as they are cut out, so that sums run along memory
+        own = torch.matmul(self.whiten.T, patches - self.mean[:, None]).square_().sum(0, keepdim=True)
+        return torch.cat([patches, own, torch.ones_like(own)])
 
     def _quadrants(self, x: Tensor) -> Tensor:
         """The pooling matrix `[4, L]`: each quadrant's mean over the grid of patches."""
@@ -82,9 +88,12 @@ class PatchEncoder(PatchReader):
         return torch.einsum("ai,bj->abij", upper, upper).reshape(4, side * side)
 
 
-def _triangle(rows: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
-    """The root of max(0, mean - z) pooled, for one image's rows `[L, P + 2]`: `[4 K]`, in few passes over `[L, K]`."""
-    z = torch.matmul(rows, distances).clamp_min_(0).sqrt_()
-    # the difference before the sum: in bfloat16 the pooled mean and the pooled z would agree in all their digits
-    near = torch.sub(z.mean(dim=-1, keepdim=True), z, out=z).relu_()
-    return torch.matmul(pool, near).flatten().float().sqrt_()
+def _triangle(columns: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
+    """The root of max(0, mean - z) pooled by `pool [4, L]`, for an image's `columns [P + 2, L]`: float `[4 K]`."""
+    some = max(1, CACHED // distances.shape[1])
+    pooled = torch.zeros(len(pool), distances.shape[1], device=columns.device)
+    for rows, share in zip(torch.split(columns.T, some), torch.split(pool, some, dim=1), strict=True):
+        z = torch.matmul(rows, distances).clamp_min_(0).sqrt_()
+        # the difference before the sum: in bfloat16 the pooled mean and the pooled z would agree in all their digits
+        pooled += torch.matmul(share, torch.sub(z.mean(dim=-1, keepdim=True), z, out=z).relu_())
+    return pooled.flatten().sqrt_()

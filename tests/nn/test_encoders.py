@@ -81,7 +81,7 @@ def test_an_unknown_timm_model_names_its_neighbour():
         Timm(Timm.Config(model="resnet10tt"), View(torch.rand(2, 3, 32, 32)))
 
 
-@pytest.mark.parametrize(("size", "filters"), [(16, 7), (32, 20)])
+@pytest.mark.parametrize(("size", "filters"), [(16, 7), (32, 20), (16, 3000)])
 def test_patches_equal_the_formula_read_aloud(size, filters):
     encoder = PatchEncoder(PatchEncoder.Config(filters=filters), View(torch.rand(2, 3, size, size)))
     for buffer in (encoder.atoms, encoder.mean, encoder.whiten):
