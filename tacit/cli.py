@@ -11,6 +11,7 @@ from cyclopts import CycloptsError
 
 from tacit.commands import app
 from tacit.errors import TacitError, UsageError, out_of_memory
+from tacit.heap import hold
 from tacit.processors import allotted, bound
 
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if allotted() < bound():  # torch looks at the processors it is bound to, and not at a container's limit
         os.environ.setdefault("OMP_NUM_THREADS", str(allotted()))
+    hold()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(run([word for word in given if word != "--debug"], debug=debug))

@@ -9,7 +9,7 @@ import tacit
 
 ROOT = Path(tacit.__file__).parent
 LAYERS = [
-    {"errors", "console", "ranks", "atomic", "memory", "processors"},
+    {"errors", "console", "ranks", "atomic", "memory", "heap", "processors"},
     {"config", "interrupt", "draws"},
     {"view"},
     {"features"},

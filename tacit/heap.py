@@ -1,0 +1,70 @@
+"""What glibc does with memory that a process of tacit's own has freed: it is kept for what is asked for next."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import threading
+import time
+from pathlib import Path
+
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+"""`mallopt(3)`: from how many free bytes at its end the heap is cut, and how many blocks may lie apart from it."""
+SHARE = 4
+"""What lies idle may be a quarter of the machine's memory."""
+EVERY = 0.25
+"""Seconds from one look at that to the next."""
+
+
+_NAMES = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"]
+
+
+class _Figures(ctypes.Structure):
+    """`mallinfo2(3)`."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _NAMES)
+
+
+def hold(most: int | None = None) -> None:
+    """Have glibc keep what is freed, `most` bytes of it: for a program's own process, since it is for all of it.
+
+    By default it maps each block of more than 32 MB anew, whatever its thresholds, and the system zeroes each page of
+    4 KB that is taken again: a third of the time of a step where samples are large. On a heap alone holes can remain
+    that nothing fits in. So a thread looks at what is idle, and gives it back where it is too much.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    try:
+        library.mallinfo2.restype = _Figures
+    except AttributeError:  # before glibc 2.33 nobody could look
+        return
+    library.mallopt(MMAP_MAX, 0)
+    library.mallopt(TRIM_THRESHOLD, -1)
+    limit = _memory() // SHARE if most is None else most
+    threading.Thread(target=_watch, args=(library, limit), name="heap", daemon=True).start()
+
+
+def _watch(library: ctypes.CDLL, limit: int) -> None:
+    while True:
+        time.sleep(EVERY)
+        if _resident() - library.mallinfo2().uordblks > limit:
+            library.malloc_trim(0)
+
+
+def _resident() -> int:
+    """Bytes that the process has for itself."""
+    _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _memory(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of the machine, or of the container where the control group mounted at `folder` gives it fewer."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            return min(whole, int((folder / name).read_text()))
+        except (OSError, ValueError):  # no such file, or `max`
+            continue
+    return whole
