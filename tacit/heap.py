@@ -11,8 +11,8 @@ from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
 """`mallopt(3)`: from how many free bytes at its end the heap is cut, and how many blocks may lie apart from it."""
-SHARE = 4
-"""What lies idle may be a quarter of the machine's memory."""
+IDLE, HELD = 0.25, 0.75
+"""Of the machine's memory, what may lie idle, and what may be held as long as anything lies idle."""
 EVERY = 0.25
 """Seconds from one look at that to the next."""
 
@@ -26,12 +26,13 @@ class _Figures(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_size_t) for name in _NAMES)
 
 
-def hold(most: int | None = None) -> None:
-    """Have glibc keep what is freed, `most` bytes of it: for a program's own process, since it is for all of it.
+def hold(memory: int | None = None) -> None:
+    """Have glibc keep what is freed: for a program's own process, since it is for all of it.
 
     By default it maps each block of more than 32 MB anew, whatever its thresholds, and the system zeroes each page of
     4 KB that is taken again: a third of the time of a step where samples are large. On a heap alone holes can remain
-    that nothing fits in. So a thread looks at what is idle, and gives it back where it is too much.
+    that nothing fits in. So a thread looks at what is idle, and gives it back where that is too much of `memory`, in
+    bytes, by default the machine's.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -42,14 +43,15 @@ def hold(most: int | None = None) -> None:
         return
     library.mallopt(MMAP_MAX, 0)
     library.mallopt(TRIM_THRESHOLD, -1)
-    limit = _memory() // SHARE if most is None else most
-    threading.Thread(target=_watch, args=(library, limit), name="heap", daemon=True).start()
+    threading.Thread(target=_watch, args=(library, memory or _memory()), name="heap", daemon=True).start()
 
 
-def _watch(library: ctypes.CDLL, limit: int) -> None:
+def _watch(library: ctypes.CDLL, memory: int) -> None:
     while True:
         time.sleep(EVERY)
-        if _resident() - library.mallinfo2().uordblks > limit:
+        resident = _resident()
+        idle = resident - library.mallinfo2().uordblks
+        if idle > IDLE * memory or resident > HELD * memory:
             library.malloc_trim(0)
 
 

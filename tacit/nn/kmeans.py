@@ -89,9 +89,8 @@ class KMeans(nn.Module):
 
     def some(self, reader: PatchReader, x: Tensor) -> Tensor:
         """`each` patches of every sample at random places: `[B each, P]`; the engine seeds the places by the step."""
-        rows = reader.patches(x)
-        place = torch.randint(rows.shape[1], (len(rows), self.each), device=rows.device)
-        return rows.gather(1, place[..., None].expand(-1, -1, rows.shape[-1])).flatten(0, 1)
+        place = torch.randint(reader.side(x) ** 2, (len(x), self.each), device=x.device)
+        return reader.patches_at(x, place).flatten(0, 1)
 
     def _long(self, rows: Tensor) -> Tensor:
         return F.normalize(rows, dim=-1) if self.unit else rows
