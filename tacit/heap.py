@@ -49,8 +49,8 @@ def hold(memory: int | None = None) -> None:
 def _watch(library: ctypes.CDLL, memory: int) -> None:
     while True:
         time.sleep(EVERY)
-        resident = _resident()
-        idle = resident - library.mallinfo2().uordblks
+        resident, told = _resident(), library.mallinfo2()
+        idle = resident - told.uordblks - told.hblkhd  # threads of their own arenas still map large blocks
         if idle > IDLE * memory or resident > HELD * memory:
             library.malloc_trim(0)
 
