@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
+import sys
 import threading
 import time
 from pathlib import Path
@@ -34,12 +34,12 @@ def hold(memory: int | None = None) -> None:
     that nothing fits in. So a thread looks at what is idle, and gives it back where that is too much of `memory`, in
     bytes, by default the machine's.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if sys.platform != "linux":
         return
     library = ctypes.CDLL(None)
     try:
         library.mallinfo2.restype = _Figures
-    except AttributeError:  # before glibc 2.33 nobody could look
+    except AttributeError:  # another C library, or glibc before 2.33: nobody could look
         return
     library.mallopt(MMAP_MAX, 0)
     library.mallopt(TRIM_THRESHOLD, -1)

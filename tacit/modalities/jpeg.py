@@ -27,9 +27,14 @@ def plain_jpeg(raw: bytes, least: int) -> Pixels | None:
     check_pixels(width, height)
     if colours not in _FORMATS:
         return None
-    wanted = {"min_height": least, "min_width": least, "min_factor": 2}  # larger fractions take as long as the whole
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(raw, _FORMATS[colours], **wanted)
+        pixels: Pixels = simplejpeg.decode_jpeg(
+            raw,
+            _FORMATS[colours],
+            min_height=least,
+            min_width=least,
+            min_factor=2,  # larger fractions take as long as the whole
+        )
     except Exception:
         return None
     return pixels

@@ -39,17 +39,21 @@ class PatchReader(Encoder, ABC):
 
     def patches(self, x: Tensor, stride: int = 1) -> Tensor:
         """All patches of images `[B, C, H, W]` in [0, 1], on the scale of 8-bit values: `[B, L, P]`."""
-        return F.unfold(self.reduced(x).float() * 255, self.patch, stride=stride).transpose(1, 2)
+        return F.unfold(self._scaled(x), self.patch, stride=stride).transpose(1, 2)
 
     def patches_at(self, x: Tensor, place: Tensor) -> Tensor:
         """Those of `patches` that stand at `place`, long `[B, M]`: `[B, M, P]`; the others are not cut out."""
-        windows = (self.reduced(x).float() * 255).unfold(2, self.patch, 1).unfold(3, self.patch, 1)
+        windows = self._scaled(x).unfold(2, self.patch, 1).unfold(3, self.patch, 1)
         own, side = torch.arange(len(x), device=x.device)[:, None], self.side(x)
         return windows[own, :, place // side, place % side].flatten(2)
 
     def reduced(self, x: Tensor) -> Tensor:
         """Images `[B, C, H, W]`, smaller where they are larger than `size`."""
         return F.interpolate(x, (self.size, self.size), mode="area") if x.shape[-1] > self.size else x
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """What patches are cut out of: `reduced` images on the scale of 8-bit values."""
+        return self.reduced(x).float() * 255
 
     def side(self, x: Tensor, stride: int = 1) -> int:
         """How many patches lie along a side of images `x`; L is its square."""
