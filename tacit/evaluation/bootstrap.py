@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 RESAMPLES = 2000
 LEVEL = 0.95
 _CHUNK = 2**24
+_KEPT = 2**28
+"""Resamples of up to so many bytes are kept for the next interval."""
 
 
 @dataclass(frozen=True)
@@ -124,24 +127,43 @@ def _means(samples: Tensor, weights: Tensor, classes: Tensor | None) -> Tensor:
 
 def _resampled(correct: Tensor, scoring: Scoring, resamples: int, seed: int) -> Iterator[Tensor]:
     """The number on resampled `correct [S, M]`, as chunks `[R]` of `resamples` numbers."""
-    generator = torch.Generator().manual_seed(seed)
     draws, samples = correct.shape
-    chunk = max(1, _CHUNK // samples)
-    for start in range(0, resamples, chunk):
-        count = min(chunk, resamples - start)
-        columns = counts(count, samples, generator, scoring.units)
-        rows = counts(count, draws, generator)
+    units, of = samples, None
+    if scoring.units is not None:
+        known, of = torch.unique(scoring.units, return_inverse=True)
+        units = len(known)
+    drawn = _kept if resamples * units <= _KEPT else _drawn
+    for members, rows in drawn(resamples, units, draws, seed, max(1, _CHUNK // samples)):
+        columns = (members if of is None else members[:, of]).double()
         if scoring.classes is None:
             yield ((columns @ correct.T) * rows).sum(1) / (draws * columns.sum(1))
             continue
-        total, present = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
+        total, present = torch.zeros(len(rows), dtype=torch.float64), torch.zeros(len(rows), dtype=torch.float64)
         for label in torch.unique(scoring.classes):
             own = (scoring.classes == label).nonzero().flatten()
-            size = columns[:, own].sum(1)
-            right = ((columns[:, own] @ correct[:, own].T) * rows).sum(1) / draws
+            chosen = columns[:, own]
+            size = chosen.sum(1)
+            right = ((chosen @ correct[:, own].T) * rows).sum(1) / draws
             total += right / size.clamp_min(1)
             present += size > 0
         yield total / present
+
+
+def _drawn(resamples: int, units: int, draws: int, seed: int, chunk: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """How often each unit and each draw is drawn, float64 `[R, units]` and `[R, draws]`, R at most `chunk`."""
+    generator = torch.Generator().manual_seed(seed)
+    for start in range(0, resamples, chunk):
+        count = min(chunk, resamples - start)
+        yield counts(count, units, generator), counts(count, draws, generator)
+
+
+@lru_cache(maxsize=2)  # test parts are drawn once, or with all draws of few labels
+def _kept(resamples: int, units: int, draws: int, seed: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
+    """The same, kept: an evaluation asks for dozens of intervals over one test part, and drawing takes most of one.
+
+    In bytes: that one of 256 units or more is drawn as often in a resample has a chance of less than 1e-500.
+    """
+    return [(members.byte(), rows) for members, rows in _drawn(resamples, units, draws, seed, chunk)]
 
 
 def counts(resamples: int, population: int, generator: torch.Generator, units: Tensor | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tacit.evaluation import bootstrap
 from tacit.evaluation.bootstrap import Scoring, difference, interval
 
 
@@ -48,6 +49,21 @@ def test_same_seed_same_interval_and_a_stricter_level_is_wider() -> None:
     assert interval(correct) == usual
     assert strict.low < usual.low < usual.value < usual.high < strict.high
     assert usual.value == pytest.approx(correct.double().mean().item())
+
+
+@pytest.mark.parametrize("units", [None, torch.arange(300) // 3])
+def test_what_is_kept_of_one_interval_changes_no_other(
+    units: torch.Tensor | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    correct = torch.rand(4, 300, generator=generator) < 0.6
+    scoring = Scoring(torch.randint(3, (300,), generator=generator), units=units)
+    first, again = interval(correct, scoring), interval(correct, scoring)
+    other = interval(~correct, scoring)
+    monkeypatch.setattr(bootstrap, "_KEPT", 0)
+    assert first == again == interval(correct, scoring)
+    assert other == interval(~correct, scoring)
+    assert interval(correct, scoring, seed=1) != first
 
 
 def test_leaves_the_global_generator_alone() -> None:
