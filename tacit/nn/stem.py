@@ -34,9 +34,11 @@ class PatchStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, H, W]` -> `[B, 2 filters, H / stride, W / stride]`."""
-        response = F.conv2d(x, self.weight, stride=self.stride, padding=self.weight.shape[-1] // 2)
-        # in place: this layer is bound by memory, and nothing learns through it
-        out: Tensor = self.norm(torch.cat([response, -response], dim=1).sub_(THRESHOLD).relu_())
+        # both signs by one convolution: passes over memory to make them take longer than its products
+        weight = torch.cat([self.weight, -self.weight])
+        bias = weight.new_full((len(weight),), -THRESHOLD)
+        response = F.conv2d(x, weight, bias, stride=self.stride, padding=self.weight.shape[-1] // 2)
+        out: Tensor = self.norm(response.relu_())
         return out
 
 
