@@ -5,12 +5,13 @@
     python benchmarks/race_cpu.py --contenders patches manifold --minutes 5
     python benchmarks/race_cpu.py --contenders --figure race.png       nothing is run, what is known is drawn
 
-A contender is a method with its settings. Its time is that of two processes from their start on: `tacit train` on the
-50,000 training images without labels, which packs them first, and one that reads the encoder and computes the features
-of all 60,000 images. Closed forms end by themselves; what learns by steps is given `--time`, about four fifths of the
-minutes, so that the rest is left for packing and features. Afterwards, outside of that time, the features are judged as
-`tacit evaluate --task knn,linear` does it, on the 10,000 test images, beside those of the untrained network. One over
-its minutes is shown, and marked.
+A contender is a method with its settings, or several, one after the other, whose features stand side by side, those of
+each of length one. Its time is that of its processes from their start on: `tacit train` on the 50,000 training images
+without labels, which packs them first, and one that reads the encoders and computes the features of all 60,000 images.
+Closed forms end by themselves; what learns by steps is given `--time`, about four fifths of the minutes, so that the
+rest is left for packing and features. Afterwards, outside of that time, the features are judged as `tacit evaluate
+--task knn,linear,ridge` does it, on the 10,000 test images, beside those of the untrained network. One over its minutes
+is shown, and marked.
 
 The data are $TACIT_DATA/images/cifar10.zip. Steps that are done are not done again: delete a contender's folder to do
 so. Findings are merged into race_cpu.json, each as soon as it is there.
@@ -43,6 +44,8 @@ from tacit.methods import METHODS
 
 FOUND = Path(__file__).with_suffix(".json")
 FLOOR = "untrained"
+TASKS = {"knn": "k=20", "linear": "all", "ridge": "all"}
+"""What is asked of features, and which of its results is shown."""
 PATIENCE = 2
 """Times the time after which a contender is stopped."""
 
@@ -55,11 +58,24 @@ class Contender:
     settings: tuple[str, ...] = ()
     share: float = 0.8
     """Of the time, what steps are given."""
+    beside: tuple[Contender, ...] = ()
+    """What learns afterwards, and says more about the same images."""
 
     @property
     def closed(self) -> bool:
         """Whether it ends by itself."""
         return issubclass(METHODS[self.method], ClosedForm)
+
+    @property
+    def title(self) -> str:
+        """What it is called in the table."""
+        own = " ".join([f"`{self.method}`", *(f"`{setting}`" for setting in self.settings)])
+        return ", beside it ".join([own, *(each.title for each in self.beside)])
+
+    @property
+    def parts(self) -> tuple[Contender, ...]:
+        """It, and those beside it."""
+        return (self, *self.beside)
 
     def words(self, minutes: float) -> list[str]:
         """Of the command line."""
@@ -69,6 +85,8 @@ class Contender:
 
 
 EVEN = ("optimiser.name=muon", "encoder.evened=0.75", "encoder.mirror=true", "method.temperature=0.1")
+# with 1,024 numbers beside them about as many as ridge regression takes
+FINE = ("encoder.filters=1700", "encoder.cells=3", "encoder.mirror=true")
 CONTENDERS = {
     "simclr": Contender("simclr"),
     "simclr-muon": Contender("simclr", ("optimiser.name=muon",)),
@@ -77,7 +95,8 @@ CONTENDERS = {
     "simclr-two": Contender("simclr", ("method.local=0",)),
     "simclr-16": Contender("simclr", ("method.local=0", "modality.strong.scale=0.5")),
     "patches": Contender("patches"),
-    "patches-mirror": Contender("patches", ("encoder.filters=1600", "encoder.mirror=true")),
+    "patches-fine": Contender("patches", FINE),
+    "patches-simclr": Contender("patches", FINE, beside=(Contender("simclr", EVEN, share=0.44),)),
     "manifold": Contender("manifold"),
     "manifold-even": Contender("manifold", ("encoder.evened=0.75",)),
     "manifold-1024": Contender("manifold", ("encoder.filters=1024",)),
@@ -138,7 +157,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=Path, default=Path("runs/race_cpu"))
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--figure", type=Path, help="draw accuracy against seconds")
-    parser.add_argument("--judge", type=Path, metavar="RUN", help=argparse.SUPPRESS)
+    parser.add_argument("--judge", type=Path, nargs="+", metavar="RUN", help=argparse.SUPPRESS)
     parser.add_argument("--since", type=float, default=time.time(), help=argparse.SUPPRESS)
     return parser
 
@@ -146,17 +165,21 @@ def arguments() -> argparse.ArgumentParser:
 def raced(name: str, cores: str | None, given: argparse.Namespace) -> dict[str, Any] | None:
     """What a contender used and reached; None where it did not come to an end, which is told."""
     contender, home = CONTENDERS[name], given.runs / name
-    result, seconds, run = home / "result.json", home / "seconds.json", home / "run"
+    result, seconds = home / "result.json", home / "seconds.json"
+    runs = [str(home / f"run-{number}") for number, _ in enumerate(contender.parts)]
     if not result.is_file():
         if not seconds.is_file():
             shutil.rmtree(home, ignore_errors=True)  # what was begun, and what was packed
             home.mkdir(parents=True)
-            train = ["-m", "tacit", "train", given.data, *contender.words(given.minutes), "--out", str(run)]
-            used = process(train, cores, home, given)
-            if used is None:
-                return None
-            seconds.write_text(json.dumps(used))
-        judge = [__file__, "--judge", str(run), "--data", given.data, "--since", str(time.time())]
+            used = 0.0
+            for part, run in zip(contender.parts, runs, strict=True):
+                train = ["-m", "tacit", "train", given.data, *part.words(given.minutes), "--out", run]
+                spent = process(train, cores, home, given)
+                if spent is None:
+                    return None
+                used += spent
+            seconds.write_text(json.dumps(round(used, 1)))
+        judge = [__file__, "--judge", *runs, "--data", given.data, "--since", str(time.time())]
         if process(judge, cores, home, given) is None:
             return None
         found = json.loads((home / "out.txt").read_text().splitlines()[-1])
@@ -190,10 +213,10 @@ def process(words: Sequence[str], cores: str | None, home: Path, given: argparse
         return round(time.monotonic() - started, 1)
 
 
-def judged(run: Path, data: str, since: float) -> dict[str, Any]:
-    """kNN and logistic regression on the features of a run, and the seconds up to these since `since` (Unix time).
+def judged(runs: Sequence[Path], data: str, since: float) -> dict[str, Any]:
+    """kNN and linear probes on the features of runs, and the seconds up to these since `since` (Unix time).
 
-    Beside it the same network with random weights, out of time, where it learnt by steps.
+    Beside them the same networks with random weights, out of time, where any learnt by steps.
     """
     import torch
 
@@ -209,33 +232,40 @@ def judged(run: Path, data: str, since: float) -> dict[str, Any]:
 
     def learnt(samples: Samples) -> torch.Tensor:
         began = time.monotonic()
-        found = features_of(encoder.network, samples, device=encoder.device, title="features")
+        found = side_by_side([each.network for each in encoders], samples, "features")
         seconds.append(time.monotonic() - began)
         return found
 
     @cache
-    def drawn() -> Encoder:
-        return untrained(encoder, bench.train, 0)
+    def drawn() -> list[Encoder]:
+        return [each.network if each.network.solved else untrained(each, bench.train, 0) for each in encoders]
 
     def random(samples: Samples) -> torch.Tensor:
-        return features_of(drawn(), samples, device=encoder.device, title=FLOOR)
+        return side_by_side(drawn(), samples, FLOOR)
+
+    def side_by_side(networks: Sequence[Encoder], samples: Samples, title: str) -> torch.Tensor:
+        said = [features_of(each, samples, device=encoders[0].device, title=title) for each in networks]
+        if len(said) == 1:
+            return said[0]
+        return torch.cat([torch.nn.functional.normalize(own, dim=1) for own in said], dim=1)
 
     with interrupt.listening():
-        encoder = load(run)
-        bench = bench_of(encoder.open(data), seed=0, totals=(), draws=1)
+        encoders = [load(run) for run in runs]
+        bench = bench_of(encoders[0].open(data), seed=0, totals=(), draws=1)
         seconds[0] = time.time() - since
         rows = [Row("race", "encoder", learnt)]
-        if not encoder.network.solved:
+        if not all(each.network.solved for each in encoders):
             rows.append(Row(FLOOR, FLOOR, random))
-        found = evaluate(bench, rows, ["knn", "linear"]).to_json()
+        found = evaluate(bench, rows, list(TASKS)).to_json()
     kept = {row.name: short(numbers(found, row.name), data) for row in rows}
     floor = {FLOOR: kept[FLOOR]} if FLOOR in kept else {}
-    return {"features": round(sum(seconds), 1), "dim": encoder.network.dim, **kept["race"], **floor}
+    width = sum(each.network.dim for each in encoders)
+    return {"features": round(sum(seconds), 1), "dim": width, **kept["race"], **floor}
 
 
 def short(reached: Mapping[tuple[str, str], dict[str, Any]], data: str) -> dict[str, dict[str, Any]]:
     """What is kept of a row's results: the value, its interval, and how it was measured."""
-    kept = {"knn": reached["knn", "k=20"], "linear": reached["linear", "all"]}
+    kept = {task: reached[task, budget] for task, budget in TASKS.items()}
     for each in kept.values():
         each["protocol"]["data"] = Path(data).name
     return {task: {key: each[key] for key in ("value", "low", "high", "protocol")} for task, each in kept.items()}
@@ -246,14 +276,27 @@ def table(known: dict[str, dict[str, Any]]) -> str:
     rows = []
     for name in (name for name in CONTENDERS if name in known):
         found, contender = known[name], CONTENDERS[name]
-        title = " ".join([f"`{contender.method}`", *(f"`{setting}`" for setting in contender.settings)])
         used = found["train"] + found["features"]
         late = " (over)" if used > 60 * found["minutes"] else ""
         times = [f"{found['train']:.0f}", f"{found['features']:.0f}", f"{used:.0f}{late}"]
         floor = found.get(FLOOR, {})
-        tasks = [each for task in ("knn", "linear") for each in (cell(found[task]), floored(floor.get(task)))]
-        rows.append([title, str(found["dim"]), *times, *tasks])
-    header = ["contender", "width", "train, s", "features, s", "in all, s", "kNN", FLOOR, "linear, all labels", FLOOR]
+        tasks = [
+            each for task in TASKS for each in (cell(found[task]) if task in found else "", floored(floor.get(task)))
+        ]
+        rows.append([contender.title, str(found["dim"]), *times, *tasks])
+    header = [
+        "contender",
+        "width",
+        "train, s",
+        "features, s",
+        "in all, s",
+        "kNN",
+        FLOOR,
+        "logistic",
+        FLOOR,
+        "ridge",
+        FLOOR,
+    ]
     return markdown(header, rows)
 
 

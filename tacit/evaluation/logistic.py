@@ -21,7 +21,7 @@ HALVINGS = 30
 SUFFICIENT = 1e-4
 """Armijo's constant: the share of the decrease promised by the slope that a step has to deliver."""
 
-STEERED = 8192
+STEERED = 16_384
 """The most dimensions for which the curvature is worth computing: its factor costs their cube."""
 ROUNDING = 1e-5
 """What inner products of rows are known to, as a share of a row's mean square."""

@@ -26,9 +26,10 @@ class Patches(ClosedForm):
     """
 
     paper = "Coates, Lee and Ng 2011, An Analysis of Single-Layer Networks in Unsupervised Feature Learning, AISTATS"
-    formula = "f_k(x) = sqrt(mean over a quadrant of max(0, mean_j |x - c_j| - |x - c_k|)),  c = k-means, whitened"
+    formula = "f_k(x) = sqrt(mean over a cell of max(0, mean_j |x - c_j| - |x - c_k|)),  c = k-means, whitened"
     presets = {
         "default": {"encoder": {"name": "patches", "filters": 2000}},
+        "fine": {"encoder": {"name": "patches", "filters": 1600, "cells": 3, "mirror": True}},
         "paper": {"encoder": {"name": "patches", "filters": 4000}, "method": {"iterations": 50, "ridge": 0.1}},
     }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from tacit.config import Named
 from tacit.core import Features, View
+from tacit.errors import UsageError
 from tacit.nn.patch_reader import PatchReader, contrast, in_parallel
 
 CACHED = 2**18
@@ -17,32 +19,37 @@ CACHED = 2**18
 
 
 class PatchEncoder(PatchReader):
-    """How near each patch lies to each of K whitened atoms, pooled over quadrants (Coates, Lee and Ng 2011).
+    """How near each patch lies to each of K whitened atoms, pooled over cells (Coates, Lee and Ng 2011: quadrants).
 
     f_k(x) = max(0, mean_j z_j - z_k) with z_k = |x - c_k|, the triangle activation (section 4.2 there), pooled, and
-    the square root of that: a patch that fills a quadrant should not outweigh all others (Perronnin et al. 2010 on
+    the square root of that: a patch that fills a cell should not outweigh all others (Perronnin et al. 2010 on
     Fisher vectors). Distances, activation and pooling run tile by tile, so that the K maps of an image never leave
     the cache.
     """
 
     class Config(Named):
         name: Literal["patches"] = "patches"
-        filters: int = Field(default=2000, ge=2, description="atoms in the dictionary; the encoder has 4 times as many")
+        filters: int = Field(default=2000, ge=2, description="atoms in the dictionary: a number each in every cell")
         patch: int = Field(default=6, ge=2, le=16, description="side of a patch in pixels")
+        cells: int = Field(default=2, ge=1, le=8, description="along a side: where in an image an atom lies")
         mirror: bool = Field(default=False, description="the mean of an image and its mirror image, for twice the time")
         size: int = Field(default=32, ge=8, le=128, description="larger images are reduced to this side")
 
     def __init__(self, config: Config, sample: View) -> None:
         super().__init__(config.filters, config.patch, config.size, sample)
         self.config = config
-        self.dim = 4 * config.filters
+        self.dim = config.cells**2 * config.filters
+        if config.cells > (side := self.side(sample.x)):
+            raise UsageError(
+                f"{side} patches along a side of the images make no {config.cells} cells: set encoder.cells to less"
+            )
 
     @torch.no_grad()
     def forward(self, view: View) -> Features:
-        """Pooled `[B, 4 K]`: quadrant by quadrant, atom by atom."""
+        """Pooled `[B, cells^2 K]`: cell by cell, row by row, and atom by atom."""
         fast = torch.is_autocast_enabled(view.x.device.type)
         dtype = torch.bfloat16 if fast else torch.float32
-        distances, pool = self._distances().to(dtype), self._quadrants(view.x).to(dtype)
+        distances, pool = self._distances().to(dtype), self._cells(view.x).to(dtype)
 
         def read(x: Tensor) -> Tensor:
             return torch.stack(
@@ -79,17 +86,16 @@ class PatchEncoder(PatchReader):
         own = torch.matmul(self.whiten.T, patches - self.mean[:, None]).square_().sum(0, keepdim=True)
         return torch.cat([patches, own, torch.ones_like(own)])
 
-    def _quadrants(self, x: Tensor) -> Tensor:
-        """The pooling matrix `[4, L]`: each quadrant's mean over the grid of patches."""
-        side = self.side(x)
-        half = torch.arange(side, device=x.device) * 2 >= side
-        upper = torch.stack([~half, half]).float()
-        upper = upper / upper.sum(1, keepdim=True).clamp_min(1)
-        return torch.einsum("ai,bj->abij", upper, upper).reshape(4, side * side)
+    def _cells(self, x: Tensor) -> Tensor:
+        """The pooling matrix `[cells^2, L]`: each cell's mean over the grid of patches."""
+        side, cells = self.side(x), self.config.cells
+        along = F.one_hot(torch.arange(side, device=x.device) * cells // side, cells).T.float()
+        along = along / along.sum(1, keepdim=True)
+        return torch.einsum("ai,bj->abij", along, along).reshape(cells**2, side * side)
 
 
 def _triangle(columns: Tensor, distances: Tensor, pool: Tensor) -> Tensor:
-    """The root of max(0, mean - z) pooled by `pool [4, L]`, for an image's `columns [P + 2, L]`: float `[4 K]`."""
+    """The root of max(0, mean - z) by cell, for an image's `columns [P + 2, L]` and `pool [C, L]`: float `[C K]`."""
     some = max(1, CACHED // distances.shape[1])
     pooled = torch.zeros(len(pool), distances.shape[1], device=columns.device)
     for rows, share in zip(torch.split(columns.T, some), torch.split(pool, some, dim=1), strict=True):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -81,9 +83,9 @@ def test_an_unknown_timm_model_names_its_neighbour():
         Timm(Timm.Config(model="resnet10tt"), View(torch.rand(2, 3, 32, 32)))
 
 
-@pytest.mark.parametrize(("size", "filters"), [(16, 7), (32, 20), (16, 3000)])
-def test_patches_equal_the_formula_read_aloud(size, filters):
-    encoder = PatchEncoder(PatchEncoder.Config(filters=filters), View(torch.rand(2, 3, size, size)))
+@pytest.mark.parametrize(("size", "filters", "cells"), [(16, 7, 2), (32, 20, 3), (16, 3000, 2), (16, 7, 1), (13, 4, 8)])
+def test_patches_equal_the_formula_read_aloud(size, filters, cells):
+    encoder = PatchEncoder(PatchEncoder.Config(filters=filters, cells=cells), View(torch.rand(2, 3, size, size)))
     for buffer in (encoder.atoms, encoder.mean, encoder.whiten):
         buffer.normal_()
     x = torch.rand(3, 3, size, size)
@@ -91,8 +93,10 @@ def test_patches_equal_the_formula_read_aloud(size, filters):
     z = torch.cdist(white, encoder.atoms.expand(3, -1, -1))
     side = size - 5
     near = (z.mean(-1, keepdim=True) - z).clamp_min(0).view(3, side, side, filters)
-    half = -(-side // 2)
-    expected = [near[:, rows, columns].mean((1, 2)) for rows, columns in _quadrants(half)]
+    starts = [-(-cell * side // cells) for cell in range(cells + 1)]  # 2 cells of 11: 6 and 5
+    along = [slice(*ends) for ends in pairwise(starts)]
+    expected = [near[:, rows, columns].mean((1, 2)) for rows in along for columns in along]
+    assert encoder.dim == filters * cells**2
     assert torch.allclose(encoder(View(x)).pooled.square(), torch.cat(expected, 1), atol=1e-4)
 
 
@@ -107,9 +111,9 @@ def test_patches_keep_their_meaning_in_bfloat16():
     assert (rough - exact).std() < 0.1 * exact.std(0).mean()
 
 
-def _quadrants(half):
-    first, second = slice(0, half), slice(half, None)
-    return [(first, first), (first, second), (second, first), (second, second)]
+def test_more_cells_than_patches_are_refused():
+    with pytest.raises(UsageError, match=r"3 patches along a side .* no 4 cells: set encoder\.cells to less"):
+        PatchEncoder(PatchEncoder.Config(filters=5, cells=4), View(torch.rand(2, 3, 8, 8)))
 
 
 def test_patches_of_an_image_and_of_its_mirror_image_are_one_with_mirror():
