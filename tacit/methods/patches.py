@@ -29,7 +29,6 @@ class Patches(ClosedForm):
     formula = "f_k(x) = sqrt(mean over a cell of max(0, mean_j |x - c_j| - |x - c_k|)),  c = k-means, whitened"
     presets = {
         "default": {"encoder": {"name": "patches", "filters": 2000}},
-        "fine": {"encoder": {"name": "patches", "filters": 1600, "cells": 3, "mirror": True}},
         "paper": {"encoder": {"name": "patches", "filters": 4000}, "method": {"iterations": 50, "ridge": 0.1}},
     }
 
