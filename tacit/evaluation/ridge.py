@@ -9,7 +9,7 @@ from torch import Tensor
 from tacit import interrupt
 from tacit.evaluation.linear import Probe, held_out, short
 from tacit.evaluation.logistic import LinearClassifier
-from tacit.evaluation.scaler import Scaler
+from tacit.evaluation.scaler import Scaler, add_products
 
 PENALTIES = tuple(10 ** (-half / 2) for half in range(2, 17))
 """Added to the variances of features whose mean squared norm is one (`Scaler.of`), strongest first."""
@@ -61,23 +61,24 @@ def ridge_probe(
 
 
 def _sums(rows: Tensor, scaler: Scaler, target: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Z^T Z `[D, D]` and Z^T Y `[D, C]` over the `chosen` rows, long."""
+    """Z^T Z `[D, D]`, right on and above its diagonal, and Z^T Y `[D, C]` over the `chosen` rows, long."""
     gram = rows.new_zeros(rows.shape[1], rows.shape[1])
     cross = rows.new_zeros(rows.shape[1], target.shape[1])
     for some in torch.split(chosen, 4096):
         interrupt.check()
         scaled = scaler(rows[some])
-        gram.addmm_(scaled.T, scaled)
+        add_products(gram, scaled)
         cross.addmm_(scaled.T, target[some])
     return gram, cross
 
 
 def _solve(gram: Tensor, cross: Tensor, penalty: float, share: Tensor) -> LinearClassifier | None:
-    """None where the penalty is too weak for single precision."""
+    """From a Gram matrix that is right on and above its diagonal; None where the penalty is too weak for single
+    precision."""
     bound = gram.clone()
     bound.diagonal().add_(penalty)
-    factor, failed = torch.linalg.cholesky_ex(bound)
+    factor, failed = torch.linalg.cholesky_ex(bound, upper=True)
     if failed:
         return None
-    weights = torch.cholesky_solve(cross, factor)
+    weights = torch.cholesky_solve(cross, factor, upper=True)
     return LinearClassifier(weights[None], share[None], weights.new_zeros(1))

@@ -50,13 +50,18 @@ class Scaler:
         """Z^T Z / N `[D, D]` of the scaled features Z of `x [N, D]`, from evenly spread rows where there are many."""
         count = min(len(x), max(GRAM_ROWS, 3 * x.shape[1]))
         rows = torch.linspace(0, len(x) - 1, count).long()
-        total, strip = x.new_zeros(x.shape[1], x.shape[1]), -(-x.shape[1] // STRIPS)
+        total = x.new_zeros(x.shape[1], x.shape[1])
         for some in torch.split(rows, ROWS):
             interrupt.check()
-            scaled = x[some].sub_(self.shift).div_(self.scale)
-            for first in range(0, x.shape[1], strip):  # what lies below the diagonal is known
-                total[first : first + strip, first:].addmm_(scaled[:, first : first + strip].T, scaled[:, first:])
+            add_products(total, x[some].sub_(self.shift).div_(self.scale))
         return (total.triu() + total.triu(1).T) / count
+
+
+def add_products(upper: Tensor, rows: Tensor) -> None:
+    """Adds Z^T Z of `rows` Z `[N, D]` to `upper [D, D]`, on and above its diagonal; below it, not all is added."""
+    strip = -(-rows.shape[1] // STRIPS)
+    for first in range(0, rows.shape[1], strip):
+        upper[first : first + strip, first:].addmm_(rows[:, first : first + strip].T, rows[:, first:])
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
