@@ -232,7 +232,7 @@ def judged(runs: Sequence[Path], data: str, since: float) -> dict[str, Any]:
 
     def learnt(samples: Samples) -> torch.Tensor:
         began = time.monotonic()
-        found = side_by_side([each.network for each in encoders], samples, "features")
+        found = side_by_side([each.network for each in encoders], samples)
         seconds.append(time.monotonic() - began)
         return found
 
@@ -241,10 +241,14 @@ def judged(runs: Sequence[Path], data: str, since: float) -> dict[str, Any]:
         return [each.network if each.network.solved else untrained(each, bench.train, 0) for each in encoders]
 
     def random(samples: Samples) -> torch.Tensor:
-        return side_by_side(drawn(), samples, FLOOR)
+        return side_by_side(drawn(), samples)
 
-    def side_by_side(networks: Sequence[Encoder], samples: Samples, title: str) -> torch.Tensor:
-        said = [features_of(each, samples, device=encoders[0].device, title=title) for each in networks]
+    @cache  # a closed form has a part in both rows
+    def said_by(network: Encoder, samples: Samples) -> torch.Tensor:
+        return features_of(network, samples, device=encoders[0].device, title="features")
+
+    def side_by_side(networks: Sequence[Encoder], samples: Samples) -> torch.Tensor:
+        said = [said_by(each, samples) for each in networks]
         if len(said) == 1:
             return said[0]
         return torch.cat([torch.nn.functional.normalize(own, dim=1) for own in said], dim=1)
