@@ -97,6 +97,9 @@ CONTENDERS = {
     "patches": Contender("patches"),
     "patches-fine": Contender("patches", FINE),
     "patches-simclr": Contender("patches", FINE, beside=(Contender("simclr", EVEN, share=0.44),)),
+    "patches-simclr-1": Contender(
+        "patches", (*FINE, "seed=1"), beside=(Contender("simclr", (*EVEN, "seed=1"), share=0.44),)
+    ),
     "manifold": Contender("manifold"),
     "manifold-even": Contender("manifold", ("encoder.evened=0.75",)),
     "manifold-1024": Contender("manifold", ("encoder.filters=1024",)),
