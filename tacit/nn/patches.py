@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -23,8 +22,9 @@ class PatchEncoder(PatchReader):
 
     f_k(x) = max(0, mean_j z_j - z_k) with z_k = |x - c_k|, the triangle activation (section 4.2 there), pooled, and
     the square root of that: a patch that fills a cell should not outweigh all others (Perronnin et al. 2010 on
-    Fisher vectors). With `mirror` the mirror image is pooled, too, before the root. Distances, activation and pooling
-    run tile by tile, so that the K maps of an image never leave the cache.
+    Fisher vectors). Cells overlap: a patch counts by 1 - d along each axis, d its distance from a cell's centre in
+    widths of a cell (as in SIFT, Lowe 2004, section 6.1). With `mirror` the mirror image is pooled, too, before the
+    root. Distances, activation and pooling run tile by tile, so that the K maps of an image never leave the cache.
     """
 
     class Config(Named):
@@ -88,9 +88,10 @@ class PatchEncoder(PatchReader):
         return torch.cat([patches, own, torch.ones_like(own)])
 
     def _cells(self, x: Tensor) -> Tensor:
-        """The pooling matrix `[cells^2, L]`: each cell's mean over the grid of patches."""
+        """The pooling matrix `[cells^2, L]`: each cell's weighted mean over the grid of patches."""
         side, cells = self.side(x), self.config.cells
-        along = F.one_hot(torch.arange(side, device=x.device) * cells // side, cells).T.float()
+        at, centre = (torch.arange(many, device=x.device) + 0.5 for many in (side, cells))
+        along = (1 - (at * (cells / side) - centre[:, None]).abs()).clamp_min(0)
         along = along / along.sum(1, keepdim=True)
         return torch.einsum("ai,bj->abij", along, along).reshape(cells**2, side * side)
 

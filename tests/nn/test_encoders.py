@@ -1,5 +1,3 @@
-from itertools import pairwise
-
 import pytest
 import torch
 from torch import nn
@@ -93,9 +91,14 @@ def test_patches_equal_the_formula_read_aloud(size, filters, cells):
     z = torch.cdist(white, encoder.atoms.expand(3, -1, -1))
     side = size - 5
     near = (z.mean(-1, keepdim=True) - z).clamp_min(0).view(3, side, side, filters)
-    starts = [-(-cell * side // cells) for cell in range(cells + 1)]  # 2 cells of 11: 6 and 5
-    along = [slice(*ends) for ends in pairwise(starts)]
-    expected = [near[:, rows, columns].mean((1, 2)) for rows in along for columns in along]
+
+    def share(cell):
+        """Of each patch along a side, in the cell: all at its centre, nothing at the centres of those beside it."""
+        weights = [max(0, 1 - abs((at + 0.5) * cells / side - (cell + 0.5))) for at in range(side)]
+        return torch.tensor(weights) / sum(weights)
+
+    shares = [share(cell) for cell in range(cells)]
+    expected = [torch.einsum("brck,r,c->bk", near, rows, columns) for rows in shares for columns in shares]
     assert encoder.dim == filters * cells**2
     assert torch.allclose(encoder(View(x)).pooled.square(), torch.cat(expected, 1), atol=1e-4)
 
