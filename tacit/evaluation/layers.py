@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.evaluation.linear import CHOOSING, FIRST, GRID, ITERATIONS, TOLERANCE, held_out, walk
+from tacit.evaluation.linear import CHOOSING, GRID, ITERATIONS, TOLERANCE, held_out, walk
 from tacit.evaluation.logistic import STEERED, LinearClassifier, fit
 from tacit.evaluation.scaler import Scaler
 
@@ -62,7 +62,7 @@ def weighted_probe(
         model = _solve(_Objective(z, labels, classes, GRID[place], kept, CHOOSING), start or _Sum.even(z))
         return F.cross_entropy(model.logits(held), truth).item(), model
 
-    place, chosen = walk(solve, len(GRID), FIRST)
+    place, chosen = walk(solve, len(GRID))
     final = _solve(_Objective(z, labels, classes, GRID[place], torch.ones(len(train)), TOLERANCE), chosen)
     return WeightedProbe(final.logits(scaled(test)).argmax(1), GRID[place], final.weights)
 

@@ -15,8 +15,6 @@ from tacit.evaluation.scaler import Scaler
 
 GRID = (1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5)
 """Values of C, strongest penalty first: scikit-learn's C on features whose mean squared norm is one (`Scaler.of`)."""
-FIRST = 3
-"""The place in `GRID` that is tried first: the best C lies near it for all encoders tried, wide and narrow."""
 HELD_OUT = 0.2
 """The share of the training part that judges the penalties where the data bring no validation part."""
 CHOOSING, TOLERANCE, ITERATIONS = 3e-4, 1e-4, 100
@@ -52,9 +50,10 @@ def linear_probe(
     """Fit on `train [N, D]` with `labels [N]`, choose C, fit again on all of `train`, then predict `test [M, D]` once.
 
     C is judged on `val` (features and labels) or on what `held_out` holds of `train`, by the cross-entropy: over a few
-    hundred samples the accuracy jumps about more than the penalties differ. From the middle of `GRID` the search
-    walks to weaker penalties as long as that helps, else to stronger ones; each solve starts from the one before.
-    Where `c` is given, nothing is chosen.
+    hundred samples the accuracy jumps about more than the penalties differ. From the strongest penalty of `GRID` the
+    search walks to weaker ones as long as that helps; each solve starts from the one before. On the way back a solve
+    could end where it starts: between two weak penalties the gradient changes by less than `CHOOSING`. Where `c` is
+    given, nothing is chosen.
     """
     scaler = Scaler.of(train)
     rows, inner, widen = short(train, scaler)
@@ -73,13 +72,13 @@ def linear_probe(
         model = _fit(rows, labels, classes, GRID[place], inner, gram, kept, start, CHOOSING)
         return F.cross_entropy(widen(model).after(scaler).logits(held[0])[:, 0], held[1]).item(), model
 
-    place, chosen = walk(solve, len(GRID), FIRST)
+    place, chosen = walk(solve, len(GRID))
     final = _fit(rows, labels, classes, GRID[place], inner, gram, torch.ones(len(train)), chosen, TOLERANCE)
     return Probe(widen(final).after(scaler).predict(test)[0], GRID[place])
 
 
-def walk(solve: Callable[[int, Model | None], tuple[float, Model]], count: int, first: int) -> tuple[int, Model]:
-    """The place among `count` with the lowest loss, and its model, for losses with one valley."""
+def walk(solve: Callable[[int, Model | None], tuple[float, Model]], count: int, first: int = 0) -> tuple[int, Model]:
+    """The place among `count` with the lowest loss, and its model: losses have one valley, `first` is tried first."""
     best, place = solve(first, None), first
     for step in (1, -1):
         while 0 <= place + step < count:

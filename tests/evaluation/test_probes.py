@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from torch import Tensor
 
 from tacit.errors import UsageError
 from tacit.evaluation import few_label
-from tacit.evaluation.linear import GRID, linear_probe
+from tacit.evaluation.linear import GRID, held_out, linear_probe
 from tacit.evaluation.scaler import Scaler
 
 torch.set_num_threads(1)
@@ -44,6 +45,22 @@ def test_linear_probe_never_sees_the_test_part(digits: tuple[Tensor, ...]) -> No
     part = linear_probe(train, labels, test[:5], 10)
     assert part.c == whole.c
     assert torch.equal(part.predictions, whole.predictions[:5])
+
+
+def test_a_penalty_that_many_rows_need_is_not_missed() -> None:
+    """Weak penalties differ by less than what solves are ended by, so that a search among them stands still."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randint(3, (30_000,), generator=generator)
+    spread = torch.logspace(0, -1, 100)
+    x = spread * (torch.randn(len(y), 100, generator=generator) + 0.1 * torch.randn(3, 100, generator=generator)[y])
+    z, left_out = Scaler.of(x)(x), held_out(y, 0)
+    kept = torch.ones(len(y), dtype=torch.bool)
+    kept[left_out] = False
+    losses = {}
+    for c in GRID[:4]:
+        exact = LogisticRegression(C=c, tol=1e-6, max_iter=1000).fit(z[kept].numpy(), y[kept])
+        losses[c] = log_loss(y[left_out], exact.predict_proba(z[left_out].numpy()))
+    assert linear_probe(x, y, x[:1], 3).c == min(losses, key=losses.__getitem__)
 
 
 def test_linear_probe_listens_to_a_validation_part_of_the_data(digits: tuple[Tensor, ...]) -> None:
