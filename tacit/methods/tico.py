@@ -83,7 +83,9 @@ class TiCo(Method):
 
     def _with(self, z: Tensor, progress: Progress) -> Tensor:
         """The matrix after embeddings `z [N, out]`, of unit length; it begins empty, and is soon of what there is."""
-        return self.used.lerp(z.T @ z / len(z), 1 - young(progress, self.config.memory))
+        z = z.to(self.used)
+        with torch.autocast(z.device.type, enabled=False):  # what lasts is kept in full
+            return self.used.lerp(z.T @ z / len(z), 1 - young(progress, self.config.memory))
 
     def update(self, carry: Mapping[str, Tensor], progress: Progress) -> None:
         self.used.copy_(self._with(carry["z"].flatten(0, 1), progress))

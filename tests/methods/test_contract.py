@@ -129,6 +129,23 @@ def test_the_loss_is_one_finite_number_a_sample_and_reaches_every_trained_weight
     assert seen.reaches_encoder
 
 
+@pytest.mark.parametrize(("method", "name"), GRADIENT)
+def test_a_step_in_bfloat16_is_near_that_in_full_precision(method, name):
+    """As on processors and GPUs that compute in it: the forward pass alone is cast, states stay as they are."""
+    learner, config, sample = make(method, name)
+    views, progress = views_of(learner, config, sample), Progress(0, 15)
+    with torch.autocast("cpu", torch.bfloat16):
+        step = forward(learner, views, progress)
+    assert step.loss.isfinite().all()
+    assert step.loss.mean().item() == pytest.approx(float(trial(method, name).loss.mean()), rel=0.05, abs=0.05)
+    step.loss.mean().backward()
+    assert not gradients_of(learner)["unreached"]
+    kept = {key: value.dtype for key, value in learner.state_dict().items()}
+    with torch.no_grad():
+        learner.update(step.carry, progress)
+    assert {key: value.dtype for key, value in learner.state_dict().items()} == kept
+
+
 BESIDE = [
     (name, positive)
     for name in MODALITIES

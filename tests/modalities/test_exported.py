@@ -37,14 +37,15 @@ def test_a_bag_of_words_is_a_static_embedding(tmp_path, tokenizer):
 
 @pytest.mark.parametrize("make", [bert, mpnet])
 @pytest.mark.parametrize(("pooling", "unit"), [("mean", True), ("cls", False), ("max", False)])
-def test_what_came_from_transformers_goes_back(tmp_path, make, pooling, unit):
+def test_what_came_from_transformers_goes_back(tmp_path, make, pooling, unit, monkeypatch):
+    monkeypatch.setattr(tacit.encoder, "computes_bf16", lambda device: False)  # as the other library computes
     sentence_transformer(tmp_path / "st", make(tmp_path / "model"), pooling, unit)
     encoder = tacit.load(tmp_path / "st")
     with torch.no_grad():
         for weight in encoder.network.parameters():
             weight.mul_(1.1)  # as training would have moved them
     ours, theirs = encoder.encode(TEXTS), loaded(encoder, tmp_path / "out").encode(TEXTS)
-    assert np.allclose(ours, theirs, atol=0.02, rtol=0.02)
+    assert np.allclose(ours, theirs, atol=1e-4)
     assert np.allclose(tacit.load(tmp_path / "out").encode(TEXTS), ours, atol=1e-5), "and comes back again"
 
 
